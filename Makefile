@@ -1,0 +1,49 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+
+# Outside the checkout, so that every clone on this machine shares it.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nebula/target
+
+.PHONY: help demo test long check fix bench audit setup
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    set up, build, and run three workflows of sandboxed actions"
+	@echo "make test    set up, check, and run every test"
+	@echo "make long    the tests with counts too large for every change"
+	@echo "make check   formatting, clippy, budgets; writes nothing"
+	@echo "make fix     formatting and what clippy can mend"
+	@echo "make bench   figures, as medians with their spread (release build)"
+	@echo "make audit   licences, sources, bans, versions with known advisories"
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@demo/run
+
+test: setup
+	cargo fmt --all --check
+	@scripts/budgets
+	cargo build --workspace --all-targets
+	cargo test --workspace --no-fail-fast
+
+long: setup
+	NEBULA_LONG=1 cargo test --workspace --no-fail-fast
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings -A clippy::too-many-lines
+	@scripts/budgets
+
+fix: setup
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all
+
+bench: setup
+	cargo build --release -p nebula-cli
+	cargo run --release -p nebula-tests --bin bench
+
+audit: setup
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --all-features check bans licenses sources
+	cargo test -p nebula-tests --test house advisories

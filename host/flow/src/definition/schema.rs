@@ -1,0 +1,135 @@
+//! The JSON Schema of the document.
+
+use serde_json::{Value, json};
+
+use super::check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES};
+use super::{API_VERSION, KIND};
+
+/// JSON Schema (2020-12) of a workflow document, for editors and other tools.
+/// What it cannot say (cycles, expressions, actions) deploying checks.
+#[must_use]
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Nebula workflow",
+        "type": "object",
+        "required": ["apiVersion", "kind", "name", "nodes"],
+        "additionalProperties": false,
+        "properties": {
+            "apiVersion": { "const": API_VERSION },
+            "kind": { "const": KIND },
+            "name": {
+                "description": "Unique within the tenant.",
+                "type": "string",
+                "pattern": "^[A-Za-z][A-Za-z0-9._-]{0,127}$"
+            },
+            "description": { "description": "For people.", "type": "string" },
+            "input": {
+                "description": "JSON Schema of the input; absent accepts anything.",
+                "type": ["object", "boolean"]
+            },
+            "vars": { "description": "Constants, `$vars` in expressions.", "type": "object" },
+            "retry": { "$ref": "#/$defs/retry", "description": "Of the nodes that have none." },
+            "nodes": {
+                "description": "By id; their order decides which failure is reported.",
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": MAX_NODES,
+                "propertyNames": { "$ref": "#/$defs/nodeId" },
+                "additionalProperties": { "$ref": "#/$defs/node" }
+            },
+            "connections": {
+                "type": "array",
+                "maxItems": MAX_CONNECTIONS,
+                "items": { "$ref": "#/$defs/connection" }
+            },
+            "output": {
+                "description": "Template of the output; absent: an object of the results of the nodes that no connection leaves."
+            }
+        },
+        "$defs": {
+            "nodeId": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$" },
+            "duration": {
+                "description": "A whole number and a unit: ms, s, m, h, d.",
+                "type": "string",
+                "pattern": "^[0-9]+(ms|s|m|h|d)$"
+            },
+            "node": node(),
+            "retry": retry(),
+            "connection": connection()
+        }
+    })
+}
+
+fn node() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [
+            { "required": ["action"], "not": { "required": ["map"] } },
+            { "required": ["map", "each"], "not": { "required": ["action"] } }
+        ],
+        "properties": {
+            "action": {
+                "description": "The action's id, with `@` and a version range behind it if that matters.",
+                "type": "string",
+                "pattern": "^[a-z][a-z0-9_-]{0,62}(\\.[a-z][a-z0-9_-]{0,62})+(@.+)?$"
+            },
+            "map": {
+                "description": "An expression that gives a list; `each` runs once per item.",
+                "type": ["string", "array"]
+            },
+            "each": {
+                "$ref": "#/$defs/node",
+                "description": "What a map runs, with `$item` and `$index` in its templates."
+            },
+            "concurrency": {
+                "description": "How many items of a map run at once; 8 if absent.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_CONCURRENCY
+            },
+            "input": { "description": "Template of the action's input." },
+            "credentials": {
+                "description": "The name that the action's code uses, and the stored credential.",
+                "type": "object",
+                "additionalProperties": { "type": "string", "minLength": 1 }
+            },
+            "timeout": { "$ref": "#/$defs/duration", "description": "Of one attempt; 30s if absent." },
+            "retry": { "$ref": "#/$defs/retry" }
+        }
+    })
+}
+
+fn retry() -> Value {
+    json!({
+        "description": "How failures that may pass are tried again.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "max_attempts": { "description": "Including the first.", "type": "integer", "minimum": 1, "maximum": 100 },
+            "initial": { "$ref": "#/$defs/duration", "description": "Before the second attempt." },
+            "factor": { "description": "Growth from one delay to the next.", "type": "number", "minimum": 1, "maximum": 100 },
+            "max": { "$ref": "#/$defs/duration", "description": "The longest delay." },
+            "jitter": { "enum": ["none", "full"] }
+        }
+    })
+}
+
+fn connection() -> Value {
+    json!({
+        "type": "object",
+        "required": ["from", "to"],
+        "additionalProperties": false,
+        "properties": {
+            "from": { "$ref": "#/$defs/nodeId" },
+            "to": { "$ref": "#/$defs/nodeId" },
+            "on": {
+                "description": "What must become of the source: success (the default), failure, skip or port:<name>.",
+                "type": "string",
+                "pattern": "^(success|failure|skip|port:[A-Za-z0-9._-]{1,64})$"
+            },
+            "when": { "description": "A jq expression that must hold besides.", "type": "string" }
+        }
+    })
+}

@@ -1,0 +1,282 @@
+//! What can happen to an execution. The log is the truth; every state is a
+//! fold of these. Events are stored as MessagePack maps by field name: fields
+//! may be added with a default, none may change its meaning.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{NodeId, StepKey, WorkflowId};
+use crate::payload::Payload;
+use crate::time::Timestamp;
+
+/// The version of the decision rules that a start records.
+pub const RULES: u16 = 1;
+
+/// An event with its place and time in its execution's history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// 1 for the first event of an execution, without gaps.
+    pub version: u64,
+    /// When the owner decided it.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The owner took the start from the inbox. Always the first event.
+    Started {
+        /// Which workflow.
+        workflow: WorkflowId,
+        /// Which of its versions; never changes under an execution.
+        workflow_version: u32,
+        /// The workflow's input.
+        input: Payload,
+        /// [`RULES`] at the start.
+        rules: u16,
+    },
+    /// A step's input is evaluated; it may run. Its virtual time is this event's.
+    StepReady {
+        /// Which step.
+        step: StepKey,
+        /// The evaluated input.
+        input: Payload,
+    },
+    /// A map's list is evaluated.
+    MapStarted {
+        /// The map node's own step.
+        step: StepKey,
+        /// The list.
+        items: Payload,
+        /// How many items it has.
+        count: u32,
+    },
+    /// An effectful attempt is about to start; committed before it does.
+    AttemptStarted {
+        /// Which step.
+        step: StepKey,
+        /// 1 for the first.
+        attempt: u32,
+    },
+    /// An attempt failed and will be tried again.
+    AttemptFailed {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        error: Failure,
+        /// When the next attempt is due.
+        retry_at: Timestamp,
+        /// What it cost.
+        usage: Usage,
+    },
+    /// A step ended well. For a map: its results are gathered.
+    StepSucceeded {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt; 0 for a map.
+        attempt: u32,
+        /// Its result.
+        output: Payload,
+        /// The port it branched to, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<String>,
+        /// What it cost.
+        usage: Usage,
+    },
+    /// A step failed for good.
+    StepFailed {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt; 0 when it never ran.
+        attempt: u32,
+        /// Why.
+        error: Failure,
+        /// What it cost.
+        usage: Usage,
+    },
+    /// A node was skipped: no incoming connection fired, or its action said so.
+    StepSkipped {
+        /// Which step.
+        step: StepKey,
+        /// Said by the action, or absent when no connection fired.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What it cost; zero unless the action ran.
+        #[serde(default)]
+        usage: Usage,
+    },
+    /// A connection's `when` was evaluated.
+    ConnectionDecided {
+        /// Index in the definition's list of connections.
+        connection: u32,
+        /// Whether it fired.
+        fired: bool,
+        /// Why its `when` erred, if it did: then it did not fire, and its
+        /// target fails once all its connections are decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+    /// Something a person should see: an expression read a skipped node, say.
+    Warning {
+        /// The node it concerns.
+        node: NodeId,
+        /// What it is.
+        message: String,
+    },
+    /// A cancel was taken from the inbox.
+    CancelRequested {
+        /// As the caller gave it.
+        reason: String,
+    },
+    /// The end: every node is decided and none failed unhandled.
+    Succeeded {
+        /// The workflow's output.
+        output: Payload,
+    },
+    /// The end: a node failed and no connection took it, or the output's expression erred.
+    Failed {
+        /// The first failed node in node order; absent for the output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeId>,
+        /// Why.
+        error: Failure,
+    },
+    /// The end: it was cancelled.
+    Cancelled {
+        /// As the caller gave it.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The name it has in the log and the API, e.g. `step_succeeded`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::StepReady { .. } => "step_ready",
+            Self::MapStarted { .. } => "map_started",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::StepSucceeded { .. } => "step_succeeded",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::ConnectionDecided { .. } => "connection_decided",
+            Self::Warning { .. } => "warning",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}
+
+/// Why an attempt, a step or an execution failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Failure {
+    /// What sort of failure; decides whether it is tried again.
+    pub kind: FailureKind,
+    /// For people; names the limit and its value, or the field. No secrets.
+    pub message: String,
+    /// The guest's wish for the delay before the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    /// A failure without a wish for its retry.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// The sorts of failure; the names are part of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The action refused its input.
+    InvalidInput,
+    /// The action failed and trying again will not help.
+    Permanent,
+    /// The action failed and trying again may help.
+    Retryable,
+    /// The action noticed that it was cancelled.
+    Cancelled,
+    /// An expression erred.
+    Expression,
+    /// The call used all its fuel.
+    FuelExhausted,
+    /// The call asked for more memory than its limit.
+    MemoryLimit,
+    /// The call took longer than its time-out.
+    TimedOut,
+    /// The guest trapped: unreachable, out-of-bounds access, stack overflow.
+    Trapped,
+    /// An input or output is over its cap, or not what the contract says.
+    InvalidOutput,
+    /// The component cannot be loaded, or lacks the action.
+    Component,
+    /// A capability is missing: a credential that is not stored, say.
+    Capability,
+    /// The host's own trouble: a full pool, storage. Tried again by the host.
+    Host,
+}
+
+impl FailureKind {
+    /// The name it has in the log and the API, e.g. `fuel_exhausted`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::Permanent => "permanent",
+            Self::Retryable => "retryable",
+            Self::Cancelled => "cancelled",
+            Self::Expression => "expression",
+            Self::FuelExhausted => "fuel_exhausted",
+            Self::MemoryLimit => "memory_limit",
+            Self::TimedOut => "timed_out",
+            Self::Trapped => "trapped",
+            Self::InvalidOutput => "invalid_output",
+            Self::Component => "component",
+            Self::Capability => "capability",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl std::fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What one call cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel that the guest burned.
+    pub fuel: u64,
+    /// Peak of its linear memories and tables, bytes.
+    pub memory_bytes: u64,
+    /// Wall time, microseconds.
+    pub duration_us: u64,
+}
+
+impl Usage {
+    /// The wall time.
+    #[must_use]
+    pub const fn duration(&self) -> Duration {
+        Duration::from_micros(self.duration_us)
+    }
+}

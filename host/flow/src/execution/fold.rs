@@ -1,0 +1,317 @@
+//! What each event changes, and when it cannot follow. Every function checks
+//! all before it changes anything.
+
+use crate::component::Effect;
+use crate::event::{Event, Failure, RULES, Recorded};
+use crate::id::{StepKey, WorkflowId};
+use crate::payload::Payload;
+use crate::plan::{NodeIndex, Task};
+use crate::time::Timestamp;
+
+use super::graph::End;
+use super::step::{Mapping, Ready, Step};
+use super::{Execution, Started};
+
+/// `Err` says what the event contradicts.
+type Fold = Result<(), String>;
+
+impl Execution {
+    pub(super) fn fold(&mut self, recorded: &Recorded) -> Fold {
+        if recorded.version != self.version + 1 {
+            return Err(format!("the last event is {}", self.version));
+        }
+        if self.end.is_some() {
+            return Err("the execution has ended".into());
+        }
+        match (&recorded.event, &self.started) {
+            (Event::Started { .. }, Some(_)) => return Err("it has started before".into()),
+            (Event::Started { .. }, None) | (_, Some(_)) => {}
+            (_, None) => return Err("the execution has not started".into()),
+        }
+        self.fold_kind(&recorded.event, recorded.at)
+    }
+
+    fn fold_kind(&mut self, event: &Event, at: Timestamp) -> Fold {
+        match event {
+            Event::Started {
+                workflow,
+                workflow_version,
+                input,
+                rules,
+            } => self.on_started(*workflow, *workflow_version, input, *rules, at),
+            Event::StepReady { step, input } => self.on_step_ready(step, input, at),
+            Event::MapStarted { step, items, count } => self.on_map_started(step, items, *count),
+            Event::AttemptStarted { step, attempt } => self.on_attempt_started(step, *attempt),
+            Event::AttemptFailed {
+                step,
+                attempt,
+                error,
+                retry_at,
+                ..
+            } => self.on_attempt_failed(step, *attempt, error, *retry_at),
+            Event::StepSucceeded {
+                step,
+                attempt,
+                output,
+                port,
+                ..
+            } => self.on_step_succeeded(step, *attempt, output, port.as_deref()),
+            Event::StepFailed {
+                step,
+                attempt,
+                error,
+                ..
+            } => self.on_step_failed(step, *attempt, error),
+            Event::StepSkipped { step, .. } => self.on_step_skipped(step),
+            Event::ConnectionDecided {
+                connection,
+                fired,
+                error,
+            } => self.connection_decided(*connection, *fired, error.as_ref()),
+            Event::Warning { node, .. } => match self.plan.index(node) {
+                Some(_) => Ok(()),
+                None => Err(format!("the workflow has no node `{node}`")),
+            },
+            Event::CancelRequested { reason } => {
+                self.cancel.get_or_insert_with(|| reason.clone());
+                Ok(())
+            }
+            Event::Succeeded { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {
+                self.on_end(event)
+            }
+        }
+    }
+
+    fn on_started(
+        &mut self,
+        workflow: WorkflowId,
+        version: u32,
+        input: &Payload,
+        rules: u16,
+        at: Timestamp,
+    ) -> Fold {
+        let deployed = &self.plan.deployed;
+        if (workflow, version) != (deployed.id, deployed.version) {
+            return Err(format!(
+                "it starts {workflow} version {version}, and the plan is of {} version {}",
+                deployed.id, deployed.version
+            ));
+        }
+        if rules != RULES {
+            return Err(format!(
+                "it needs decision rules {rules}, and this program has rules {RULES}"
+            ));
+        }
+        self.started = Some(Started {
+            input: input.clone(),
+            at,
+        });
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].open == 0 {
+                self.arrive(node);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_step_ready(&mut self, key: &StepKey, input: &Payload, at: Timestamp) -> Fold {
+        let (task, step) = self.locate(key)?;
+        match (task, step) {
+            (Task::Action(_), Step::Wanted) => {}
+            (Task::Action(_), other) => return contradicts(key, other),
+            (Task::Map { .. }, _) => return Err(format!("step `{key}` is a map")),
+        }
+        *self.step_mut(key)? = Step::Ready(Box::new(Ready::new(input.clone(), at)));
+        Ok(())
+    }
+
+    fn on_map_started(&mut self, key: &StepKey, items: &Payload, count: u32) -> Fold {
+        let (task, step) = self.locate(key)?;
+        let concurrency = match (task, step) {
+            (Task::Map { concurrency, .. }, Step::Wanted) => *concurrency,
+            (Task::Map { .. }, other) => return contradicts(key, other),
+            (Task::Action(_), _) => return Err(format!("step `{key}` is not a map")),
+        };
+        let mapping = Mapping::new(items.clone(), count, concurrency);
+        *self.step_mut(key)? = Step::Mapping(Box::new(mapping));
+        Ok(())
+    }
+
+    fn on_attempt_started(&mut self, key: &StepKey, attempt: u32) -> Fold {
+        let ready = self.ready_mut(key, attempt)?;
+        ready.started = true;
+        ready.retry_at = None;
+        Ok(())
+    }
+
+    fn on_attempt_failed(
+        &mut self,
+        key: &StepKey,
+        attempt: u32,
+        error: &Failure,
+        retry_at: Timestamp,
+    ) -> Fold {
+        self.ready_mut(key, attempt)?.retry(error.kind, retry_at);
+        Ok(())
+    }
+
+    fn on_step_succeeded(
+        &mut self,
+        key: &StepKey,
+        attempt: u32,
+        output: &Payload,
+        port: Option<&str>,
+    ) -> Fold {
+        match self.locate(key)? {
+            (Task::Action(task), Step::Ready(ready)) => {
+                same_attempt(key, attempt, ready.attempt)?;
+                if task.action.effect == Effect::Effectful && !ready.started {
+                    return Err(format!(
+                        "attempt {attempt} of `{key}` has effects and was not recorded as started"
+                    ));
+                }
+            }
+            (_, Step::Mapping(mapping)) => {
+                same_attempt(key, attempt, 0)?;
+                if !mapping.is_drained() || mapping.failure().is_some() {
+                    return Err(format!("not all items of `{key}` ended well"));
+                }
+                if port.is_some() {
+                    return Err(format!("step `{key}` is a map, which has no ports"));
+                }
+            }
+            (_, other) => return contradicts(key, other),
+        }
+        self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))
+    }
+
+    fn on_step_failed(&mut self, key: &StepKey, attempt: u32, error: &Failure) -> Fold {
+        match self.locate(key)?.1 {
+            Step::Wanted | Step::Unfired(Some(_)) => same_attempt(key, attempt, 0)?,
+            Step::Ready(ready) => same_attempt(key, attempt, ready.attempt)?,
+            Step::Mapping(mapping) => {
+                same_attempt(key, attempt, 0)?;
+                if !mapping.is_drained() {
+                    return Err(format!("items of `{key}` still run"));
+                }
+            }
+            other => return contradicts(key, other),
+        }
+        self.end_step(key, Step::Failed(Box::new(error.clone())), End::Failed)
+    }
+
+    fn on_step_skipped(&mut self, key: &StepKey) -> Fold {
+        match self.locate(key)?.1 {
+            Step::Unfired(None) | Step::Ready(_) => {}
+            other => return contradicts(key, other),
+        }
+        self.end_step(key, Step::Skipped, End::Skipped)
+    }
+
+    fn on_end(&mut self, event: &Event) -> Fold {
+        match (event, &self.halt) {
+            (Event::Cancelled { .. }, _) if self.cancel.is_none() => {
+                return Err("no cancel was requested".into());
+            }
+            (Event::Cancelled { .. }, _) => {}
+            (
+                Event::Failed {
+                    node: Some(node), ..
+                },
+                Some(halt),
+            ) => {
+                let expected = &self.plan.nodes[halt.node].id;
+                if node != expected {
+                    return Err(format!("the first node that failed is `{expected}`"));
+                }
+            }
+            (Event::Failed { node: Some(_), .. }, None) => {
+                return Err("no node failed unhandled".into());
+            }
+            (_, Some(halt)) => {
+                let id = &self.plan.nodes[halt.node].id;
+                return Err(format!("node `{id}` failed and no connection took it"));
+            }
+            (_, None) if self.ended < self.nodes.len() => {
+                return Err("not every node has ended".into());
+            }
+            (_, None) => {}
+        }
+        self.end = Some(Box::new(event.clone()));
+        Ok(())
+    }
+
+    // ------------------------------------------------------------- steps --
+
+    /// Ends a step: a node's own lets go of its connections, an item's makes
+    /// room in its map.
+    fn end_step(&mut self, key: &StepKey, step: Step, end: End<'_>) -> Fold {
+        let node = self.node_index(key)?;
+        match key.path.split_last() {
+            None => {
+                self.nodes[node].step = step;
+                self.active.remove(&node);
+                self.ended += 1;
+                self.leave(node, end);
+            }
+            Some((index, map)) => {
+                if let Some(Step::Mapping(mapping)) = self.nodes[node].step.below_mut(map) {
+                    mapping.end(*index, step);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn node_index(&self, key: &StepKey) -> Result<NodeIndex, String> {
+        self.plan
+            .index(&key.node)
+            .filter(|index| *index < self.nodes.len())
+            .ok_or_else(|| format!("the workflow has no node `{}`", key.node))
+    }
+
+    pub(super) fn locate(&self, key: &StepKey) -> Result<(&Task, &Step), String> {
+        let node = self.node_index(key)?;
+        if key.iteration != 0 {
+            return Err(format!("step `{key}` has no such iteration"));
+        }
+        let found = self.nodes[node].step.below(&key.path);
+        found
+            .and_then(|step| Some((self.plan.task(node, key.path.len())?, step)))
+            .ok_or_else(|| format!("step `{key}` has not begun"))
+    }
+
+    fn step_mut(&mut self, key: &StepKey) -> Result<&mut Step, String> {
+        let node = self.node_index(key)?;
+        self.nodes[node]
+            .step
+            .below_mut(&key.path)
+            .ok_or_else(|| format!("step `{key}` has not begun"))
+    }
+
+    /// The step if it is ready and this is its present attempt.
+    fn ready_mut(&mut self, key: &StepKey, attempt: u32) -> Result<&mut Ready, String> {
+        self.locate(key)?;
+        match self.step_mut(key)? {
+            Step::Ready(ready) => {
+                same_attempt(key, attempt, ready.attempt)?;
+                Ok(ready)
+            }
+            other => contradicts(key, other),
+        }
+    }
+}
+
+fn contradicts<T>(key: &StepKey, step: &Step) -> Result<T, String> {
+    Err(format!("step `{key}` {}", step.describe()))
+}
+
+fn same_attempt(key: &StepKey, attempt: u32, expected: u32) -> Fold {
+    if attempt == expected {
+        Ok(())
+    } else {
+        Err(format!(
+            "step `{key}` is at attempt {expected}, not {attempt}"
+        ))
+    }
+}

@@ -1,0 +1,13 @@
+//! - `bench`: an execution under test, its plan and its log.
+//! - `world`: answers to commands, equal for equal questions.
+//! - `model`: what an execution must come to, computed node by node.
+//! - `behaviour`: one test for each rule.
+//! - `properties`: what holds for every workflow, world and order.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod behaviour;
+mod bench;
+mod model;
+mod properties;
+mod world;

@@ -1,0 +1,153 @@
+//! A world that answers commands. Equal questions get equal answers, whenever
+//! they are asked: that is what lets two orders be compared.
+
+use std::fmt::Display;
+
+use serde_json::json;
+
+use crate::component::Effect;
+use crate::decide::{Command, Target};
+use crate::event::{Event, Failure, FailureKind, Usage};
+use crate::id::{Digest, StepKey};
+use crate::payload::Payload;
+use crate::plan::Task;
+use crate::ports::Outcome;
+
+use super::bench::{Bench, failure, payload};
+
+/// Seeded; `trouble` from 0 (nothing fails) to 4.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) trouble: u64,
+}
+
+impl World {
+    /// A number below 1000 for a question.
+    fn roll(self, question: impl Display) -> u64 {
+        let digest = Digest::of(format!("{} {question}", self.seed).as_bytes());
+        let [a, b, c, d, ..] = *digest.as_bytes();
+        u64::from(u32::from_be_bytes([a, b, c, d])) % 1_000
+    }
+
+    fn errs(self, question: impl Display, permille: u64) -> Option<Failure> {
+        let text = format!("{question} errs");
+        (self.roll(&text) < permille * self.trouble)
+            .then(|| failure(FailureKind::Expression, &text))
+    }
+
+    pub(super) fn input(self, step: &StepKey) -> Result<Payload, Failure> {
+        let question = format!("input {step}");
+        self.errs(&question, 10)
+            .map_or_else(|| Ok(payload(&json!(question))), Err)
+    }
+
+    pub(super) fn count(self, step: &StepKey) -> Result<u32, Failure> {
+        let question = format!("items {step}");
+        let count = u32::try_from(self.roll(&question) % 5).unwrap();
+        self.errs(question, 10).map_or(Ok(count), Err)
+    }
+
+    pub(super) fn connection(self, index: u32) -> Result<bool, Failure> {
+        let question = format!("connection {index}");
+        let fired = self.roll(&question) < 600;
+        self.errs(question, 30).map_or(Ok(fired), Err)
+    }
+
+    pub(super) fn gather(
+        self,
+        step: &StepKey,
+        outputs: &[Option<&Payload>],
+    ) -> Result<Payload, Failure> {
+        let question = format!("gather {step}");
+        let texts = outputs.iter().map(|o| format!("{o:?}")).collect::<Vec<_>>();
+        self.errs(question, 5)
+            .map_or_else(|| Ok(payload(&json!(texts))), Err)
+    }
+
+    pub(super) fn output(self) -> Result<Payload, Failure> {
+        self.errs("output", 10)
+            .map_or_else(|| Ok(payload(&json!("output"))), Err)
+    }
+
+    pub(super) fn run(self, step: &StepKey, attempt: u32) -> Result<(Outcome, Payload), Failure> {
+        let question = format!("run {step}:{attempt}");
+        let output = payload(&json!(question));
+        let bytes = bytes::Bytes::new();
+        let kinds = [
+            FailureKind::Permanent,
+            FailureKind::Retryable,
+            FailureKind::Host,
+            FailureKind::TimedOut,
+            FailureKind::Trapped,
+        ];
+        let roll = self.roll(&question);
+        let outcome = match roll {
+            _ if roll < 60 * self.trouble => {
+                let kind = kinds[usize::try_from(roll).unwrap() % kinds.len()];
+                return Err(failure(kind, &question));
+            }
+            900.. => Outcome::Skip(None),
+            820..900 => Outcome::Branch("a".into(), bytes),
+            740..820 => Outcome::Branch("b".into(), bytes),
+            _ => Outcome::Success(bytes),
+        };
+        Ok((outcome, output))
+    }
+
+    /// The event that the command's end is; none for a wake, which only moves time.
+    pub(super) fn answer(self, bench: &Bench, command: &Command) -> Option<Event> {
+        let execution = &bench.execution;
+        let usage = Usage::default();
+        Some(match command {
+            Command::Wake(_) => return None,
+            Command::Run { step, attempt } => {
+                let effectful = matches!(execution.task(step), Some(Task::Action(task))
+                    if task.action.effect == Effect::Effectful);
+                if effectful && !execution.attempt_started(step) {
+                    return Some(Event::AttemptStarted {
+                        step: step.clone(),
+                        attempt: *attempt,
+                    });
+                }
+                let result = self.run(step, *attempt);
+                execution.settle(step, *attempt, result, usage, bench.now)
+            }
+            Command::Gather(step) => match self.gather(step, &execution.item_outputs(step)) {
+                Ok(output) => Event::StepSucceeded {
+                    step: step.clone(),
+                    attempt: 0,
+                    output,
+                    port: None,
+                    usage,
+                },
+                Err(error) => execution.erred(&Target::Items(step.clone()), error),
+            },
+            Command::Evaluate(target) => self
+                .value(target)
+                .unwrap_or_else(|error| execution.erred(target, error)),
+        })
+    }
+
+    fn value(self, target: &Target) -> Result<Event, Failure> {
+        Ok(match target {
+            Target::Input(step) => Event::StepReady {
+                step: step.clone(),
+                input: self.input(step)?,
+            },
+            Target::Items(step) => Event::MapStarted {
+                step: step.clone(),
+                items: Payload::null(),
+                count: self.count(step)?,
+            },
+            Target::Connection(connection) => Event::ConnectionDecided {
+                connection: *connection,
+                fired: self.connection(*connection)?,
+                error: None,
+            },
+            Target::Output => Event::Succeeded {
+                output: self.output()?,
+            },
+        })
+    }
+}

@@ -1,0 +1,347 @@
+//! Ports in memory, for the tests of the use cases.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use semver::{Version, VersionReq};
+use serde_json::{Value, json};
+
+use crate::component::Origin;
+use crate::ports::*;
+use crate::{
+    ActionId, ActionMetadata, Component, Digest, Effect, ExecutionId, Recorded, Shard, TenantId,
+    Verified,
+};
+
+/// Runs a future that never waits.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the fakes never wait"),
+    }
+}
+
+/// Records. `before_next_head` runs before the next head is put, so that a
+/// test can be the one who is faster.
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) records: Mutex<BTreeMap<(&'static str, String), Record>>,
+    pub(crate) blobs: Mutex<HashMap<Digest, Bytes>>,
+    pub(crate) rival: Mutex<Option<Bytes>>,
+}
+
+#[async_trait]
+impl Records for Store {
+    async fn get(
+        &self,
+        kind: Kind,
+        _: &TenantId,
+        key: &str,
+    ) -> Result<Option<Record>, RecordError> {
+        Ok(self
+            .records
+            .lock()
+            .unwrap()
+            .get(&(kind.name(), key.to_owned()))
+            .cloned())
+    }
+
+    async fn put(
+        &self,
+        kind: Kind,
+        _: &TenantId,
+        key: &str,
+        value: Bytes,
+        expect: Expect,
+    ) -> Result<u64, RecordError> {
+        let mut records = self.records.lock().unwrap();
+        let place = (kind.name(), key.to_owned());
+        if kind == Kind::Workflow
+            && let Some(value) = self.rival.lock().unwrap().take()
+        {
+            let version = records.get(&place).map_or(0, |r| r.version) + 1;
+            records.insert(place.clone(), Record { version, value });
+        }
+        let version = records.get(&place).map_or(0, |record| record.version);
+        let holds = match expect {
+            Expect::Any => true,
+            Expect::Absent => version == 0,
+            Expect::Version(expected) => version == expected,
+        };
+        if !holds {
+            return Err(RecordError::Conflict {
+                kind: kind.name(),
+                key: key.to_owned(),
+            });
+        }
+        records.insert(
+            place,
+            Record {
+                version: version + 1,
+                value,
+            },
+        );
+        Ok(version + 1)
+    }
+
+    async fn remove(&self, kind: Kind, _: &TenantId, key: &str) -> Result<bool, RecordError> {
+        Ok(self
+            .records
+            .lock()
+            .unwrap()
+            .remove(&(kind.name(), key.to_owned()))
+            .is_some())
+    }
+
+    async fn list(
+        &self,
+        kind: Kind,
+        _: &TenantId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Record)>, RecordError> {
+        let records = self.records.lock().unwrap();
+        let of_kind = records.iter().filter(|((k, _), _)| *k == kind.name());
+        let found = of_kind.filter(|((_, key), _)| {
+            key.starts_with(prefix) && after.is_none_or(|a| key.as_str() > a)
+        });
+        Ok(found
+            .take(limit)
+            .map(|((_, key), record)| (key.clone(), record.clone()))
+            .collect())
+    }
+
+    async fn put_blob(&self, bytes: Bytes) -> Result<Digest, RecordError> {
+        let digest = Digest::of(&bytes);
+        self.blobs.lock().unwrap().insert(digest, bytes);
+        Ok(digest)
+    }
+
+    async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
+        Ok(self.blobs.lock().unwrap().get(&digest).cloned())
+    }
+}
+
+/// Components, one for each action.
+pub(crate) struct Shelf(pub(crate) Mutex<BTreeMap<ActionId, ResolvedAction>>);
+
+pub(crate) fn metadata(id: &str, input: Value, output: Value) -> ActionMetadata {
+    ActionMetadata {
+        id: id.parse().unwrap(),
+        name: id.to_owned(),
+        version: Version::new(1, 2, 0),
+        description: String::new(),
+        category: String::new(),
+        input_schema: input,
+        output_schema: output,
+        credentials: Vec::new(),
+        hosts: Vec::new(),
+    }
+}
+
+impl Shelf {
+    pub(crate) fn new(actions: impl IntoIterator<Item = ActionMetadata>) -> Self {
+        let shelf = Self(Mutex::default());
+        actions
+            .into_iter()
+            .for_each(|action| shelf.install(action, "1"));
+        shelf
+    }
+
+    pub(crate) fn install(&self, metadata: ActionMetadata, build: &str) {
+        let id = metadata.id.clone();
+        let digest = Digest::of(bytes(&id, build).as_bytes());
+        let resolved = ResolvedAction {
+            digest,
+            effect: Effect::Pure,
+            metadata: Arc::new(metadata),
+            origin: Origin::Embedded,
+        };
+        self.0.lock().unwrap().insert(id, resolved);
+    }
+
+    /// The actions of the workflow that everyone knows, and `transform.jq`.
+    pub(crate) fn weather() -> Self {
+        let city = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+        let weather = json!({
+            "type": "object",
+            "properties": {"temp": {"type": "number"}, "wind": {"$ref": "#/$defs/wind"}},
+            "additionalProperties": false,
+            "$defs": {"wind": {"type": "object", "properties": {"speed": {"type": "number"}}}}
+        });
+        let mut fetch = metadata("weather.fetch", city, weather);
+        fetch.credentials.push("weather_api".to_owned());
+        fetch.hosts.push("api.weather.example".to_owned());
+        let any = |id| metadata(id, json!(true), json!(true));
+        Self::new([
+            fetch,
+            any("condition.check"),
+            any("notification.send"),
+            any("transform.jq"),
+        ])
+    }
+}
+
+fn bytes(id: &ActionId, build: &str) -> String {
+    format!("component of {id}, build {build}")
+}
+
+#[async_trait]
+impl Components for Shelf {
+    async fn resolve(
+        &self,
+        _: &TenantId,
+        action: &ActionId,
+        range: &VersionReq,
+    ) -> Result<ResolvedAction, ResolveError> {
+        let shelf = self.0.lock().unwrap();
+        let Some(found) = shelf.get(action) else {
+            let similar = shelf
+                .keys()
+                .find(|id| id.as_str()[..4] == action.as_str()[..4])
+                .cloned();
+            return Err(ResolveError::UnknownAction {
+                action: action.clone(),
+                similar,
+            });
+        };
+        if !range.matches(&found.metadata.version) {
+            let installed = found.metadata.version.clone();
+            return Err(ResolveError::NoVersion {
+                action: action.clone(),
+                range: range.clone(),
+                installed,
+            });
+        }
+        Ok(found.clone())
+    }
+
+    async fn component(
+        &self,
+        _: &TenantId,
+        digest: Digest,
+    ) -> Result<Verified<Component>, ResolveError> {
+        let shelf = self.0.lock().unwrap();
+        let (id, _) = shelf
+            .iter()
+            .find(|(_, a)| a.digest == digest)
+            .ok_or(ResolveError::UnknownComponent(digest))?;
+        let all = ["1", "2"].map(|build| Component::new(bytes(id, build)));
+        let component = all.into_iter().find(|c| c.digest() == digest).unwrap();
+        Ok(vouched(component))
+    }
+
+    async fn actions(
+        &self,
+        _: &TenantId,
+    ) -> Result<BTreeMap<ActionId, ResolvedAction>, ResolveError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+/// A log that only takes submissions.
+#[derive(Default)]
+pub(crate) struct Inbox(pub(crate) Mutex<Vec<Submission>>);
+
+fn absent<T>() -> Result<T, LogError> {
+    Err(LogError::Unavailable(
+        "the fake has no such door".to_owned(),
+    ))
+}
+
+#[async_trait]
+impl EventLog for Inbox {
+    async fn submit(&self, submission: Submission) -> Result<Submitted, LogError> {
+        let mut all = self.0.lock().unwrap();
+        if let Some(key) = &submission.key {
+            let same = |s: &&Submission| s.key.as_ref().is_some_and(|k| k.key == key.key);
+            if let Some(first) = all.iter().find(same) {
+                return match first.key.as_ref() == Some(key) {
+                    true => Ok(Submitted::Duplicate(first.execution)),
+                    false => Err(LogError::KeyReused(key.key.clone())),
+                };
+            }
+        }
+        all.push(submission);
+        Ok(Submitted::Accepted)
+    }
+
+    async fn append(&self, _: Fence, _: Append) -> Result<(), LogError> {
+        absent()
+    }
+
+    async fn claim(&self, _: &str) -> Result<Vec<Fence>, LogError> {
+        absent()
+    }
+
+    async fn release(&self, _: &[Fence]) -> Result<(), LogError> {
+        absent()
+    }
+
+    fn arrivals(&self) -> Feed<Arrival> {
+        unreachable!("not a door of this fake")
+    }
+
+    async fn unfinished(
+        &self,
+        _: Shard,
+        _: Option<ExecutionId>,
+        _: usize,
+    ) -> Result<Vec<Unfinished>, LogError> {
+        absent()
+    }
+
+    async fn inbox(&self, _: ExecutionId) -> Result<Vec<InboxRow>, LogError> {
+        absent()
+    }
+
+    async fn history(&self, _: ExecutionId, _: u64, _: usize) -> Result<Vec<Recorded>, LogError> {
+        absent()
+    }
+
+    async fn lines(
+        &self,
+        _: ExecutionId,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<(u64, LogLine)>, LogError> {
+        absent()
+    }
+
+    async fn execution(
+        &self,
+        _: &TenantId,
+        _: ExecutionId,
+    ) -> Result<Option<ExecutionSummary>, LogError> {
+        Ok(None)
+    }
+
+    async fn executions(
+        &self,
+        _: &TenantId,
+        _: &ExecutionQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError> {
+        absent()
+    }
+
+    fn changes(&self) -> Feed<Change> {
+        unreachable!("not a door of this fake")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a fake vouches for its fakes")]
+fn vouched(component: Component) -> Verified<Component> {
+    Verified::vouch(component, Origin::Embedded)
+}

@@ -1,0 +1,313 @@
+//! What a call may reach. An action asks, by its metadata; an operator grants,
+//! per host; a node binds the credentials' names to stored credentials.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::component::ActionMetadata;
+use crate::event::{Failure, FailureKind};
+use crate::id::{ActionId, TenantId};
+use crate::ports::{Expect, Kind, Record, RecordError, Records};
+
+/// An operator's word that an action may reach a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Who may.
+    pub action: ActionId,
+    /// `host` (then port 443 for https, 80 for http) or `host:port`, lower case.
+    pub host: String,
+    /// Where the host really is, if elsewhere: `http://127.0.0.1:8080`. Only an
+    /// operator's word makes a loopback or private address reachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// HTTP methods, upper case; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+}
+
+/// A credential as the records keep it (encrypted at rest by `nebula-server`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// The secret itself.
+    pub secret: Secret,
+    /// Hosts whose requests may carry it, `host` or `host:port`.
+    pub hosts: Vec<String>,
+    /// Whether a grant allows an action to read it in plain text.
+    #[serde(default)]
+    pub reveal: bool,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential(for {:?})", self.hosts)
+    }
+}
+
+/// A text that never shows in a log, an error or a debug print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the secret text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself; for the egress, at the last moment.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What one call may reach: the sandbox enforces exactly this.
+#[derive(Debug, Clone, Default)]
+pub struct Capabilities {
+    /// Granted hosts.
+    pub hosts: Vec<Grant>,
+    /// By the name that the action's code uses.
+    pub credentials: BTreeMap<String, BoundCredential>,
+}
+
+/// A credential bound to a node.
+#[derive(Clone)]
+pub struct BoundCredential {
+    /// The name it is stored under, for audit and errors.
+    pub stored_as: String,
+    /// What replaces the placeholder.
+    pub secret: Secret,
+    /// Hosts whose requests may carry it.
+    pub hosts: Vec<String>,
+    /// Whether the guest gets the plain text instead of a placeholder.
+    pub reveal: bool,
+}
+
+impl std::fmt::Debug for BoundCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "BoundCredential({:?} for {:?})",
+            self.stored_as, self.hosts
+        )
+    }
+}
+
+/// How many grants one action may have.
+const MAX_GRANTS: usize = 1_000;
+
+/// What a call of an action may reach: of the hosts that its metadata asks for
+/// those that are granted, and of the credentials that it asks for those that
+/// are stored, under the name that `bindings` gives or else under its own.
+///
+/// # Errors
+/// [`FailureKind::Capability`] when a credential that is bound is not stored,
+/// [`FailureKind::Host`] when the records are not available.
+pub async fn capabilities(
+    records: &dyn Records,
+    tenant: &TenantId,
+    action: &ActionMetadata,
+    bindings: &BTreeMap<String, String>,
+) -> Result<Capabilities, Failure> {
+    let mut capabilities = Capabilities::default();
+    let host_trouble = |e: RecordError| Failure::new(FailureKind::Host, e.to_string());
+    if !action.hosts.is_empty() {
+        let prefix = format!("{}/", action.id);
+        let found = records
+            .list(Kind::Grant, tenant, &prefix, None, MAX_GRANTS)
+            .await
+            .map_err(host_trouble)?;
+        for (_, record) in found {
+            let grant: Grant = read(&record).map_err(host_trouble)?;
+            if action
+                .hosts
+                .iter()
+                .any(|asked| asked == "*" || *asked == grant.host)
+            {
+                capabilities.hosts.push(grant);
+            }
+        }
+    }
+    for name in &action.credentials {
+        let stored_as = bindings.get(name).unwrap_or(name);
+        let record = records
+            .get(Kind::Credential, tenant, stored_as)
+            .await
+            .map_err(host_trouble)?;
+        let Some(record) = record else {
+            // One that nobody bound may be optional: the action hears of it
+            // when it asks for it.
+            if !bindings.contains_key(name) {
+                continue;
+            }
+            let message = format!(
+                "credential `{stored_as}` is not stored: `nebula credential set {stored_as} --host HOST`"
+            );
+            return Err(Failure::new(FailureKind::Capability, message));
+        };
+        let Credential {
+            secret,
+            hosts,
+            reveal: _,
+        } = read(&record).map_err(host_trouble)?;
+        let stored_as = stored_as.clone();
+        // Plain text needs a grant of its own besides, and there is none yet.
+        capabilities.credentials.insert(
+            name.clone(),
+            BoundCredential {
+                stored_as,
+                secret,
+                hosts,
+                reveal: false,
+            },
+        );
+    }
+    Ok(capabilities)
+}
+
+/// Grants an action a host, in place of the grant for both if there is one.
+/// Returns how often it was set.
+///
+/// # Errors
+/// When the records are not available.
+pub async fn put_grant(
+    records: &dyn Records,
+    tenant: &TenantId,
+    grant: &Grant,
+) -> Result<u64, RecordError> {
+    let key = format!("{}/{}", grant.action, grant.host);
+    records
+        .put(Kind::Grant, tenant, &key, write(grant)?, Expect::Any)
+        .await
+}
+
+/// Stores a credential, in place of the one of that name if there is one.
+/// Returns how often it was set.
+///
+/// # Errors
+/// When the records are not available.
+pub async fn put_credential(
+    records: &dyn Records,
+    tenant: &TenantId,
+    name: &str,
+    credential: &Credential,
+) -> Result<u64, RecordError> {
+    records
+        .put(
+            Kind::Credential,
+            tenant,
+            name,
+            write(credential)?,
+            Expect::Any,
+        )
+        .await
+}
+
+/// Removes a grant; whether there was one.
+///
+/// # Errors
+/// Trouble of the records.
+pub async fn remove_grant(
+    records: &dyn Records,
+    tenant: &TenantId,
+    action: &ActionId,
+    host: &str,
+) -> Result<bool, RecordError> {
+    records
+        .remove(
+            Kind::Grant,
+            tenant,
+            &format!("{action}/{}", host.to_ascii_lowercase()),
+        )
+        .await
+}
+
+/// Grants by action and host, those of one action or of all, after the last
+/// one of the page before.
+///
+/// # Errors
+/// Trouble of the records.
+pub async fn list_grants(
+    records: &dyn Records,
+    tenant: &TenantId,
+    action: Option<&ActionId>,
+    after: Option<&Grant>,
+    limit: usize,
+) -> Result<Vec<Grant>, RecordError> {
+    let prefix = action
+        .map(|action| format!("{action}/"))
+        .unwrap_or_default();
+    let after = after.map(|grant| format!("{}/{}", grant.action, grant.host));
+    let found = records
+        .list(Kind::Grant, tenant, &prefix, after.as_deref(), limit)
+        .await?;
+    found.iter().map(|(_, record)| read(record)).collect()
+}
+
+/// The credential of this name, if it is stored.
+///
+/// # Errors
+/// Trouble of the records.
+pub async fn credential(
+    records: &dyn Records,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<Option<Credential>, RecordError> {
+    let record = records.get(Kind::Credential, tenant, name).await?;
+    record.map(|record| read(&record)).transpose()
+}
+
+/// Removes a credential; whether there was one.
+///
+/// # Errors
+/// Trouble of the records.
+pub async fn remove_credential(
+    records: &dyn Records,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<bool, RecordError> {
+    records.remove(Kind::Credential, tenant, name).await
+}
+
+/// Credentials by name, after the name `after`, at most `limit`.
+///
+/// # Errors
+/// Trouble of the records.
+pub async fn list_credentials(
+    records: &dyn Records,
+    tenant: &TenantId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(String, Credential)>, RecordError> {
+    let found = records
+        .list(Kind::Credential, tenant, "", after, limit)
+        .await?;
+    let named = |(name, record): (String, Record)| {
+        let credential = read(&record)?;
+        Ok((name, credential))
+    };
+    found.into_iter().map(named).collect()
+}
+
+fn write<T: Serialize>(value: &T) -> Result<bytes::Bytes, RecordError> {
+    // The message of serde_json could quote the value, and with it a secret.
+    serde_json::to_vec(value)
+        .map(Into::into)
+        .map_err(|_| RecordError::Damaged("the value cannot be written".into()))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(record: &Record) -> Result<T, RecordError> {
+    serde_json::from_slice(&record.value)
+        .map_err(|_| RecordError::Damaged("a grant or a credential cannot be read".into()))
+}
+
+#[cfg(test)]
+mod tests;

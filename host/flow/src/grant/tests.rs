@@ -1,0 +1,142 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::json;
+
+use super::*;
+use crate::fakes::{Store, metadata, now};
+
+fn tenant() -> TenantId {
+    TenantId::default_tenant()
+}
+
+fn grant(action: &str, host: &str) -> Grant {
+    Grant {
+        action: action.parse().unwrap(),
+        host: host.to_owned(),
+        at: None,
+        methods: Vec::new(),
+    }
+}
+
+fn credential() -> Credential {
+    Credential {
+        secret: Secret::new("hunter2"),
+        hosts: vec!["api.example".to_owned()],
+        reveal: true,
+    }
+}
+
+fn action(hosts: &[&str], credentials: &[&str]) -> ActionMetadata {
+    let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+    ActionMetadata {
+        hosts: owned(hosts),
+        credentials: owned(credentials),
+        ..metadata("weather.fetch", json!(true), json!(true))
+    }
+}
+
+#[test]
+fn a_call_reaches_what_is_asked_for_and_granted_and_nothing_else() {
+    let store = Store::default();
+    for (action, host) in [
+        ("weather.fetch", "api.example"),
+        ("weather.fetch", "other.example"),
+        ("weather.fetcher", "api.example"),
+    ] {
+        now(put_grant(&store, &tenant(), &grant(action, host))).unwrap();
+    }
+    let hosts = |asked: &[&str]| -> Vec<String> {
+        let capabilities = now(capabilities(
+            &store,
+            &tenant(),
+            &action(asked, &[]),
+            &BTreeMap::new(),
+        ))
+        .unwrap();
+        capabilities.hosts.into_iter().map(|g| g.host).collect()
+    };
+    assert_eq!(hosts(&["api.example", "third.example"]), ["api.example"]);
+    assert_eq!(hosts(&["*"]), ["api.example", "other.example"]);
+    assert!(hosts(&[]).is_empty());
+    now(remove_grant(
+        &store,
+        &tenant(),
+        &"weather.fetch".parse().unwrap(),
+        "API.example",
+    ))
+    .unwrap();
+    assert!(hosts(&["api.example"]).is_empty());
+}
+
+#[test]
+fn a_call_has_the_credentials_that_it_declares_and_that_are_stored() {
+    let store = Store::default();
+    now(put_credential(&store, &tenant(), "prod", &credential())).unwrap();
+    let bound = |declared: &[&str], bindings: &[(&str, &str)]| {
+        let bindings = bindings
+            .iter()
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+            .collect();
+        now(capabilities(
+            &store,
+            &tenant(),
+            &action(&[], declared),
+            &bindings,
+        ))
+    };
+    let found = bound(&["api"], &[("api", "prod"), ("undeclared", "prod")]).unwrap();
+    assert_eq!(found.credentials.keys().collect::<Vec<_>>(), ["api"]);
+    assert_eq!(found.credentials["api"].secret.expose(), "hunter2");
+    assert!(
+        !found.credentials["api"].reveal,
+        "plain text needs a grant of its own"
+    );
+    assert!(
+        bound(&["api"], &[]).unwrap().credentials.is_empty(),
+        "it may be optional"
+    );
+    let failure = bound(&["api"], &[("api", "gone")]).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Capability);
+    assert!(failure.message.contains("`gone`"));
+}
+
+#[test]
+fn grants_and_credentials_are_listed_page_by_page() {
+    let store = Store::default();
+    for host in ["a.example", "b.example", "c.example"] {
+        now(put_grant(&store, &tenant(), &grant("x.y", host))).unwrap();
+        now(put_credential(&store, &tenant(), host, &credential())).unwrap();
+    }
+    let first = now(list_grants(&store, &tenant(), None, None, 2)).unwrap();
+    let rest = now(list_grants(&store, &tenant(), None, first.last(), 2)).unwrap();
+    assert_eq!((first.len(), rest[0].host.as_str()), (2, "c.example"));
+    let names = now(list_credentials(&store, &tenant(), Some("a.example"), 9)).unwrap();
+    assert_eq!(
+        names
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>(),
+        ["b.example", "c.example"]
+    );
+    assert!(now(remove_credential(&store, &tenant(), "a.example")).unwrap());
+    assert_eq!(
+        now(super::credential(&store, &tenant(), "a.example")).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn a_secret_shows_nowhere() {
+    let store = Store::default();
+    now(store.put(
+        Kind::Credential,
+        &tenant(),
+        "bad",
+        r#"{"secret": "hunter2", "hosts": 3}"#.into(),
+        Expect::Any,
+    ))
+    .unwrap();
+    let error = now(super::credential(&store, &tenant(), "bad")).unwrap_err();
+    assert!(!error.to_string().contains("hunter2"));
+    assert!(!format!("{:?}", credential()).contains("hunter2"));
+}

@@ -1,0 +1,48 @@
+//! The pure heart of Nebula: what a workflow is, what happened to an
+//! execution, and what must happen next. No runtime, no clock, no randomness
+//! and no I/O: time, chance and the world come in through the ports.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`id`]: the names of things: tenants, workflows, executions, steps, shards.
+//! - [`time`]: instants and the durations people write (`200ms`, `10s`).
+//! - [`payload`]: values as they travel and as they are stored.
+//! - [`definition`]: what people write: the workflow document and its builder.
+//! - [`expression`]: the jq subset that is evaluated directly, templates, references.
+//! - [`shape`]: values against JSON Schemas.
+//! - [`component`]: what an action says about itself, and [`Verified`].
+//! - [`plan`]: a deployed definition, pinned and compiled for deciding.
+//! - [`event`]: what can happen to an execution; the log is the truth.
+//! - [`execution`]: the fold of the events.
+//! - [`decide`]: what must happen next.
+//! - [`retry`]: when a failed attempt is tried again.
+//! - [`grant`]: which hosts and credentials a call may use.
+//! - [`ports`]: the five doors to the world.
+//! - [`deploy`], [`start`]: the use cases, as functions over the ports.
+
+pub mod component;
+pub mod decide;
+pub mod definition;
+pub mod deploy;
+pub mod event;
+pub mod execution;
+pub mod expression;
+#[cfg(test)]
+mod fakes;
+pub mod grant;
+pub mod id;
+pub mod payload;
+pub mod plan;
+pub mod ports;
+pub mod retry;
+pub mod shape;
+pub mod start;
+pub mod time;
+
+pub use component::{ActionMetadata, Component, Effect, Verified};
+pub use definition::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
+pub use event::{Event, Recorded};
+pub use id::{ActionId, Digest, ExecutionId, NodeId, Shard, StepKey, TenantId, WorkflowId};
+pub use payload::Payload;
+pub use serde_json::{Value, json};
+pub use time::Timestamp;

@@ -1,0 +1,175 @@
+//! Starting an execution of a deployed workflow, and cancelling one.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::definition::{Code, Diagnostic};
+use crate::deploy::DeployedWorkflow;
+use crate::id::{Digest, ExecutionId, TenantId};
+use crate::payload::{self, MAX_INLINE, Payload, PayloadError};
+use crate::ports::{
+    Durability, EventLog, IdempotencyKey, LogError, Message, RecordError, Records, Submission,
+    Submitted,
+};
+use crate::shape::Shape;
+use crate::time::Timestamp;
+
+/// The longest idempotency key, bytes.
+pub const MAX_KEY: usize = 255;
+
+/// The longest reason of a cancel, characters; what is over it is cut.
+const MAX_REASON: usize = 1_000;
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// Whose.
+    pub tenant: &'a TenantId,
+    /// Which version of which workflow.
+    pub workflow: &'a DeployedWorkflow,
+    /// Its input.
+    pub input: &'a Value,
+    /// The caller's key, which makes a repeat harmless.
+    pub key: Option<&'a str>,
+    /// A fresh id.
+    pub execution: ExecutionId,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// How soon it must be on disk.
+    pub durability: Durability,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The input is not what the workflow takes; pointers are into the input.
+    #[error("the input is not what the workflow takes: {}", .0.first().map_or("", |d| d.message.as_str()))]
+    InvalidInput(Vec<Diagnostic>),
+    /// The input is too large.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The key is empty or too long.
+    #[error("an idempotency key has 1 to {MAX_KEY} bytes; this one has {0}")]
+    InvalidKey(usize),
+    /// The log refused.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A large input could not be kept.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+}
+
+/// Checks the input and submits the start. Once it returns, it is on disk.
+///
+/// # Errors
+/// When the input is refused, or the log is not available.
+pub async fn start(
+    log: &dyn EventLog,
+    records: &dyn Records,
+    start: Start<'_>,
+) -> Result<Submitted, StartError> {
+    let problems = check_input(start.workflow, start.input);
+    if !problems.is_empty() {
+        return Err(StartError::InvalidInput(problems));
+    }
+    let input = payload::encode(start.input)?;
+    let key = start
+        .key
+        .map(|key| idempotency_key(key, start.workflow, &input))
+        .transpose()?;
+    let submission = Submission {
+        tenant: start.tenant.clone(),
+        execution: start.execution,
+        key,
+        at: start.at,
+        message: Message::Start {
+            workflow: start.workflow.id,
+            name: start.workflow.definition.name.clone(),
+            version: start.workflow.version,
+            input: keep(records, input).await?,
+        },
+        durability: start.durability,
+    };
+    Ok(log.submit(submission).await?)
+}
+
+/// Keeps a large value as a blob.
+///
+/// # Errors
+/// When the records are not available.
+pub async fn keep(records: &dyn Records, bytes: Bytes) -> Result<Payload, RecordError> {
+    if bytes.len() <= MAX_INLINE {
+        return Ok(Payload::Inline(bytes));
+    }
+    let size = bytes.len() as u64;
+    Ok(Payload::Blob {
+        digest: records.put_blob(bytes).await?,
+        size,
+    })
+}
+
+/// How the input breaks the workflow's schema.
+fn check_input(workflow: &DeployedWorkflow, input: &Value) -> Vec<Diagnostic> {
+    let Some(schema) = &workflow.definition.input else {
+        return Vec::new();
+    };
+    match Shape::compile(schema) {
+        Ok(shape) => shape
+            .mismatches(input)
+            .into_iter()
+            .map(|m| Diagnostic::new(Code::InvalidInput, m.pointer, m.message))
+            .collect(),
+        Err(m) => vec![
+            Diagnostic::new(Code::InvalidSchema, "", m.message).hint("deploy the workflow again"),
+        ],
+    }
+}
+
+/// A key with the digest of what it stands for: the workflow, not its version,
+/// so that a repeat after a deploy is still a repeat.
+fn idempotency_key(
+    key: &str,
+    workflow: &DeployedWorkflow,
+    input: &[u8],
+) -> Result<IdempotencyKey, StartError> {
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Err(StartError::InvalidKey(key.len()));
+    }
+    let mut request = format!("start\0{}\0", workflow.id).into_bytes();
+    request.extend_from_slice(input);
+    Ok(IdempotencyKey {
+        key: key.to_owned(),
+        fingerprint: Digest::of(&request),
+    })
+}
+
+/// Asks an execution to stop. Once it returns, the request is on disk; an
+/// execution that has ended stays as it is.
+///
+/// # Errors
+/// When there is no such execution, or the log is not available.
+pub async fn cancel(
+    log: &dyn EventLog,
+    tenant: &TenantId,
+    execution: ExecutionId,
+    reason: &str,
+    at: Timestamp,
+) -> Result<(), LogError> {
+    if log.execution(tenant, execution).await?.is_none() {
+        return Err(LogError::NotFound(execution));
+    }
+    let submission = Submission {
+        tenant: tenant.clone(),
+        execution,
+        key: None,
+        at,
+        message: Message::Cancel {
+            reason: reason.chars().take(MAX_REASON).collect(),
+        },
+        durability: Durability::Now,
+    };
+    log.submit(submission).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! One batch from its facts to its answers.
+
+use crate::feeds::Feeds;
+use crate::request::Request;
+use crate::rows::{Facts, Needs, Writes};
+use crate::rules;
+use crate::trouble::Trouble;
+
+/// What a back end is for the writer.
+pub(crate) trait Store {
+    /// Reads the rows that are needed, asks what to write, and writes it: all of
+    /// it, on disk, or nothing.
+    fn transact<'a>(
+        &mut self,
+        needs: &Needs,
+        decide: &mut dyn FnMut(Facts) -> Writes<'a>,
+    ) -> Result<(), Trouble>;
+}
+
+/// Runs a batch and answers everyone in it.
+pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds) {
+    let needs = Needs::of(&requests);
+    let mut news = Vec::new();
+    let done = store.transact(&needs, &mut |facts| {
+        let decided = rules::decide(&requests, facts);
+        news = decided.news;
+        decided.writes
+    });
+    match done {
+        Ok(()) => {
+            for item in news {
+                feeds.tell(item);
+            }
+            for request in requests {
+                request.settle(None);
+            }
+        }
+        // Damage is in the rows of some requests only: alone, the others succeed.
+        Err(Trouble::Damaged(_)) if requests.len() > 1 => {
+            for request in requests {
+                run(store, vec![request], feeds);
+            }
+        }
+        Err(trouble) => {
+            tracing::error!(
+                requests = requests.len(),
+                ?trouble,
+                "a batch could not be stored"
+            );
+            for request in requests {
+                request.settle(Some(&trouble));
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The memory of Nebula: back ends of [`EventLog`] and [`Records`].
+//!
+//! A back end only stores. Whatever is a rule (deduplication, fences, expected
+//! versions, what an append may do) is decided above it, once for all of them:
+//! a batch of requests and the rows they touch go in, the rows to write and one
+//! verdict for each request come out.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`log`]: the ports over any back end; [`doors`] gives them to each store.
+//! - [`request`]: what a caller asks of the writer, and how it is answered.
+//! - [`rows`]: what is stored, and what a batch reads and writes of it.
+//! - [`rules`]: what may happen: a batch and facts in, writes and verdicts out.
+//! - [`batch`]: one batch from its facts to its answers.
+//! - [`queue`]: where requests wait for the writer, and when it must not wait.
+//! - [`feeds`]: arrivals and changes.
+//! - [`codec`]: bodies as bytes.
+//! - [`trouble`]: what a store can suffer from.
+//! - [`memory`], [`sqlite`]: the back ends.
+//!
+//! [`EventLog`]: nebula_flow::ports::EventLog
+//! [`Records`]: nebula_flow::ports::Records
+
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the floor plan names the private rooms"
+)]
+
+#[macro_use]
+mod doors;
+
+mod batch;
+mod codec;
+mod feeds;
+mod log;
+mod memory;
+mod queue;
+mod request;
+mod rows;
+mod rules;
+mod sqlite;
+mod trouble;
+
+pub use memory::Memory;
+pub use sqlite::{OpenError, Sqlite};

@@ -1,0 +1,205 @@
+//! Where requests wait for the writer, and when it must not wait.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::batch::{self, Store};
+use crate::feeds::{Feeds, News};
+use crate::request::Request;
+use crate::trouble::Trouble;
+
+/// A batch has at most this many requests: enough to make the cost of its fsync
+/// small for each, few enough to be committed in milliseconds.
+const BATCH_REQUESTS: usize = 512;
+
+/// A batch writes at most about this many bytes, unless its only request has more.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// How long a patient request waits for company (`Durability::WithAppend`).
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// All that waits has at most about this many bytes; further callers wait
+/// before they are queued.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// The room is counted in units of this many bytes.
+const UNIT: usize = 1024;
+
+/// The queue of one writer.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+    room: Arc<Semaphore>,
+    /// Requests whose arrival was told and that are not settled.
+    told: AtomicUsize,
+    feeds: Arc<Feeds>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// How many of them want a commit now.
+    urgent: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Item {
+    request: Request,
+    bytes: usize,
+    since: Instant,
+    room: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    pub(crate) fn new(feeds: Arc<Feeds>) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            room: Arc::new(Semaphore::new(WAITING_BYTES / UNIT)),
+            told: AtomicUsize::new(0),
+            feeds,
+        }
+    }
+
+    /// Queues a request once there is room.
+    pub(crate) async fn push(&self, mut request: Request) -> Result<(), Trouble> {
+        let bytes = request.bytes();
+        let units = u32::try_from((bytes / UNIT + 1).min(WAITING_BYTES / UNIT)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(units)
+            .await
+            .map_err(|_| Trouble::closed())?;
+        let early = request.early_arrival();
+        let urgent = !request.is_patient();
+
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Trouble::closed());
+        }
+        if early.is_some() {
+            self.told.fetch_add(1, Ordering::AcqRel);
+        }
+        waiting.items.push_back(Item {
+            request,
+            bytes,
+            since: Instant::now(),
+            room,
+        });
+        waiting.bytes += bytes;
+        waiting.urgent += usize::from(urgent);
+        // Told under the lock: whoever acts on it is queued behind the
+        // submission, and no later message of the same inbox is told before it.
+        if let Some(arrival) = early {
+            self.feeds.tell(News::Arrival(arrival));
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Whether someone was told of a submission that is not on disk yet.
+    pub(crate) fn has_told_early(&self) -> bool {
+        self.told.load(Ordering::Acquire) > 0
+    }
+
+    /// Lets the writer end once the queue is empty.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Runs batches until the queue is closed and empty: the writer's life.
+    pub(crate) fn serve(&self, store: &mut impl Store) {
+        // Should a batch panic, nobody waits for an answer that cannot come.
+        let _guard = Abandon(self);
+        while let Some(items) = self.next() {
+            let (requests, rooms): (Vec<_>, Vec<_>) = items
+                .into_iter()
+                .map(|item| (item.request, item.room))
+                .unzip();
+            let told = requests.iter().filter(|r| r.is_announced()).count();
+            batch::run(store, requests, &self.feeds);
+            self.told.fetch_sub(told, Ordering::AcqRel);
+            drop(rooms);
+        }
+    }
+
+    /// Waits for a batch; none once the queue is closed and empty.
+    fn next(&self) -> Option<Vec<Item>> {
+        let mut waiting = self.lock();
+        loop {
+            let oldest = waiting.items.front().map(|item| item.since);
+            waiting = match oldest {
+                None if waiting.closed => return None,
+                None => self
+                    .changed
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(_) if waiting.must_commit() => return Some(waiting.batch()),
+                Some(since) => match PATIENCE.checked_sub(since.elapsed()) {
+                    None | Some(Duration::ZERO) => return Some(waiting.batch()),
+                    Some(rest) => {
+                        let woken = self.changed.wait_timeout(waiting, rest);
+                        woken.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                },
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics between two changes of the queue that belong together.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn must_commit(&self) -> bool {
+        self.closed
+            || self.urgent > 0
+            || self.items.len() >= BATCH_REQUESTS
+            || self.bytes >= BATCH_BYTES
+    }
+
+    fn batch(&mut self) -> Vec<Item> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(item) = self.items.front() {
+            if !batch.is_empty()
+                && (batch.len() >= BATCH_REQUESTS || bytes + item.bytes > BATCH_BYTES)
+            {
+                break;
+            }
+            let Some(item) = self.items.pop_front() else {
+                break;
+            };
+            bytes += item.bytes;
+            self.bytes -= item.bytes;
+            self.urgent -= usize::from(!item.request.is_patient());
+            batch.push(item);
+        }
+        batch
+    }
+}
+
+struct Abandon<'a>(&'a Queue);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        let left = std::mem::take(&mut waiting.items);
+        drop(waiting);
+        self.0.room.close();
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! What a caller asks of the writer, and how it is answered.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nebula_flow::id::{Digest, TenantId};
+use nebula_flow::ports::{
+    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, RecordError, Submission, Submitted,
+};
+use tokio::sync::oneshot;
+
+use crate::rows::{EventRow, RecordKey};
+use crate::trouble::Trouble;
+
+/// One request to the writer.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Submit(Submit),
+    Append(AppendRows),
+    Claim {
+        owner: String,
+        ticket: Ticket<Vec<Fence>, LogError>,
+    },
+    Release {
+        fences: Vec<Fence>,
+        ticket: Ticket<(), LogError>,
+    },
+    /// Changes nothing: answered once everything before it is on disk.
+    Flush {
+        ticket: Ticket<(), LogError>,
+    },
+    Put {
+        key: RecordKey,
+        value: Bytes,
+        expect: Expect,
+        ticket: Ticket<u64, RecordError>,
+    },
+    Remove {
+        key: RecordKey,
+        ticket: Ticket<bool, RecordError>,
+    },
+    PutBlob {
+        digest: Digest,
+        bytes: Bytes,
+        ticket: Ticket<(), RecordError>,
+    },
+}
+
+/// A submission and its message as bytes.
+#[derive(Debug)]
+pub(crate) struct Submit {
+    pub(crate) submission: Submission,
+    pub(crate) body: Bytes,
+    /// Its arrival was told when it was queued.
+    pub(crate) announced: bool,
+    pub(crate) ticket: Ticket<Submitted, LogError>,
+}
+
+/// An append whose events and lines are bytes.
+#[derive(Debug)]
+pub(crate) struct AppendRows {
+    pub(crate) fence: Fence,
+    /// Without its events and lines.
+    pub(crate) head: Append,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) lines: Vec<Bytes>,
+    pub(crate) ticket: Ticket<(), LogError>,
+}
+
+/// Where an answer goes, and the verdict once there is one. It is sent only
+/// when the batch is on disk.
+#[derive(Debug)]
+pub(crate) struct Ticket<T, E> {
+    reply: oneshot::Sender<Result<T, E>>,
+    verdict: RefCell<Option<Result<T, E>>>,
+}
+
+impl<T, E: From<Trouble>> Ticket<T, E> {
+    /// A ticket, and where its answer will be.
+    pub(crate) fn new() -> (Self, Answer<T, E>) {
+        let (reply, answer) = oneshot::channel();
+        (
+            Self {
+                reply,
+                verdict: RefCell::new(None),
+            },
+            Answer(answer),
+        )
+    }
+
+    /// Keeps the verdict until the batch is on disk.
+    pub(crate) fn decide(&self, verdict: Result<T, E>) {
+        self.verdict.replace(Some(verdict));
+    }
+
+    fn settle(self, trouble: Option<&Trouble>) {
+        let verdict = match trouble {
+            Some(trouble) => Err(trouble.clone().into()),
+            None => self
+                .verdict
+                .into_inner()
+                .unwrap_or_else(|| Err(Trouble::closed().into())),
+        };
+        // An error only says that the caller no longer waits.
+        drop(self.reply.send(verdict));
+    }
+}
+
+/// Where the answer to a request will be.
+#[derive(Debug)]
+pub(crate) struct Answer<T, E>(oneshot::Receiver<Result<T, E>>);
+
+impl<T, E: From<Trouble>> Answer<T, E> {
+    /// Waits for the answer.
+    pub(crate) async fn wait(self) -> Result<T, E> {
+        self.0
+            .await
+            .unwrap_or_else(|_| Err(Trouble::closed().into()))
+    }
+}
+
+impl Request {
+    /// Sends the verdict, or the trouble that befell the whole batch.
+    pub(crate) fn settle(self, trouble: Option<&Trouble>) {
+        match self {
+            Self::Submit(submit) => submit.ticket.settle(trouble),
+            Self::Append(append) => append.ticket.settle(trouble),
+            Self::Claim { ticket, .. } => ticket.settle(trouble),
+            Self::Release { ticket, .. } | Self::Flush { ticket } => ticket.settle(trouble),
+            Self::Put { ticket, .. } => ticket.settle(trouble),
+            Self::Remove { ticket, .. } => ticket.settle(trouble),
+            Self::PutBlob { ticket, .. } => ticket.settle(trouble),
+        }
+    }
+
+    /// About how many bytes it will write.
+    pub(crate) fn bytes(&self) -> usize {
+        const ROW: usize = 256;
+        ROW + match self {
+            Self::Submit(submit) => submit.body.len(),
+            Self::Append(append) => {
+                let events: usize = append.events.iter().map(|e| e.body.len() + 32).sum();
+                let lines: usize = append.lines.iter().map(|l| l.len() + 32).sum();
+                events + lines
+            }
+            Self::Put { value, .. } => value.len(),
+            Self::PutBlob { bytes, .. } => bytes.len(),
+            Self::Claim { .. }
+            | Self::Release { .. }
+            | Self::Flush { .. }
+            | Self::Remove { .. } => 0,
+        }
+    }
+
+    /// Whether it may wait for company.
+    pub(crate) fn is_patient(&self) -> bool {
+        use nebula_flow::ports::Durability;
+        matches!(self, Self::Submit(s) if s.submission.durability == Durability::WithAppend)
+    }
+
+    /// The arrival that may be told before the request is on disk: only that of
+    /// a start without a key. One with a key may turn out to be a duplicate, and
+    /// any other message has a place in an inbox that only the writer knows.
+    pub(crate) fn early_arrival(&mut self) -> Option<Arrival> {
+        match self {
+            Self::Submit(submit)
+                if submit.submission.key.is_none()
+                    && matches!(submit.submission.message, Message::Start { .. }) =>
+            {
+                submit.announced = true;
+                Some(arrival(&submit.submission, 1))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether its arrival was told when it was queued.
+    pub(crate) fn is_announced(&self) -> bool {
+        matches!(self, Self::Submit(submit) if submit.announced)
+    }
+}
+
+/// A submission as the owner hears of it.
+pub(crate) fn arrival(submission: &Submission, seq: u64) -> Arrival {
+    let row = InboxRow {
+        seq,
+        at: submission.at,
+        message: submission.message.clone(),
+    };
+    Arrival::Message {
+        tenant: submission.tenant.clone(),
+        execution: submission.execution,
+        row: Arc::new(row),
+    }
+}
+
+/// The name of a record in every store.
+pub(crate) fn record_key(
+    kind: nebula_flow::ports::Kind,
+    tenant: &TenantId,
+    key: &str,
+) -> RecordKey {
+    (kind.name(), tenant.clone(), key.to_owned())
+}

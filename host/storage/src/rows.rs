@@ -1,0 +1,210 @@
+//! What is stored, and what a batch reads and writes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use nebula_flow::event::Failure;
+use nebula_flow::id::{Digest, ExecutionId, SHARDS, Shard, TenantId, WorkflowId, WorkflowName};
+use nebula_flow::ports::{ExecutionSummary, Fence, Status};
+use nebula_flow::time::Timestamp;
+
+use crate::request::Request;
+use crate::trouble::Trouble;
+
+/// A record's name: its kind, tenant and key.
+pub(crate) type RecordKey = (&'static str, TenantId, String);
+
+/// A caller's key: its tenant and text.
+pub(crate) type CallerKey = (TenantId, String);
+
+/// One execution.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ExecutionRow {
+    pub(crate) tenant: TenantId,
+    pub(crate) workflow: WorkflowId,
+    pub(crate) workflow_name: WorkflowName,
+    pub(crate) workflow_version: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) head: Head,
+}
+
+/// The part of an execution's row that changes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Head {
+    pub(crate) status: Status,
+    /// Of the last event.
+    pub(crate) version: u64,
+    /// Sequence number of the last message put into the inbox.
+    pub(crate) submitted: u64,
+    /// Up to which sequence number messages have become events.
+    pub(crate) consumed: u64,
+    /// Sequence number of the last log line.
+    pub(crate) lines: u64,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) finished_at: Option<Timestamp>,
+    pub(crate) wake_at: Option<Timestamp>,
+    pub(crate) error: Option<Failure>,
+}
+
+impl ExecutionRow {
+    /// As lists show it.
+    pub(crate) fn summary(self, id: ExecutionId) -> ExecutionSummary {
+        ExecutionSummary {
+            id,
+            workflow: self.workflow,
+            workflow_name: self.workflow_name,
+            workflow_version: self.workflow_version,
+            status: self.head.status,
+            version: self.head.version,
+            created_at: self.created_at,
+            updated_at: self.head.updated_at,
+            finished_at: self.head.finished_at,
+            wake_at: self.head.wake_at,
+            error: self.head.error,
+        }
+    }
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    pub(crate) version: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) body: Bytes,
+    pub(crate) checksum: u32,
+}
+
+/// One message that no append has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MessageRow {
+    pub(crate) at: Timestamp,
+    pub(crate) body: Bytes,
+}
+
+/// One idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyRow {
+    pub(crate) fingerprint: Digest,
+    pub(crate) execution: ExecutionId,
+    pub(crate) at: Timestamp,
+}
+
+/// Who holds a shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ShardRow {
+    pub(crate) owner: Option<String>,
+    pub(crate) epoch: u64,
+}
+
+/// The rows that a batch must know.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) executions: BTreeSet<ExecutionId>,
+    pub(crate) keys: BTreeSet<CallerKey>,
+    pub(crate) records: BTreeSet<RecordKey>,
+    pub(crate) blobs: BTreeSet<Digest>,
+    pub(crate) shards: bool,
+}
+
+impl Needs {
+    /// The rows that these requests speak of.
+    pub(crate) fn of(requests: &[Request]) -> Self {
+        let mut needs = Self::default();
+        for request in requests {
+            match request {
+                Request::Submit(submit) => {
+                    let submission = &submit.submission;
+                    needs.executions.insert(submission.execution);
+                    if let Some(key) = &submission.key {
+                        needs
+                            .keys
+                            .insert((submission.tenant.clone(), key.key.clone()));
+                    }
+                }
+                Request::Append(append) => {
+                    needs.executions.insert(append.head.execution);
+                    needs.shards = true;
+                }
+                Request::Claim { .. } | Request::Release { .. } => needs.shards = true,
+                Request::Flush { .. } => {}
+                Request::Put { key, .. } | Request::Remove { key, .. } => {
+                    needs.records.insert(key.clone());
+                }
+                Request::PutBlob { digest, .. } => {
+                    needs.blobs.insert(*digest);
+                }
+            }
+        }
+        needs
+    }
+}
+
+/// Those rows as the store has them. A row that is not there is absent; one
+/// that cannot be read is an error of its own, so that it spoils nobody else's
+/// request.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) executions: BTreeMap<ExecutionId, Result<ExecutionRow, Trouble>>,
+    pub(crate) keys: BTreeMap<CallerKey, KeyRow>,
+    /// Their versions.
+    pub(crate) records: BTreeMap<RecordKey, u64>,
+    pub(crate) blobs: BTreeSet<Digest>,
+    /// All of them when the batch needs any; a missing one was never held.
+    pub(crate) shards: BTreeMap<Shard, ShardRow>,
+}
+
+impl Facts {
+    /// Whether the shard is held under this epoch.
+    pub(crate) fn holds(&self, fence: Fence) -> bool {
+        fence.shard.0 < SHARDS
+            && self
+                .shards
+                .get(&fence.shard)
+                .is_some_and(|row| row.owner.is_some() && row.epoch == fence.epoch)
+    }
+}
+
+/// What a batch writes: all of it, or nothing. Rows that came and went within
+/// the batch are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Writes<'a> {
+    pub(crate) executions: BTreeMap<ExecutionId, Written<ExecutionRow>>,
+    /// To insert; in order for each execution.
+    pub(crate) events: Vec<(ExecutionId, &'a [EventRow])>,
+    /// To insert: the number of the first, and the lines.
+    pub(crate) lines: Vec<(ExecutionId, u64, &'a [Bytes])>,
+    /// To delete: the stored messages up to this number.
+    pub(crate) taken: BTreeMap<ExecutionId, u64>,
+    /// To insert.
+    pub(crate) messages: BTreeMap<(ExecutionId, u64), MessageRow>,
+    /// To insert.
+    pub(crate) keys: BTreeMap<CallerKey, KeyRow>,
+    /// To set, or to delete.
+    pub(crate) records: BTreeMap<RecordKey, Option<(u64, &'a Bytes)>>,
+    /// To insert.
+    pub(crate) blobs: BTreeMap<Digest, &'a Bytes>,
+    /// To set.
+    pub(crate) shards: BTreeMap<Shard, ShardRow>,
+}
+
+/// A row to write.
+#[derive(Debug)]
+pub(crate) enum Written<T> {
+    Inserted(T),
+    Updated(T),
+}
+
+impl Writes<'_> {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.executions.is_empty()
+            && self.events.is_empty()
+            && self.lines.is_empty()
+            && self.taken.is_empty()
+            && self.messages.is_empty()
+            && self.keys.is_empty()
+            && self.records.is_empty()
+            && self.blobs.is_empty()
+            && self.shards.is_empty()
+    }
+}

@@ -1,0 +1,375 @@
+//! What may happen. A batch of requests and the rows they speak of go in; the
+//! rows to write, what to tell listeners and a verdict on each ticket come out.
+//! Each request sees what the ones before it did; a refused one changes nothing.
+
+use std::collections::BTreeSet;
+
+use nebula_flow::id::{ExecutionId, Shard};
+use nebula_flow::ports::{
+    Change, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Status, Submission,
+    Submitted,
+};
+
+use crate::feeds::News;
+use crate::request::{AppendRows, Request, Submit, arrival};
+use crate::rows::{ExecutionRow, Facts, Head, KeyRow, MessageRow, RecordKey, Writes, Written};
+use crate::trouble::Trouble;
+
+/// What a batch comes to.
+#[derive(Debug)]
+pub(crate) struct Decided<'a> {
+    /// For the store.
+    pub(crate) writes: Writes<'a>,
+    /// For listeners, once it is on disk, in order.
+    pub(crate) news: Vec<News>,
+}
+
+/// Decides a batch.
+pub(crate) fn decide(requests: &[Request], facts: Facts) -> Decided<'_> {
+    let mut ledger = Ledger {
+        facts,
+        ..Ledger::default()
+    };
+    for request in requests {
+        match request {
+            Request::Submit(submit) => submit.ticket.decide(ledger.submit(submit)),
+            Request::Append(append) => append.ticket.decide(ledger.append(append)),
+            Request::Claim { owner, ticket } => ticket.decide(Ok(ledger.claim(owner))),
+            Request::Release { fences, ticket } => {
+                ledger.release(fences);
+                ticket.decide(Ok(()));
+            }
+            Request::Flush { ticket } => ticket.decide(Ok(())),
+            Request::Put {
+                key,
+                value,
+                expect,
+                ticket,
+            } => ticket.decide(ledger.put(key, value, *expect)),
+            Request::Remove { key, ticket } => ticket.decide(Ok(ledger.remove(key))),
+            Request::PutBlob {
+                digest,
+                bytes,
+                ticket,
+            } => {
+                if ledger.facts.blobs.insert(*digest) {
+                    ledger.writes.blobs.insert(*digest, bytes);
+                }
+                ticket.decide(Ok(()));
+            }
+        }
+    }
+    ledger.close()
+}
+
+/// The facts as the batch has changed them so far, and the changes.
+#[derive(Debug, Default)]
+struct Ledger<'a> {
+    facts: Facts,
+    /// Executions that this batch made.
+    made: BTreeSet<ExecutionId>,
+    /// Executions whose row differs from the store's.
+    touched: BTreeSet<ExecutionId>,
+    writes: Writes<'a>,
+    news: Vec<News>,
+}
+
+impl<'a> Ledger<'a> {
+    fn submit(&mut self, request: &Submit) -> Result<Submitted, LogError> {
+        let submission = &request.submission;
+        if let Some(key) = &submission.key
+            && let Some(first) = self.used(submission, key)?
+        {
+            return Ok(Submitted::Duplicate(first));
+        }
+        let seq = match &submission.message {
+            Message::Start { .. } => self.make(submission)?,
+            Message::Cancel { .. } => self.queue(submission)?,
+        };
+        self.touched.insert(submission.execution);
+        let row = MessageRow {
+            at: submission.at,
+            body: request.body.clone(),
+        };
+        self.writes
+            .messages
+            .insert((submission.execution, seq), row);
+        if let Some(key) = &submission.key {
+            let name = (submission.tenant.clone(), key.key.clone());
+            let row = KeyRow {
+                fingerprint: key.fingerprint,
+                execution: submission.execution,
+                at: submission.at,
+            };
+            self.facts.keys.insert(name.clone(), row.clone());
+            self.writes.keys.insert(name, row);
+        }
+        if !request.announced {
+            self.news.push(News::Arrival(arrival(submission, seq)));
+        }
+        Ok(Submitted::Accepted)
+    }
+
+    /// The execution for which an equal request was made under this key.
+    fn used(
+        &self,
+        submission: &Submission,
+        key: &IdempotencyKey,
+    ) -> Result<Option<ExecutionId>, LogError> {
+        match self
+            .facts
+            .keys
+            .get(&(submission.tenant.clone(), key.key.clone()))
+        {
+            None => Ok(None),
+            Some(row) if row.fingerprint == key.fingerprint => Ok(Some(row.execution)),
+            Some(_) => Err(LogError::KeyReused(key.key.clone())),
+        }
+    }
+
+    /// Makes the execution of a start; the number of its first message.
+    fn make(&mut self, submission: &Submission) -> Result<u64, LogError> {
+        let id = submission.execution;
+        if let Some(row) = self.facts.executions.get(&id) {
+            let actual = row.clone()?.head.version;
+            return Err(LogError::Conflict {
+                execution: id,
+                expected: 0,
+                actual,
+            });
+        }
+        let Message::Start {
+            workflow,
+            name,
+            version,
+            ..
+        } = &submission.message
+        else {
+            return Err(LogError::NotFound(id));
+        };
+        let row = ExecutionRow {
+            tenant: submission.tenant.clone(),
+            workflow: *workflow,
+            workflow_name: name.clone(),
+            workflow_version: *version,
+            created_at: submission.at,
+            head: Head {
+                status: Status::Queued,
+                version: 0,
+                submitted: 1,
+                consumed: 0,
+                lines: 0,
+                updated_at: submission.at,
+                finished_at: None,
+                wake_at: None,
+                error: None,
+            },
+        };
+        self.facts.executions.insert(id, Ok(row));
+        self.made.insert(id);
+        Ok(1)
+    }
+
+    /// Puts a message behind the others of its execution; its number.
+    fn queue(&mut self, submission: &Submission) -> Result<u64, LogError> {
+        let id = submission.execution;
+        let row = self
+            .facts
+            .executions
+            .get_mut(&id)
+            .ok_or(LogError::NotFound(id))?;
+        let row = row.as_mut().map_err(|trouble| trouble.clone())?;
+        if row.tenant != submission.tenant {
+            return Err(LogError::NotFound(id));
+        }
+        row.head.submitted += 1;
+        Ok(row.head.submitted)
+    }
+
+    fn append(&mut self, request: &'a AppendRows) -> Result<(), LogError> {
+        let append = &request.head;
+        let id = append.execution;
+        if id.shard() != request.fence.shard || !self.facts.holds(request.fence) {
+            return Err(LogError::Fenced(request.fence));
+        }
+        let row = self
+            .facts
+            .executions
+            .get_mut(&id)
+            .ok_or(LogError::NotFound(id))?;
+        let row = row.as_mut().map_err(|trouble| trouble.clone())?;
+        check(request, &row.head)?;
+
+        let head = &mut row.head;
+        let was_consumed = head.consumed;
+        if let Some(last) = request.events.last() {
+            head.version = last.version;
+            head.updated_at = last.at;
+        }
+        head.status = append.status;
+        head.consumed = head.consumed.max(append.consumed);
+        head.wake_at = append.wake_at.filter(|_| !append.status.is_final());
+        if append.status.is_final() && head.finished_at.is_none() {
+            head.finished_at = Some(head.updated_at);
+        }
+        if append.error.is_some() {
+            head.error.clone_from(&append.error);
+        }
+        let consumed = head.consumed;
+        let first_line = head.lines + 1;
+        head.lines += request.lines.len() as u64;
+        self.news.push(News::Change(Change::Appended {
+            tenant: row.tenant.clone(),
+            execution: id,
+            version: head.version,
+            status: head.status,
+        }));
+
+        self.touched.insert(id);
+        if consumed > was_consumed {
+            self.take(id, was_consumed, consumed);
+        }
+        if !request.events.is_empty() {
+            self.writes.events.push((id, &request.events));
+        }
+        if !request.lines.is_empty() {
+            self.writes.lines.push((id, first_line, &request.lines));
+        }
+        Ok(())
+    }
+
+    /// Takes messages out of an inbox: those of this batch never reach the store.
+    fn take(&mut self, id: ExecutionId, after: u64, upto: u64) {
+        let mut stored = false;
+        for seq in after + 1..=upto {
+            stored |= self.writes.messages.remove(&(id, seq)).is_none();
+        }
+        if stored {
+            self.writes.taken.insert(id, upto);
+        }
+    }
+
+    /// All these stores are one process's: its exclusive lock proves that the
+    /// owners of earlier processes are dead, and within the process the last to
+    /// claim is the owner.
+    fn claim(&mut self, owner: &str) -> Vec<Fence> {
+        let mut held = Vec::new();
+        for shard in Shard::all() {
+            let row = self.facts.shards.entry(shard).or_default();
+            if row.owner.as_deref() != Some(owner) {
+                row.owner = Some(owner.to_owned());
+                row.epoch += 1;
+                self.writes.shards.insert(shard, row.clone());
+            }
+            held.push(Fence {
+                shard,
+                epoch: row.epoch,
+            });
+        }
+        held
+    }
+
+    fn release(&mut self, fences: &[Fence]) {
+        for fence in fences {
+            if self.facts.holds(*fence)
+                && let Some(row) = self.facts.shards.get_mut(&fence.shard)
+            {
+                row.owner = None;
+                self.writes.shards.insert(fence.shard, row.clone());
+            }
+        }
+    }
+
+    fn put(
+        &mut self,
+        key: &RecordKey,
+        value: &'a bytes::Bytes,
+        expect: Expect,
+    ) -> Result<u64, RecordError> {
+        let version = self.facts.records.get(key).copied();
+        let holds = match expect {
+            Expect::Any => true,
+            Expect::Absent => version.is_none(),
+            Expect::Version(expected) => version == Some(expected),
+        };
+        if !holds {
+            return Err(RecordError::Conflict {
+                kind: key.0,
+                key: key.2.clone(),
+            });
+        }
+        let version = version.unwrap_or(0) + 1;
+        self.facts.records.insert(key.clone(), version);
+        self.writes
+            .records
+            .insert(key.clone(), Some((version, value)));
+        Ok(version)
+    }
+
+    fn remove(&mut self, key: &RecordKey) -> bool {
+        let was_there = self.facts.records.remove(key).is_some();
+        if was_there {
+            self.writes.records.insert(key.clone(), None);
+        }
+        was_there
+    }
+
+    fn close(mut self) -> Decided<'a> {
+        for id in self.touched {
+            if let Some(Ok(row)) = self.facts.executions.remove(&id) {
+                let row = if self.made.contains(&id) {
+                    Written::Inserted(row)
+                } else {
+                    Written::Updated(row)
+                };
+                self.writes.executions.insert(id, row);
+            }
+        }
+        Decided {
+            writes: self.writes,
+            news: self.news,
+        }
+    }
+}
+
+/// Whether an append may follow what its execution is.
+fn check(request: &AppendRows, head: &Head) -> Result<(), LogError> {
+    let append = &request.head;
+    let id = append.execution;
+    if append.expected != head.version {
+        return Err(LogError::Conflict {
+            execution: id,
+            expected: append.expected,
+            actual: head.version,
+        });
+    }
+    let in_order = request
+        .events
+        .iter()
+        .zip(head.version + 1..)
+        .all(|(event, version)| event.version == version);
+    if !in_order {
+        return Err(broken(format!(
+            "an append to {id} has events out of order after version {}",
+            head.version
+        )));
+    }
+    if append.consumed > head.submitted {
+        return Err(broken(format!(
+            "an append to {id} takes message {}, and its inbox ends at {}",
+            append.consumed, head.submitted
+        )));
+    }
+    // Lines may follow the end, and late messages must still be taken.
+    if head.status.is_final() && (!request.events.is_empty() || append.status != head.status) {
+        return Err(broken(format!(
+            "{id} has {}; no event can follow",
+            head.status.name()
+        )));
+    }
+    Ok(())
+}
+
+fn broken(what: String) -> LogError {
+    Trouble::Damaged(what).into()
+}

@@ -1,0 +1,245 @@
+//! The store of one node: one SQLite file in WAL mode with `synchronous=FULL`.
+//!
+//! One thread writes; it commits whatever has queued up in one transaction with
+//! one fsync. A few read-only connections serve the reads, which never wait for
+//! the writer nor it for them.
+//!
+//! - [`open`]: the folder, its lock, the connections.
+//! - [`schema`]: the tables, and how an older file becomes a newer one.
+//! - [`store`]: batches as transactions.
+//! - [`read`]: the reads as statements.
+
+mod open;
+mod read;
+mod schema;
+mod store;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
+use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+pub use open::OpenError;
+
+use crate::feeds::Feeds;
+use crate::log::{Backend, Log};
+use crate::queue::Queue;
+use crate::request::Request;
+use crate::rows::{EventRow, ExecutionRow, MessageRow, RecordKey};
+use crate::trouble::Trouble;
+
+/// How many reads run at once; more wait. Reads are short and the machine has
+/// other work.
+const READERS: usize = 4;
+
+/// The log and the records in one SQLite file of one folder, which this process
+/// alone holds open. Cheap to clone; once the last clone is dropped, everything
+/// that was queued is on disk and the folder is free.
+#[derive(Clone)]
+pub struct Sqlite(Log<SqliteFile>);
+
+doors!(Sqlite);
+
+/// The back end of [`Sqlite`].
+#[derive(Debug)]
+struct SqliteFile {
+    queue: Arc<Queue>,
+    feeds: Arc<Feeds>,
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+}
+
+/// Connections for reading. The folder's lock is theirs, so that it outlives the
+/// last of them.
+#[derive(Debug)]
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+    folder: open::Folder,
+}
+
+impl Sqlite {
+    /// Opens the store in this folder, making both if there is none: the file
+    /// `nebula.db`, readable by this user alone, and the lock `nebula.lock`.
+    ///
+    /// # Errors
+    /// When another process holds the folder, the file was written by a newer
+    /// Nebula or is no store, or the disk is in trouble.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let folder = open::Folder::lock(dir)?;
+        let connection = folder.writer()?;
+        let mut idle = Vec::new();
+        for _ in 0..READERS {
+            idle.push(folder.reader()?);
+        }
+        let feeds = Arc::new(Feeds::new());
+        let queue = Arc::new(Queue::new(Arc::clone(&feeds)));
+        let serving = Arc::clone(&queue);
+        let writer = std::thread::Builder::new()
+            .name("nebula-log".into())
+            .spawn(move || serving.serve(&mut store::Writer::new(connection)))
+            .map_err(|source| folder.trouble(source))?;
+        Ok(Self(Log(Arc::new(SqliteFile {
+            queue,
+            feeds,
+            writer: Some(writer),
+            readers: Arc::new(Readers {
+                idle: Mutex::new(idle),
+                permits: Semaphore::new(READERS),
+                folder,
+            }),
+        }))))
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sqlite({})", self.0.0.readers.folder.path().display())
+    }
+}
+
+impl Drop for SqliteFile {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // It needs no runtime and ends after at most what is queued. Had it
+            // panicked, the panic was reported when it happened.
+            drop(writer.join());
+        }
+    }
+}
+
+impl SqliteFile {
+    /// Runs a read on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let readers = Arc::clone(&self.readers);
+        let _permit = self
+            .readers
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Trouble::closed())?;
+        tokio::task::spawn_blocking(move || readers.run(read))
+            .await
+            .unwrap_or_else(|e| Err(Trouble::Unavailable(format!("a read ended early: {e}"))))
+    }
+}
+
+impl Readers {
+    fn run<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, Trouble> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        // A read whose caller gave up may still hold one of them.
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self
+                .folder
+                .reader()
+                .map_err(|e| Trouble::Unavailable(e.to_string()))?,
+        };
+        let result = read(&connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS {
+            idle.push(connection);
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl Backend for SqliteFile {
+    async fn send(&self, request: Request) -> Result<(), Trouble> {
+        self.queue.push(request).await
+    }
+
+    fn feeds(&self) -> &Feeds {
+        &self.feeds
+    }
+
+    fn has_told_early(&self) -> bool {
+        self.queue.has_told_early()
+    }
+
+    async fn unfinished(
+        &self,
+        shard: Shard,
+        after: Option<ExecutionId>,
+        limit: usize,
+    ) -> Result<Vec<Unfinished>, Trouble> {
+        self.read(move |c| read::unfinished(c, shard, after, limit))
+            .await
+    }
+
+    async fn inbox(&self, execution: ExecutionId) -> Result<Vec<(u64, MessageRow)>, Trouble> {
+        self.read(move |c| read::inbox(c, execution)).await
+    }
+
+    async fn events(
+        &self,
+        execution: ExecutionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<EventRow>, Trouble> {
+        self.read(move |c| read::events(c, execution, after, limit))
+            .await
+    }
+
+    async fn lines(
+        &self,
+        execution: ExecutionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, Trouble> {
+        self.read(move |c| read::lines(c, execution, after, limit))
+            .await
+    }
+
+    async fn execution(&self, execution: ExecutionId) -> Result<Option<ExecutionRow>, Trouble> {
+        self.read(move |c| read::execution(c, execution)).await
+    }
+
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        query: ExecutionQuery,
+    ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
+        self.read(move |c| read::executions(c, &tenant, &query))
+            .await
+    }
+
+    async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble> {
+        self.read(move |c| read::record(c, &key)).await
+    }
+
+    async fn list(
+        &self,
+        kind: &'static str,
+        tenant: TenantId,
+        prefix: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Record)>, Trouble> {
+        self.read(move |c| read::list(c, kind, &tenant, &prefix, after.as_deref(), limit))
+            .await
+    }
+
+    async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, Trouble> {
+        self.read(move |c| read::blob(c, digest)).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! The same operations on both stores give the same answers and the same state.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::id::{ExecutionId, Shard};
+use nebula_flow::ports::{Append, ExecutionQuery, Expect, Fence, Kind, Status};
+use nebula_storage::{Memory, Sqlite};
+use proptest::prelude::*;
+
+use crate::kit::*;
+
+/// One operation; small numbers, so that they meet.
+#[derive(Debug, Clone)]
+enum Operation {
+    Start {
+        execution: u8,
+        key: Option<u8>,
+        request: u8,
+    },
+    Cancel {
+        execution: u8,
+        key: Option<u8>,
+        request: u8,
+        stranger: bool,
+    },
+    Append {
+        execution: u8,
+        stale: bool,
+        count: u8,
+        lines: u8,
+        consumed: u8,
+        status: u8,
+        wake: bool,
+        fenced: bool,
+    },
+    Claim {
+        owner: u8,
+    },
+    Release {
+        shard: u8,
+    },
+    Put {
+        kind: u8,
+        key: u8,
+        value: u8,
+        expect: u8,
+    },
+    Remove {
+        kind: u8,
+        key: u8,
+    },
+    Blob {
+        content: u8,
+    },
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    use Operation as O;
+    let key = || proptest::option::weighted(0.3, 0..4u8);
+    let rarely = || proptest::bool::weighted(0.1);
+    prop_oneof![
+        4 => (0..12u8, key(), 0..2u8)
+            .prop_map(|(execution, key, request)| O::Start { execution, key, request }),
+        2 => (0..12u8, key(), 0..2u8, rarely())
+            .prop_map(|(execution, key, request, stranger)| O::Cancel { execution, key, request, stranger }),
+        9 => ((0..12u8, rarely(), 0..4u8, 0..3u8), (0..3u8, 0..16u8, any::<bool>(), rarely())).prop_map(
+            |((execution, stale, count, lines), (consumed, status, wake, fenced))| {
+                O::Append { execution, stale, count, lines, consumed, status, wake, fenced }
+            }
+        ),
+        1 => (0..2u8).prop_map(|owner| O::Claim { owner }),
+        1 => (0..12u8).prop_map(|shard| O::Release { shard }),
+        3 => (0..4u8, 0..5u8, any::<u8>(), 0..5u8)
+            .prop_map(|(kind, key, value, expect)| O::Put { kind, key, value, expect }),
+        1 => (0..4u8, 0..5u8).prop_map(|(kind, key)| O::Remove { kind, key }),
+        1 => (0..4u8).prop_map(|content| O::Blob { content }),
+    ]
+}
+
+const KINDS: [Kind; 4] = [
+    Kind::Workflow,
+    Kind::WorkflowVersion,
+    Kind::Grant,
+    Kind::Credential,
+];
+const NAMES: [&str; 5] = ["a", "a/b", "a/c", "b", "é"];
+const ENDS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled];
+
+fn execution(n: u8) -> ExecutionId {
+    in_shard(n % 5, u64::from(n))
+}
+
+/// Does it; the answer as text, to be compared.
+async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence>) -> String {
+    use Operation as O;
+    match operation.clone() {
+        O::Start {
+            execution: n,
+            key,
+            request,
+        } => {
+            let mut submission = start(execution(n));
+            if let Some(key) = key {
+                submission = keyed(submission, &key.to_string(), &request.to_string());
+            }
+            format!("{:?}", store.submit(submission).await)
+        }
+        O::Cancel {
+            execution: n,
+            key,
+            request,
+            stranger: is_stranger,
+        } => {
+            let mut submission = cancel(execution(n), &request.to_string());
+            if let Some(key) = key {
+                submission = keyed(submission, &key.to_string(), &request.to_string());
+            }
+            if is_stranger {
+                submission.tenant = stranger();
+            }
+            format!("{:?}", store.submit(submission).await)
+        }
+        O::Append {
+            execution: n,
+            stale,
+            count,
+            lines,
+            consumed,
+            status,
+            wake,
+            fenced,
+        } => {
+            let id = execution(n);
+            let seen = store.execution(&tenant(), id).await.unwrap();
+            let expected = seen.map_or(0, |e| e.version) + u64::from(stale);
+            let status = match status {
+                0..=2 => ENDS[usize::from(status)],
+                3..=8 => Status::Waiting,
+                _ => Status::Running,
+            };
+            let append = Append {
+                lines: (0..lines).map(|n| line(&n.to_string())).collect(),
+                consumed: consumed.into(),
+                status,
+                wake_at: wake.then(|| at(7_000)),
+                error: (status == Status::Failed).then(|| Failure::new(FailureKind::Host, "no")),
+                ..append(id, expected, count.into())
+            };
+            let held = fences.get(usize::from(id.shard().0)).copied();
+            let mut fence = held.unwrap_or(Fence {
+                shard: id.shard(),
+                epoch: 1,
+            });
+            fence.epoch += u64::from(fenced);
+            format!("{:?}", store.append(fence, append).await)
+        }
+        O::Claim { owner } => {
+            *fences = claim(store, &owner.to_string()).await;
+            format!("{fences:?}")
+        }
+        O::Release { shard } => {
+            let given: Vec<_> = fences
+                .get(usize::from(shard))
+                .copied()
+                .into_iter()
+                .collect();
+            format!("{:?}", store.release(&given).await)
+        }
+        O::Put {
+            kind,
+            key,
+            value,
+            expect,
+        } => {
+            let expect = match expect {
+                0 => Expect::Any,
+                1 => Expect::Absent,
+                n => Expect::Version(u64::from(n) - 1),
+            };
+            let (kind, name) = (KINDS[usize::from(kind)], NAMES[usize::from(key)]);
+            format!(
+                "{:?}",
+                store
+                    .put(kind, &tenant(), name, Bytes::from(vec![value]), expect)
+                    .await
+            )
+        }
+        O::Remove { kind, key } => {
+            let (kind, name) = (KINDS[usize::from(kind)], NAMES[usize::from(key)]);
+            format!("{:?}", store.remove(kind, &tenant(), name).await)
+        }
+        O::Blob { content } => {
+            format!("{:?}", store.put_blob(Bytes::from(vec![content; 10])).await)
+        }
+    }
+}
+
+/// All that can be read.
+async fn state(store: &AnyStore) -> Vec<String> {
+    let mut seen = Vec::new();
+    for n in 0..12 {
+        let id = execution(n);
+        seen.push(format!("{:?}", store.execution(&tenant(), id).await));
+        seen.push(format!("{:?}", store.inbox(id).await));
+        seen.push(format!("{:?}", store.history(id, 0, 1_000).await));
+        seen.push(format!("{:?}", store.lines(id, 0, 1_000).await));
+    }
+    for shard in 0..5 {
+        seen.push(format!(
+            "{:?}",
+            store.unfinished(Shard(shard), None, 100).await
+        ));
+    }
+    for status in [
+        None,
+        Some(Status::Running),
+        Some(Status::Succeeded),
+        Some(Status::Queued),
+    ] {
+        let query = ExecutionQuery {
+            status,
+            limit: 100,
+            ..ExecutionQuery::default()
+        };
+        seen.push(format!("{:?}", store.executions(&tenant(), &query).await));
+    }
+    for kind in KINDS {
+        seen.push(format!(
+            "{:?}",
+            store.list(kind, &tenant(), "", None, 100).await
+        ));
+        seen.push(format!(
+            "{:?}",
+            store.list(kind, &tenant(), "a/", Some("a/b"), 100).await
+        ));
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 6,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(0x4e62_4c61),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn both_stores_answer_alike(operations in proptest::collection::vec(operation(), 200..300)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let memory: AnyStore = Arc::new(Memory::new());
+            let sqlite: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
+            let mut fences = (claim(&memory, "0").await, claim(&sqlite, "0").await);
+            for operation in &operations {
+                let expected = perform(&memory, operation, &mut fences.0).await;
+                let answer = perform(&sqlite, operation, &mut fences.1).await;
+                assert_eq!(answer, expected, "{operation:?}");
+            }
+            assert_eq!(state(&sqlite).await, state(&memory).await);
+            drop(sqlite);
+            let reopened: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
+            assert_eq!(state(&reopened).await, state(&memory).await);
+        });
+    }
+}

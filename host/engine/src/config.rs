@@ -1,0 +1,64 @@
+//! What an engine is made of, and what its rooms share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use nebula_flow::ports::{Clock, Components, EventLog, Limits, Records, Runner};
+use tokio::runtime::Handle;
+
+use crate::pinned::Pinned;
+use crate::watch::Watch;
+
+/// The ready-built ports of an engine and its bounds.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// Where executions are kept.
+    pub log: Arc<dyn EventLog>,
+    /// Where definitions, grants, credentials and blobs are kept.
+    pub records: Arc<dyn Records>,
+    /// Runs components.
+    pub runner: Arc<dyn Runner>,
+    /// The components that may run.
+    pub components: Arc<dyn Components>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Of one call; a node's own time-out takes the place of this one's.
+    pub limits: Limits,
+    /// Under which name this engine holds shards; unique among living engines.
+    pub owner: String,
+    /// How many executions are in memory at once; the others stay in the log.
+    pub max_active: usize,
+}
+
+impl std::fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineConfig")
+            .field("limits", &self.limits)
+            .field("owner", &self.owner)
+            .field("max_active", &self.max_active)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the tasks of one engine share.
+pub(crate) struct Core {
+    pub(crate) config: EngineConfig,
+    pub(crate) pinned: Pinned,
+    pub(crate) watch: Watch,
+    pub(crate) runtime: Handle,
+    /// Whether the engine takes no new work any more.
+    pub(crate) stopping: AtomicBool,
+}
+
+impl std::ops::Deref for Core {
+    type Target = EngineConfig;
+    fn deref(&self) -> &EngineConfig {
+        &self.config
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.config.fmt(f)
+    }
+}

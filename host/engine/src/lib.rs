@@ -1,0 +1,32 @@
+//! The hands of Nebula: runs executions over the ports of `nebula-flow`. Every
+//! decision is made there; here it is carried out, and put on disk in time.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - `engine`: [`WorkflowEngine`], what its callers hold.
+//! - `handle`: [`ExecutionHandle`], a caller's hold on one execution.
+//! - `config`: [`EngineConfig`], the ports it is made of.
+//! - `owner`: holds shards, hears of work, gives each execution a task.
+//! - `task`: the life of one execution in memory.
+//! - `watch`: who waits for the end of which execution.
+//! - `pinned`: compiled plans and components, kept in memory.
+//! - `values`: payloads between the log, the blobs and the guests.
+//! - `clock`: [`SystemClock`]; `alarm` and `chance`: waiting and jitter.
+
+mod alarm;
+mod chance;
+mod clock;
+mod config;
+mod engine;
+mod handle;
+mod owner;
+mod pinned;
+mod task;
+mod values;
+mod watch;
+
+pub use clock::SystemClock;
+pub use config::EngineConfig;
+pub use engine::{EngineError, ExecutionOptions, GRACE, WorkflowEngine};
+pub use handle::ExecutionHandle;
+pub use watch::ExecutionResult;

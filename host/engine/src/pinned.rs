@@ -1,0 +1,120 @@
+//! What never changes once it is deployed, kept in memory: compiled plans by
+//! workflow and version, components by digest.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nebula_flow::deploy;
+use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::plan::Plan;
+use nebula_flow::ports::{RecordError, ResolveError};
+use nebula_flow::{Component, Digest, TenantId, Verified, WorkflowId};
+
+use crate::config::Core;
+
+/// Beyond this many plans or components the memory starts anew.
+const KEPT: usize = 1024;
+
+#[derive(Default)]
+pub(crate) struct Pinned {
+    plans: Kept<(WorkflowId, u32), Arc<Plan>>,
+    components: Kept<Digest, Verified<Component>>,
+}
+
+struct Kept<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= KEPT {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoPlan {
+    /// Trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It will not.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The compiled plan of a deployed version.
+pub(crate) async fn plan(
+    core: &Core,
+    tenant: &TenantId,
+    workflow: WorkflowId,
+    version: u32,
+) -> Result<Arc<Plan>, NoPlan> {
+    if let Some(plan) = core.pinned.plans.get(&(workflow, version)) {
+        return Ok(plan);
+    }
+    let deployed = match deploy::version(&*core.records, tenant, workflow, version).await {
+        Ok(Some(deployed)) => deployed,
+        Ok(None) => {
+            return Err(NoPlan::Broken(format!(
+                "version {version} of {workflow} does not exist"
+            )));
+        }
+        Err(error @ RecordError::Unavailable(_)) => {
+            return Err(NoPlan::Unavailable(error.to_string()));
+        }
+        Err(error) => return Err(NoPlan::Broken(error.to_string())),
+    };
+    let plan = Plan::compile(Arc::new(deployed)).map_err(|diagnostics| {
+        let first = diagnostics
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        NoPlan::Broken(format!(
+            "version {version} of {workflow} does not compile: {first}"
+        ))
+    })?;
+    let plan = Arc::new(plan);
+    core.pinned.plans.put((workflow, version), plan.clone());
+    Ok(plan)
+}
+
+/// A pinned component.
+pub(crate) async fn component(
+    core: &Core,
+    tenant: &TenantId,
+    digest: Digest,
+) -> Result<Verified<Component>, Failure> {
+    if let Some(component) = core.pinned.components.get(&digest) {
+        return Ok(component);
+    }
+    let component = core
+        .components
+        .component(tenant, digest)
+        .await
+        .map_err(|error| {
+            let kind = match error {
+                ResolveError::Unavailable(_) => FailureKind::Host,
+                _ => FailureKind::Component,
+            };
+            Failure::new(kind, error.to_string())
+        })?;
+    core.pinned.components.put(digest, component.clone());
+    Ok(component)
+}

@@ -1,0 +1,162 @@
+//! One attempt of an action: what the call needs, the run under a guard of
+//! the host's own, and its output as a payload.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nebula_flow::component::Effect;
+use nebula_flow::event::{Failure, FailureKind, Usage};
+use nebula_flow::grant;
+use nebula_flow::plan::{ActionTask, Plan, Task as PlanTask};
+use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report};
+use nebula_flow::{ExecutionId, Payload, StepKey, TenantId, Timestamp, Value};
+
+use crate::config::Core;
+use crate::{pinned, values};
+
+/// What a runner may take beyond a call's time-out before the host gives up on
+/// it: half the time-out (`sandbox.md`: a typed outcome within 1.5 × the limit).
+const GUARD: (u32, u32) = (3, 2);
+
+/// At least so much, for what surrounds short calls.
+const GUARD_FLOOR: Duration = Duration::from_secs(1);
+
+/// One attempt, on its own: it holds what it needs.
+pub(super) struct Attempt {
+    pub(super) core: Arc<Core>,
+    pub(super) tenant: TenantId,
+    pub(super) plan: Arc<Plan>,
+    pub(super) execution: ExecutionId,
+    pub(super) step: StepKey,
+    pub(super) attempt: u32,
+    pub(super) input: Payload,
+    pub(super) ready_at: Timestamp,
+}
+
+/// How an attempt ended.
+pub(super) struct Ran {
+    pub(super) result: Result<(Outcome, Payload), Failure>,
+    pub(super) usage: Usage,
+    pub(super) lines: Vec<(String, String)>,
+    /// The output, decoded, and how many bytes it has.
+    pub(super) value: Option<(Arc<Value>, u64)>,
+}
+
+impl Ran {
+    pub(super) const fn failed(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            usage: Usage {
+                fuel: 0,
+                memory_bytes: 0,
+                duration_us: 0,
+            },
+            lines: Vec::new(),
+            value: None,
+        }
+    }
+}
+
+/// The action that a step runs.
+pub(super) fn action<'p>(plan: &'p Plan, step: &StepKey) -> Option<&'p ActionTask> {
+    match plan.task(plan.index(&step.node)?, step.path.len())? {
+        PlanTask::Action(action) => Some(action),
+        PlanTask::Map { .. } => None,
+    }
+}
+
+impl Attempt {
+    pub(super) async fn run(self) -> Ran {
+        let call = match self.call().await {
+            Ok(call) => call,
+            Err(failure) => return Ran::failed(failure),
+        };
+        let report = guarded(&self.core, call).await;
+        let mut ran = Ran {
+            result: Ok((Outcome::Skip(None), Payload::null())),
+            usage: report.usage,
+            lines: report.lines,
+            value: None,
+        };
+        ran.result = match report.result {
+            Ok(outcome) => self.keep(outcome, &mut ran.value).await,
+            Err(failure) => Err(failure),
+        };
+        ran
+    }
+
+    async fn call(&self) -> Result<Call, Failure> {
+        let Some(task) = action(&self.plan, &self.step) else {
+            return Err(Failure::new(
+                FailureKind::Host,
+                format!("the plan has no action for step {}", self.step),
+            ));
+        };
+        let effectful = task.action.effect == Effect::Effectful;
+        let limits = &self.core.limits;
+        Ok(Call {
+            tenant: self.tenant.clone(),
+            component: pinned::component(&self.core, &self.tenant, task.action.digest).await?,
+            action: task.action.metadata.id.clone(),
+            input: values::bytes(&self.core, &self.input).await?,
+            identity: Identity {
+                workflow: self.plan.definition().name.clone(),
+                execution: self.execution,
+                step: self.step.clone(),
+                attempt: self.attempt,
+                restarts: 0,
+            },
+            ready_at: self.ready_at,
+            limits: Limits {
+                timeout: task.timeout.unwrap_or(limits.timeout),
+                ..*limits
+            },
+            capabilities: if effectful {
+                let records = &*self.core.records;
+                let metadata = &task.action.metadata;
+                Arc::new(
+                    grant::capabilities(records, &self.tenant, metadata, &task.credentials).await?,
+                )
+            } else {
+                Arc::default()
+            },
+        })
+    }
+
+    /// Checks what the guest gave and keeps it where it can be referred to.
+    async fn keep(
+        &self,
+        outcome: Outcome,
+        value: &mut Option<(Arc<Value>, u64)>,
+    ) -> Result<(Outcome, Payload), Failure> {
+        let (Outcome::Success(bytes) | Outcome::Branch(_, bytes)) = &outcome else {
+            return Ok((outcome, Payload::null()));
+        };
+        let decoded = values::decode(bytes)?;
+        // Items are read once, when they are gathered, and then as bytes.
+        if self.step.path.is_empty() {
+            *value = Some((Arc::new(decoded), bytes.len() as u64));
+        }
+        let payload = values::payload(&self.core, bytes.clone()).await?;
+        Ok((outcome, payload))
+    }
+}
+
+/// Runs a call; a runner that does not answer in time is given up.
+pub(super) async fn guarded(core: &Core, call: Call) -> Report {
+    let timeout = call.limits.timeout;
+    let limit = (timeout * GUARD.0 / GUARD.1).max(timeout + GUARD_FLOOR);
+    let guard = core.clock.until(core.clock.now().plus(limit));
+    tokio::select! {
+        biased;
+        report = core.runner.run(call) => report,
+        () = guard => Report {
+            result: Err(Failure::new(
+                FailureKind::TimedOut,
+                format!("the call took longer than its time-out of {} ms", timeout.as_millis()),
+            )),
+            usage: Usage { duration_us: u64::try_from(limit.as_micros()).unwrap_or(u64::MAX), ..Usage::default() },
+            lines: Vec::new(),
+        },
+    }
+}

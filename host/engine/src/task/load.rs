@@ -1,0 +1,163 @@
+//! From the log into memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nebula_flow::event::{Event, RULES};
+use nebula_flow::execution::Execution;
+use nebula_flow::plan::Plan;
+use nebula_flow::ports::{InboxRow, LogError, Message};
+use nebula_flow::{ExecutionId, Payload, Recorded, Timestamp, WorkflowId};
+
+use super::journal::Journal;
+use super::{Assignment, Exit, Task};
+use crate::chance::Backoff;
+use crate::config::Core;
+use crate::pinned::{NoPlan, plan};
+
+/// How many events are read at once.
+const PAGE: usize = 512;
+
+/// Loads an execution and takes its messages.
+pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
+    let Assignment {
+        core,
+        tenant,
+        id,
+        fence,
+        rows,
+    } = assignment;
+    // The start itself is at hand: the log has nothing that is older.
+    let fresh = rows
+        .first()
+        .is_some_and(|r| r.seq == 1 && matches!(r.message, Message::Start { .. }));
+    let mut inbox: BTreeMap<u64, Arc<InboxRow>> =
+        rows.into_iter().map(|row| (row.seq, row)).collect();
+    let mut page = Vec::new();
+    if !fresh {
+        page = history(&core, id, 0).await?;
+        inbox.extend(
+            self::inbox(&core, id)
+                .await?
+                .into_iter()
+                .map(|row| (row.seq, Arc::new(row))),
+        );
+    }
+    let Some((workflow, version)) = workflow_of(&page, &inbox) else {
+        return Err(Exit::Vanished);
+    };
+    let plan = plan_for(&core, &tenant, workflow, version).await?;
+    let mut execution = Execution::new(id, plan);
+    let mut last_at = Timestamp::default();
+    while !page.is_empty() {
+        for recorded in &page {
+            execution
+                .apply(recorded)
+                .map_err(|e| Exit::Parked(e.to_string()))?;
+            last_at = last_at.max(recorded.at);
+        }
+        let full = page.len() >= PAGE;
+        page = if full {
+            history(&core, id, execution.version()).await?
+        } else {
+            Vec::new()
+        };
+    }
+    if execution.final_event().is_some() {
+        return Err(Exit::Finished);
+    }
+    let journal = Journal::new(core.clone(), fence, id, execution.version());
+    let mut task = Task::new(core, tenant, id, execution, journal, last_at);
+    for row in inbox.values() {
+        task.take(row)?;
+    }
+    Ok(task)
+}
+
+/// The first event of an execution.
+pub(super) const fn started(workflow: WorkflowId, workflow_version: u32, input: Payload) -> Event {
+    Event::Started {
+        workflow,
+        workflow_version,
+        input,
+        rules: RULES,
+    }
+}
+
+fn workflow_of(
+    page: &[Recorded],
+    inbox: &BTreeMap<u64, Arc<InboxRow>>,
+) -> Option<(WorkflowId, u32)> {
+    match page.first().map(|r| &r.event) {
+        Some(Event::Started {
+            workflow,
+            workflow_version,
+            ..
+        }) => return Some((*workflow, *workflow_version)),
+        Some(_) => return None,
+        None => {}
+    }
+    match inbox.first_key_value().map(|(_, row)| &row.message) {
+        Some(Message::Start {
+            workflow, version, ..
+        }) => Some((*workflow, *version)),
+        _ => None,
+    }
+}
+
+async fn plan_for(
+    core: &Core,
+    tenant: &nebula_flow::TenantId,
+    workflow: WorkflowId,
+    version: u32,
+) -> Result<Arc<Plan>, Exit> {
+    let mut backoff = Backoff::new();
+    loop {
+        match plan(core, tenant, workflow, version).await {
+            Ok(plan) => return Ok(plan),
+            Err(NoPlan::Broken(why)) => return Err(Exit::Parked(why)),
+            Err(error @ NoPlan::Unavailable(_)) => {
+                tracing::warn!(%workflow, version, %error, "a workflow cannot be read; trying again");
+                backoff.pause(&*core.clock).await;
+            }
+        }
+    }
+}
+
+async fn history(core: &Core, id: ExecutionId, after: u64) -> Result<Vec<Recorded>, Exit> {
+    let mut backoff = Backoff::new();
+    loop {
+        match core.log.history(id, after, PAGE).await {
+            Ok(page) => return Ok(page),
+            Err(error) => again(core, id, error, &mut backoff).await?,
+        }
+    }
+}
+
+/// The messages that no append has taken yet.
+pub(super) async fn inbox(core: &Core, id: ExecutionId) -> Result<Vec<InboxRow>, Exit> {
+    let mut backoff = Backoff::new();
+    loop {
+        match core.log.inbox(id).await {
+            Ok(rows) => return Ok(rows),
+            Err(error) => again(core, id, error, &mut backoff).await?,
+        }
+    }
+}
+
+async fn again(
+    core: &Core,
+    id: ExecutionId,
+    error: LogError,
+    backoff: &mut Backoff,
+) -> Result<(), Exit> {
+    match error {
+        LogError::Unavailable(_) => {
+            tracing::warn!(execution = %id, %error, "an execution cannot be read; trying again");
+            backoff.pause(&*core.clock).await;
+            Ok(())
+        }
+        LogError::NotFound(_) => Err(Exit::Vanished),
+        other => Err(Exit::Parked(other.to_string())),
+    }
+}

@@ -1,0 +1,13 @@
+//! The engine over a store in memory and a scripted runner: what its callers
+//! and its log can observe.
+
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod commits;
+mod ends;
+mod expressions;
+mod house;
+mod recovery;
+mod starts;
+mod waits;

@@ -1,0 +1,194 @@
+//! Why a request did not go out, or its response did not come back. Every
+//! message names the host and says what to do; none has a secret, a URL's path
+//! or an internal address in it.
+
+use std::time::Duration;
+
+/// Why a request did not go out, or its response did not come back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// The URL names no host in its usual spelling.
+    #[error("the URL of the request{} cannot be used: {reason}", shown(host))]
+    Url {
+        /// What stands where the host should, without user name and password.
+        host: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No rule names the host and port.
+    #[error(
+        "host {host} is not granted to this action; an operator can grant it: `nebula grant <action> {host}`"
+    )]
+    NotGranted {
+        /// As it was asked for, with its port unless that is the default.
+        host: String,
+    },
+    /// The host is granted, for other methods.
+    #[error("{method} to {host} is not granted to this action, only {granted}")]
+    Method {
+        /// As it was asked for.
+        host: String,
+        /// As it was asked for.
+        method: String,
+        /// Those that are granted, joined by commas.
+        granted: String,
+    },
+    /// The host is, or has, an address that is not on the public internet.
+    #[error(
+        "host {host} has an address that is {what}; only an operator can open it, by naming the address: \
+         `nebula grant <action> {host} --at URL`"
+    )]
+    Internal {
+        /// As it was asked for.
+        host: String,
+        /// For example `loopback`.
+        what: &'static str,
+    },
+    /// A header that a guest may not set, or may not set to this.
+    #[error("the request to {host} was refused for its header `{name}`: {reason}")]
+    Header {
+        /// As it was asked for.
+        host: String,
+        /// The header.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A credential stands where it may not go.
+    #[error("the request to {host} was refused: {place} has a credential, {reason}")]
+    Credential {
+        /// As it was asked for.
+        host: String,
+        /// Where it stands, e.g. ``header `authorization` ``.
+        place: String,
+        /// Where it may go instead.
+        reason: String,
+    },
+    /// The name has no address, or the resolver has no answer.
+    #[error("host {host} cannot be resolved: {reason}; check its spelling")]
+    Resolve {
+        /// As it was asked for.
+        host: String,
+        /// In the resolver's words.
+        reason: String,
+    },
+    /// No connection came about.
+    #[error("host {host} cannot be reached: {reason}")]
+    Connect {
+        /// As it was asked for.
+        host: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// The server is not who it should be, or speaks no TLS that we do.
+    #[error("no secure connection to {host}: {reason}")]
+    Tls {
+        /// As it was asked for.
+        host: String,
+        /// In the TLS library's words.
+        reason: String,
+    },
+    /// A phase took longer than it may.
+    #[error("{host} took longer than {} ms to {phase}", limit.as_millis())]
+    Timeout {
+        /// As it was asked for.
+        host: String,
+        /// What was waited for, e.g. `answer`.
+        phase: &'static str,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// A body, or its number of chunks, is over its cap.
+    #[error("the {what} {host} is over its limit of {limit}")]
+    TooLarge {
+        /// As it was asked for.
+        host: String,
+        /// Which body, e.g. `response body of`.
+        what: &'static str,
+        /// For example `16777216 bytes`.
+        limit: String,
+    },
+    /// The guest's own body failed or is not as long as it said.
+    #[error("the request body for {host} is not complete: {reason}")]
+    RequestBody {
+        /// As it was asked for.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server does not speak HTTP/1.1 as it should, or hung up.
+    #[error("{host} did not answer with a whole HTTP/1.1 response: {reason}")]
+    Protocol {
+        /// As it was asked for.
+        host: String,
+        /// In the HTTP library's words.
+        reason: String,
+    },
+}
+
+/// What sort of error it is, for those who translate it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request itself cannot be sent to anyone.
+    Invalid,
+    /// It is not granted.
+    Denied,
+    /// Its address is not on the public internet.
+    Internal,
+    /// The name has no address.
+    Resolve,
+    /// No connection, or one that broke.
+    Connect,
+    /// No TLS.
+    Tls,
+    /// Too slow.
+    Timeout,
+    /// A request body over its cap.
+    RequestTooLarge,
+    /// A response body over its cap.
+    ResponseTooLarge,
+    /// Not HTTP/1.1.
+    Protocol,
+}
+
+impl EgressError {
+    /// What sort of error it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Url { .. } | Self::Header { .. } | Self::RequestBody { .. } => Kind::Invalid,
+            Self::NotGranted { .. } | Self::Method { .. } | Self::Credential { .. } => Kind::Denied,
+            Self::Internal { .. } => Kind::Internal,
+            Self::Resolve { .. } => Kind::Resolve,
+            Self::Connect { .. } => Kind::Connect,
+            Self::Tls { .. } => Kind::Tls,
+            Self::Timeout { .. } => Kind::Timeout,
+            Self::TooLarge { what, .. } if what.starts_with("request") => Kind::RequestTooLarge,
+            Self::TooLarge { .. } => Kind::ResponseTooLarge,
+            Self::Protocol { .. } => Kind::Protocol,
+        }
+    }
+
+    /// Whether the request was refused before anything of it left this machine.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Url { .. }
+                | Self::NotGranted { .. }
+                | Self::Method { .. }
+                | Self::Internal { .. }
+                | Self::Header { .. }
+                | Self::Credential { .. }
+        )
+    }
+}
+
+fn shown(host: &str) -> String {
+    if host.is_empty() {
+        String::new()
+    } else {
+        format!(" to `{host}`")
+    }
+}

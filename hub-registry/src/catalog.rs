@@ -1,0 +1,229 @@
+//! The actions of this node, by name: those embedded in the binary and those
+//! in files that were named on the command line. What a deployed version
+//! pinned and this binary has no more comes from the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use nebula_flow::component::Origin;
+use nebula_flow::id::TenantId;
+use nebula_flow::ports::{Components, Prepared, Records, ResolveError, ResolvedAction, Runner};
+use nebula_flow::{ActionId, Component, Digest, Verified};
+use semver::VersionReq;
+
+use crate::error::HubError;
+use crate::source;
+
+/// First segments of action names that only embedded components may use.
+pub const RESERVED: [&str; 9] = [
+    "condition",
+    "crypto",
+    "database",
+    "http",
+    "nebula",
+    "notification",
+    "transform",
+    "validation",
+    "weather",
+];
+
+/// How many components that only the store has are kept in memory.
+const KEPT: usize = 64;
+
+/// The components of this node, prepared and ready to run.
+pub struct Catalog {
+    records: Arc<dyn Records>,
+    actions: BTreeMap<ActionId, ResolvedAction>,
+    components: HashMap<Digest, Verified<Component>>,
+    pinned: Mutex<HashMap<Digest, Verified<Component>>>,
+}
+
+/// A component under the name that messages call it by.
+struct Named {
+    name: String,
+    component: Verified<Component>,
+}
+
+impl Catalog {
+    /// Checks and prepares the embedded packs (name and bytes) and the files,
+    /// all at once, and lists their actions.
+    ///
+    /// # Errors
+    /// When one is not a component of ours or cannot be prepared, when two have
+    /// the same action, or when a file claims a name that belongs to Nebula.
+    pub async fn build(
+        runner: Arc<dyn Runner>,
+        records: Arc<dyn Records>,
+        embedded: &[(&str, &'static [u8])],
+        local: &[PathBuf],
+    ) -> Result<Self, HubError> {
+        let mut sources = Vec::new();
+        for (name, bytes) in embedded {
+            sources.push(Named {
+                name: format!("the embedded pack `{name}`"),
+                component: source::embedded(bytes)?,
+            });
+        }
+        for path in local {
+            let component = source::local(path)?;
+            // The same file twice is the same component, not a second claimant.
+            if sources
+                .iter()
+                .all(|other| other.component.digest() != component.digest())
+            {
+                sources.push(Named {
+                    name: path.display().to_string(),
+                    component,
+                });
+            }
+        }
+        let prepared = try_join_all(sources.iter().map(|source| prepare(&*runner, source))).await?;
+
+        let mut catalog = Self {
+            records,
+            actions: BTreeMap::new(),
+            components: HashMap::new(),
+            pinned: Mutex::default(),
+        };
+        let mut claims = HashMap::new();
+        for (source, prepared) in sources.iter().zip(prepared) {
+            catalog.add(source, prepared, &mut claims)?;
+        }
+        Ok(catalog)
+    }
+
+    fn add(
+        &mut self,
+        source: &Named,
+        prepared: Prepared,
+        claims: &mut HashMap<ActionId, String>,
+    ) -> Result<(), HubError> {
+        let Named { name, component } = source;
+        if prepared.actions.is_empty() {
+            return Err(HubError::NoActions { name: name.clone() });
+        }
+        for metadata in prepared.actions {
+            let action = metadata.id.clone();
+            let prefix = action.as_str().split('.').next().unwrap_or_default();
+            if *component.origin() != Origin::Embedded && RESERVED.contains(&prefix) {
+                let prefix = prefix.to_owned();
+                return Err(HubError::Reserved {
+                    name: name.clone(),
+                    action,
+                    prefix,
+                });
+            }
+            if let Some(first) = claims.insert(action.clone(), name.clone()) {
+                return Err(HubError::Duplicate {
+                    action,
+                    first,
+                    second: name.clone(),
+                });
+            }
+            let resolved = ResolvedAction {
+                digest: component.digest(),
+                effect: prepared.effect,
+                metadata: Arc::new(metadata),
+                origin: component.origin().clone(),
+            };
+            self.actions.insert(action, resolved);
+        }
+        self.components
+            .insert(component.digest(), component.clone());
+        Ok(())
+    }
+
+    /// The installed action whose name is nearest, if it is near enough to be a
+    /// slip of the pen.
+    fn similar(&self, action: &ActionId) -> Option<ActionId> {
+        let wanted = action.as_str();
+        let distances = self
+            .actions
+            .keys()
+            .map(|id| (strsim::osa_distance(wanted, id.as_str()), id));
+        let (distance, id) = distances.min_by_key(|(distance, _)| *distance)?;
+        (distance <= 2.max(wanted.len() / 3)).then(|| id.clone())
+    }
+
+    fn pinned(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Verified<Component>>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.actions.keys()).finish()
+    }
+}
+
+async fn prepare(runner: &dyn Runner, source: &Named) -> Result<Prepared, HubError> {
+    let prepared = runner.prepare(&source.component).await;
+    prepared.map_err(|failure| HubError::Prepare {
+        name: source.name.clone(),
+        failure,
+    })
+}
+
+#[async_trait]
+impl Components for Catalog {
+    async fn resolve(
+        &self,
+        _tenant: &TenantId,
+        action: &ActionId,
+        range: &VersionReq,
+    ) -> Result<ResolvedAction, ResolveError> {
+        let Some(found) = self.actions.get(action) else {
+            return Err(ResolveError::UnknownAction {
+                action: action.clone(),
+                similar: self.similar(action),
+            });
+        };
+        if range.matches(&found.metadata.version) {
+            return Ok(found.clone());
+        }
+        Err(ResolveError::NoVersion {
+            action: action.clone(),
+            range: range.clone(),
+            installed: found.metadata.version.clone(),
+        })
+    }
+
+    async fn component(
+        &self,
+        _tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<Verified<Component>, ResolveError> {
+        if let Some(component) = self.components.get(&digest) {
+            return Ok(component.clone());
+        }
+        if let Some(component) = self.pinned().get(&digest) {
+            return Ok(component.clone());
+        }
+        let bytes = self
+            .records
+            .blob(digest)
+            .await
+            .map_err(|error| ResolveError::Unavailable(error.to_string()))?;
+        let bytes = bytes.ok_or(ResolveError::UnknownComponent(digest))?;
+        // Where it came from was recorded with the version that pinned it; here
+        // it counts as what needs the least trust.
+        let component = source::stored(bytes, digest, Origin::Unsigned)
+            .map_err(|error| ResolveError::Unavailable(error.to_string()))?;
+        let mut pinned = self.pinned();
+        if pinned.len() >= KEPT {
+            pinned.clear();
+        }
+        pinned.insert(digest, component.clone());
+        Ok(component)
+    }
+
+    async fn actions(
+        &self,
+        _tenant: &TenantId,
+    ) -> Result<BTreeMap<ActionId, ResolvedAction>, ResolveError> {
+        Ok(self.actions.clone())
+    }
+}

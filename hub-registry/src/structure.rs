@@ -1,0 +1,173 @@
+//! What a file must be before anything compiles it: of bounded size, a whole
+//! component, with our export, and with no import but those of our world.
+//! Function bodies are left to the compiler.
+
+use semver::Version;
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, ValidPayload, Validator};
+
+use crate::error::Fault;
+
+/// The largest component, bytes.
+pub const MAX_COMPONENT: u64 = 64 << 20;
+
+/// What a component must export.
+const ACTIONS: &str = "nebula:action/actions";
+
+/// What a component may import: package, its version's first two numbers, and
+/// interfaces. Whatever is missing here nobody gets.
+const IMPORTS: &[(&str, (u64, u64), &[&str])] = &[
+    (
+        "nebula:action",
+        (0, 1),
+        &["types", "context", "log", "credentials"],
+    ),
+    ("wasi:io", (0, 2), &["poll", "error", "streams"]),
+    ("wasi:clocks", (0, 2), &["monotonic-clock", "wall-clock"]),
+    (
+        "wasi:random",
+        (0, 2),
+        &["random", "insecure", "insecure-seed"],
+    ),
+    (
+        "wasi:cli",
+        (0, 2),
+        &[
+            "environment",
+            "exit",
+            "stdin",
+            "stdout",
+            "stderr",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stdin",
+            "terminal-stdout",
+            "terminal-stderr",
+        ],
+    ),
+    ("wasi:http", (0, 2), &["types", "outgoing-handler"]),
+];
+
+/// Checks the structure of a component.
+///
+/// # Errors
+/// When it is too large, not a whole component, or not one of ours.
+pub fn check(bytes: &[u8]) -> Result<(), Fault> {
+    let size = bytes.len() as u64;
+    if size > MAX_COMPONENT {
+        return Err(Fault::TooLarge {
+            size,
+            limit: MAX_COMPONENT,
+        });
+    }
+    recognise(bytes)?;
+    let interfaces = read(bytes)?;
+    if let Some(import) = interfaces.imports.iter().find(|import| !import.allowed()) {
+        return Err(Fault::Import {
+            import: import.name.clone(),
+        });
+    }
+    let ours = |export: &&Interface| export.name.split('@').next() == Some(ACTIONS);
+    match interfaces.exports.iter().find(ours) {
+        Some(export) if export.is(ACTIONS, (0, 1)) => Ok(()),
+        other => Err(Fault::NoActions {
+            found: other.map(|export| export.name.clone()),
+        }),
+    }
+}
+
+/// Something that a component imports or exports.
+struct Interface {
+    name: String,
+    /// Whether it is an instance, as every interface is.
+    instance: bool,
+}
+
+#[derive(Default)]
+struct Interfaces {
+    imports: Vec<Interface>,
+    exports: Vec<Interface>,
+}
+
+impl Interface {
+    fn allowed(&self) -> bool {
+        IMPORTS.iter().any(|(package, version, interfaces)| {
+            interfaces
+                .iter()
+                .any(|interface| self.is(&format!("{package}/{interface}"), *version))
+        })
+    }
+
+    fn is(&self, interface: &str, (major, minor): (u64, u64)) -> bool {
+        let version = self
+            .name
+            .strip_prefix(interface)
+            .and_then(|rest| rest.strip_prefix('@'));
+        self.instance
+            && version
+                .and_then(|text| Version::parse(text).ok())
+                .is_some_and(|version| {
+                    version.major == major && version.minor == minor && version.pre.is_empty()
+                })
+    }
+}
+
+fn recognise(bytes: &[u8]) -> Result<(), Fault> {
+    let what = match bytes {
+        _ if Parser::is_component(bytes) => return Ok(()),
+        _ if Parser::is_core_wasm(bytes) => "a core WebAssembly module",
+        [] => "an empty file",
+        [0x7f, b'E', b'L', b'F', ..] => "native or precompiled code",
+        [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown kind, or truncated,",
+        _ => "something else",
+    };
+    Err(Fault::NotAComponent(what))
+}
+
+/// The imports and exports of the outermost component, and the proof that all
+/// its sections are whole.
+fn read(bytes: &[u8]) -> Result<Interfaces, Fault> {
+    let malformed = |error: wasmparser::BinaryReaderError| Fault::Malformed {
+        offset: error.offset(),
+        message: error.message().to_owned(),
+    };
+    let mut validator = Validator::new();
+    let mut found = Interfaces::default();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(malformed)?;
+        let valid = validator.payload(&payload).map_err(malformed)?;
+        match payload {
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                if depth == 1 && encoding != Encoding::Component {
+                    return Err(Fault::NotAComponent("a core WebAssembly module"));
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let import = import.map_err(malformed)?;
+                    let instance = matches!(import.ty, ComponentTypeRef::Instance(_));
+                    found.imports.push(Interface {
+                        name: import.name.name.to_owned(),
+                        instance,
+                    });
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.map_err(malformed)?;
+                    let instance = export.kind == wasmparser::ComponentExternalKind::Instance;
+                    found.exports.push(Interface {
+                        name: export.name.name.to_owned(),
+                        instance,
+                    });
+                }
+            }
+            _ => {}
+        }
+        if matches!(valid, ValidPayload::End(_)) {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    Ok(found)
+}

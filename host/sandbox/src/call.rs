@@ -1,0 +1,150 @@
+//! One call, from its fresh store to its report. Fuel, epoch, time-out and
+//! limiter hold from the first instruction of the instantiation on; the store
+//! is dropped whatever happened, and never polled again.
+
+use std::time::{Duration, Instant};
+
+use nebula_flow::Timestamp;
+use nebula_flow::event::{Failure, Usage};
+use nebula_flow::ports::Limits;
+use tokio::time::error::Elapsed;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::bindings::CellPre;
+use crate::bindings::exports::nebula::action::actions;
+use crate::bindings::nebula::action::types::ActionMetadata;
+use crate::host::clocks::machine_time;
+use crate::limits::{FUEL_BETWEEN_YIELDS, HANDLES, HOSTCALL_BYTES};
+use crate::lines::Lines;
+use crate::outcome;
+use crate::state::State;
+
+/// A store and what it is held to.
+struct Cell {
+    store: Store<State>,
+    limits: Limits,
+    began: Instant,
+}
+
+/// How a call ended: what it gave, what it cost, what it logged.
+pub(crate) struct Ended<T> {
+    pub(crate) result: Result<T, Failure>,
+    pub(crate) usage: Usage,
+    pub(crate) lines: Vec<(String, String)>,
+}
+
+/// Asks a component what it is.
+pub(crate) async fn describe(
+    engine: &Engine,
+    pre: &CellPre<State>,
+    state: State,
+    limits: Limits,
+) -> Ended<Vec<ActionMetadata>> {
+    let mut cell = match Cell::open(engine, state, limits) {
+        Ok(cell) => cell,
+        Err(ended) => return ended,
+    };
+    let answer = tokio::time::timeout(limits.timeout, async {
+        let instance = pre.instantiate_async(&mut cell.store).await?;
+        instance
+            .nebula_action_actions()
+            .call_describe(&mut cell.store)
+            .await
+    })
+    .await;
+    cell.close(answer)
+}
+
+/// Runs an action of a component.
+pub(crate) async fn execute(
+    engine: &Engine,
+    pre: &CellPre<State>,
+    state: State,
+    limits: Limits,
+    (action, input): (&str, &Vec<u8>),
+) -> Ended<Result<actions::Outcome, actions::Error>> {
+    let mut cell = match Cell::open(engine, state, limits) {
+        Ok(cell) => cell,
+        Err(ended) => return ended,
+    };
+    let answer = tokio::time::timeout(limits.timeout, async {
+        let instance = pre.instantiate_async(&mut cell.store).await?;
+        instance
+            .nebula_action_actions()
+            .call_execute(&mut cell.store, action, input)
+            .await
+    })
+    .await;
+    cell.close(answer)
+}
+
+impl Cell {
+    fn open<T>(engine: &Engine, state: State, limits: Limits) -> Result<Self, Ended<T>> {
+        let began = Instant::now();
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_max_component_handles(HANDLES);
+        let fuelled = store
+            .set_fuel(limits.fuel)
+            .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_BETWEEN_YIELDS)));
+        let end = began.checked_add(limits.timeout);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            let over = end.is_some_and(|end| Instant::now() >= end);
+            Ok(if over {
+                UpdateDeadline::Interrupt
+            } else {
+                UpdateDeadline::Yield(1)
+            })
+        });
+        let cell = Self {
+            store,
+            limits,
+            began,
+        };
+        match fuelled {
+            Ok(()) => Ok(cell),
+            Err(error) => Err(cell.close(Ok(Err(error)))),
+        }
+    }
+
+    /// Reads what the call cost and drops its store.
+    fn close<T>(self, answer: Result<wasmtime::Result<T>, Elapsed>) -> Ended<T> {
+        let Self {
+            store,
+            limits,
+            began,
+        } = self;
+        let state = store.data();
+        let lines: Lines = state.lines.clone();
+        let kept = lines.take();
+        let usage = Usage {
+            fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            memory_bytes: state.limiter.peak(),
+            duration_us: micros(began.elapsed()),
+        };
+        let refusal = state.limiter.refusal();
+        let result = match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(outcome::failure(&error, &limits, refusal, &kept)),
+            Err(_) => Err(outcome::timed_out(&limits)),
+        };
+        drop(store);
+        Ended {
+            result,
+            usage,
+            lines: kept,
+        }
+    }
+}
+
+/// When a call that begins now will be stopped, for its context.
+pub(crate) fn deadline(timeout: Duration) -> Timestamp {
+    let now = machine_time().as_millis();
+    Timestamp::from_millis(u64::try_from(now).unwrap_or(u64::MAX)).plus(timeout)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

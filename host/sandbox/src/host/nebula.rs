@@ -1,0 +1,80 @@
+//! Nebula's own imports: `context`, `log`, `credentials`.
+
+use crate::bindings::nebula::action::context::{self, CallIdentity};
+use crate::bindings::nebula::action::credentials::{self, CredentialError};
+use crate::bindings::nebula::action::log::{self, Level};
+use crate::state::{Caller, State};
+
+/// A component asked who it is while it described itself.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not there while a component describes itself")]
+pub(crate) struct NoCaller(&'static str);
+
+impl State {
+    fn caller(&self, asked: &'static str) -> wasmtime::Result<&Caller> {
+        self.caller.as_ref().ok_or_else(|| NoCaller(asked).into())
+    }
+}
+
+impl context::Host for State {
+    fn identity(&mut self) -> wasmtime::Result<CallIdentity> {
+        let caller = self.caller("context.identity")?;
+        let identity = &caller.identity;
+        Ok(CallIdentity {
+            workflow: identity.workflow.to_string(),
+            execution: identity.execution.to_string(),
+            node: identity.step.node.to_string(),
+            item_path: identity.step.path.clone(),
+            iteration: identity.step.iteration,
+            // The result of a pure call may not depend on how often it was tried.
+            attempt: if caller.pure { 1 } else { identity.attempt },
+        })
+    }
+
+    fn idempotency_key(&mut self, operation: String) -> wasmtime::Result<String> {
+        Ok(self
+            .caller("context.idempotency-key")?
+            .identity
+            .idempotency_key(&operation))
+    }
+
+    fn deadline(&mut self) -> wasmtime::Result<Option<u64>> {
+        Ok(self
+            .caller
+            .as_ref()
+            .and_then(|c| c.deadline)
+            .map(|d| d.as_millis()))
+    }
+
+    fn cancelled(&mut self) -> wasmtime::Result<bool> {
+        // A cancelled call is stopped where it stands; a guest that still asks is not.
+        Ok(false)
+    }
+}
+
+impl log::Host for State {
+    fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.lines.push(level, &message);
+        Ok(())
+    }
+}
+
+impl credentials::Host for State {
+    fn get(&mut self, name: String) -> wasmtime::Result<Result<String, CredentialError>> {
+        let caller = self.caller("credentials.get")?;
+        if !caller.action.credentials.contains(&name) {
+            return Ok(Err(CredentialError::Undeclared(name)));
+        }
+        match self.outgoing.credential(&name)? {
+            Some(text) => Ok(Ok(text)),
+            None => Ok(Err(CredentialError::Unbound(name))),
+        }
+    }
+}

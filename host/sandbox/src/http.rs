@@ -1,0 +1,186 @@
+//! From `wasi:http` to the egress: the policy of the call, made from its
+//! capabilities, and the guest's view of what the egress answers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use nebula_egress::{Egress, EgressError, HostRule, Kind, Policy, SecretRule, Timeouts};
+use nebula_flow::grant::Capabilities;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::host::random::NoRandom;
+use crate::lines::Lines;
+
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Answer = Result<(http::Response<WasiBody>, Io), Error>;
+
+/// What the guest of one store may send.
+pub(crate) struct Outgoing {
+    /// Absent while a component describes itself: nothing goes out.
+    reach: Option<Reach>,
+    lines: Lines,
+}
+
+/// What one call may reach.
+pub(crate) struct Reach {
+    egress: Arc<Egress>,
+    capabilities: Arc<Capabilities>,
+    /// Placeholders by the name of their credential, made when first asked for.
+    placeholders: BTreeMap<String, String>,
+    /// When the call is stopped, and each of its requests with it.
+    deadline: Option<Instant>,
+}
+
+impl Reach {
+    pub(crate) const fn new(
+        egress: Arc<Egress>,
+        capabilities: Arc<Capabilities>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            egress,
+            capabilities,
+            placeholders: BTreeMap::new(),
+            deadline,
+        }
+    }
+}
+
+impl Outgoing {
+    pub(crate) const fn new(reach: Option<Reach>, lines: Lines) -> Self {
+        Self { reach, lines }
+    }
+
+    /// What the guest gets for a credential: a placeholder, or the secret where
+    /// an operator granted that; nothing if none is bound to the name.
+    pub(crate) fn credential(&mut self, name: &str) -> Result<Option<String>, NoRandom> {
+        let Some(reach) = &mut self.reach else {
+            return Ok(None);
+        };
+        let Some(bound) = reach.capabilities.credentials.get(name) else {
+            return Ok(None);
+        };
+        if bound.reveal {
+            return Ok(Some(bound.secret.expose().to_owned()));
+        }
+        if let Some(placeholder) = reach.placeholders.get(name) {
+            return Ok(Some(placeholder.clone()));
+        }
+        let placeholder = placeholder()?;
+        reach
+            .placeholders
+            .insert(name.to_owned(), placeholder.clone());
+        Ok(Some(placeholder))
+    }
+}
+
+fn placeholder() -> Result<String, NoRandom> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(NoRandom::Machine)?;
+    let mut text = String::from("nebula-secret-");
+    for byte in random {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+impl Reach {
+    fn policy(&self, lines: &Lines) -> Policy {
+        let mut policy = Policy::default();
+        for grant in &self.capabilities.hosts {
+            match HostRule::new(&grant.host, &grant.methods, grant.at.as_deref()) {
+                Ok(rule) => policy.rules.push(rule),
+                Err(error) => lines.push("warn", &format!("a grant was left out: {error}")),
+            }
+        }
+        for (name, placeholder) in &self.placeholders {
+            if let Some(bound) = self.capabilities.credentials.get(name) {
+                policy.secrets.push(SecretRule {
+                    placeholder: placeholder.clone(),
+                    secret: bound.secret.expose().to_owned(),
+                    hosts: bound.hosts.clone(),
+                });
+            }
+        }
+        policy
+    }
+
+    fn timeouts(&self, options: Option<RequestOptions>) -> Timeouts {
+        let options = options.unwrap_or_default();
+        Timeouts {
+            connect: options.connect_timeout,
+            first_byte: options.first_byte_timeout,
+            between_bytes: options.between_bytes_timeout,
+            deadline: self.deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            }),
+        }
+    }
+}
+
+impl WasiHttpHooks for Outgoing {
+    /// The egress writes it, from the URL.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _read: Io,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        let lines = self.lines.clone();
+        let Some(reach) = &self.reach else {
+            lines.push(
+                "warn",
+                "a component may send no requests while it describes itself",
+            );
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        };
+        let (egress, policy, timeouts) = (
+            Arc::clone(&reach.egress),
+            reach.policy(&lines),
+            reach.timeouts(options),
+        );
+        Box::new(async move {
+            // The guest is told one of the words that `wasi:http` has; the log
+            // says why, so that its author can mend it.
+            let said = move |error: EgressError| {
+                lines.push("warn", &error.to_string());
+                code(&error)
+            };
+            match egress.send(&policy, request, timeouts).await {
+                Ok(response) => {
+                    let response = response.map(|body| body.map_err(said).boxed_unsync());
+                    Ok((response, Box::new(async { Ok(()) }) as Io))
+                }
+                Err(error) => Err(said(error)),
+            }
+        })
+    }
+}
+
+/// The word that `wasi:http` has for an error of the egress.
+fn code(error: &EgressError) -> Error {
+    match error.kind() {
+        Kind::Invalid if matches!(error, EgressError::Url { .. }) => Error::HttpRequestUriInvalid,
+        Kind::Invalid => Error::InternalError(Some(error.to_string())),
+        Kind::Denied => Error::HttpRequestDenied,
+        Kind::Internal => Error::DestinationIpProhibited,
+        Kind::Resolve => Error::DnsError {
+            rcode: None,
+            info_code: None,
+        },
+        Kind::Connect => Error::ConnectionRefused,
+        Kind::Tls => Error::TlsProtocolError,
+        Kind::Timeout => Error::ConnectionTimeout,
+        Kind::RequestTooLarge => Error::HttpRequestBodySize(None),
+        Kind::ResponseTooLarge => Error::HttpResponseBodySize(None),
+        Kind::Protocol => Error::HttpProtocolError,
+    }
+}

@@ -1,0 +1,48 @@
+//! The cell: runs components that strangers wrote. Every call gets a fresh
+//! store that is dropped after it; fuel, epochs, a time-out and a limiter over
+//! the whole store bound what it may cost; only the imports of `wit/` and what
+//! a Rust standard library needs are linked; every connection goes through
+//! `nebula-egress`.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`sandbox`](Sandbox): the [`Runner`](nebula_flow::ports::Runner): prepare and run.
+//! - `profile`: how wasmtime is configured, and why.
+//! - `structure`: what is refused before anything is compiled; effect from imports.
+//! - `load`: compile or take from the cache, describe, keep.
+//! - `compiled`: compiled components on disk, under a MAC.
+//! - `describe`: what a component says about itself, checked.
+//! - `call`: one call from its fresh store to its report.
+//! - `outcome`: what an answer or an error of the guest means.
+//! - `limits`: figures, and the limiter that sums over a store.
+//! - `value`: whether bytes are a payload.
+//! - `ticker`: the thread that moves epochs while calls run.
+//! - `state`: what a store holds.
+//! - `host`: the imports: ours, time, randomness, stdio.
+//! - `http`: from `wasi:http` to the egress policy of the call.
+//! - `lines`: what a call logs, capped.
+
+mod bindings;
+mod call;
+mod compiled;
+mod describe;
+mod host;
+mod http;
+mod limits;
+mod lines;
+mod load;
+mod outcome;
+mod profile;
+mod sandbox;
+mod state;
+mod structure;
+mod ticker;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+/// The words of the [`Runner`](nebula_flow::ports::Runner) that a [`Sandbox`] is.
+pub use nebula_flow;
+pub use profile::{Allocation, SandboxError};
+pub use sandbox::{Sandbox, SandboxConfig};

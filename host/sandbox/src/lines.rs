@@ -1,0 +1,213 @@
+//! What a call logs: by `log.write`, and by its stdout and stderr line by line.
+//! Capped in count and in bytes; what is over the cap is counted, not kept.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::limits::digits;
+
+const MAX_LINES: usize = 256;
+const MAX_BYTES: usize = 64 << 10;
+const MAX_LINE: usize = 8 << 10;
+
+/// Shared by the store and the streams that the guest holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Kept>>);
+
+/// Which of the guest's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    lines: Vec<(String, String)>,
+    bytes: usize,
+    dropped: u64,
+    stdout: Partial,
+    stderr: Partial,
+}
+
+/// A line whose end has not been written yet.
+#[derive(Debug, Default)]
+struct Partial {
+    text: Vec<u8>,
+    open: bool,
+}
+
+impl Lines {
+    pub(crate) fn push(&self, level: &str, message: &str) {
+        self.kept().push(level, message);
+    }
+
+    /// Takes what the guest wrote to an output; each line is kept at its end.
+    pub(crate) fn write(&self, output: Output, bytes: &[u8]) {
+        let mut kept = self.kept();
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            kept.partial(output).extend(&rest[..end]);
+            kept.finish(output);
+            rest = &rest[end + 1..];
+        }
+        if !rest.is_empty() {
+            kept.partial(output).extend(rest);
+        }
+    }
+
+    /// Everything that was kept, in order, and how much was not.
+    pub(crate) fn take(&self) -> Vec<(String, String)> {
+        let mut kept = self.kept();
+        for output in [Output::Stdout, Output::Stderr] {
+            if kept.partial(output).open {
+                kept.finish(output);
+            }
+        }
+        let mut lines = std::mem::take(&mut kept.lines);
+        if kept.dropped > 0 {
+            let n = digits(kept.dropped);
+            let message =
+                format!("{n} more lines were dropped: a call may log {MAX_LINES} lines and 64 KiB");
+            lines.push(("warn".into(), message));
+        }
+        lines
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn push(&mut self, level: &str, message: &str) {
+        let message = cut(message, MAX_LINE);
+        if self.lines.len() >= MAX_LINES || self.bytes + message.len() > MAX_BYTES {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += message.len();
+        self.lines.push((level.to_owned(), message.to_owned()));
+    }
+
+    const fn partial(&mut self, output: Output) -> &mut Partial {
+        match output {
+            Output::Stdout => &mut self.stdout,
+            Output::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn finish(&mut self, output: Output) {
+        let partial = std::mem::take(self.partial(output));
+        let level = match output {
+            Output::Stdout => "stdout",
+            Output::Stderr => "stderr",
+        };
+        self.push(level, &String::from_utf8_lossy(&partial.text));
+    }
+}
+
+impl Partial {
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = MAX_LINE.saturating_sub(self.text.len());
+        self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.open = true;
+    }
+}
+
+/// A panic's message, if the guest wrote one to stderr.
+pub(crate) fn panic_message(lines: &[(String, String)]) -> Option<String> {
+    let at = lines
+        .iter()
+        .rposition(|(level, line)| level == "stderr" && line.contains("panicked at"))?;
+    let place = lines[at]
+        .1
+        .split("panicked at ")
+        .nth(1)?
+        .trim_end_matches(':');
+    let said = lines
+        .get(at + 1)
+        .filter(|(level, _)| level == "stderr")
+        .map_or("", |(_, line)| line);
+    Some(cut(&format!("panicked at {place}: {said}"), 300).to_owned())
+}
+
+/// The text, or its beginning of at most `max` bytes.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let end = (0..=max)
+        .rev()
+        .find(|i| text.is_char_boundary(*i))
+        .unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(lines: &Lines) -> Vec<(String, String)> {
+        lines.take()
+    }
+
+    #[test]
+    fn outputs_become_lines_as_they_end() {
+        let lines = Lines::default();
+        lines.write(Output::Stdout, b"one\ntw");
+        lines.write(Output::Stderr, b"oops");
+        lines.write(Output::Stdout, b"o\n");
+        lines.push("info", "three");
+        let expected = [
+            ("stdout", "one"),
+            ("stdout", "two"),
+            ("info", "three"),
+            ("stderr", "oops"),
+        ];
+        assert_eq!(
+            pairs(&lines),
+            expected.map(|(l, m)| (l.to_owned(), m.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_kept() {
+        let lines = Lines::default();
+        for _ in 0..1_000 {
+            lines.push("info", "x");
+        }
+        let kept = pairs(&lines);
+        assert_eq!(kept.len(), MAX_LINES + 1);
+        assert!(
+            kept[MAX_LINES].1.starts_with("744 more lines were dropped"),
+            "{kept:?}"
+        );
+
+        let lines = Lines::default();
+        for _ in 0..100 {
+            lines.write(Output::Stdout, &[b'y'; 100_000]);
+            lines.write(Output::Stdout, b"\n");
+        }
+        let bytes: usize = pairs(&lines).iter().map(|(_, m)| m.len()).sum();
+        assert!(bytes <= MAX_BYTES + 200, "{bytes}");
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+    }
+
+    #[test]
+    fn a_panic_is_found_on_stderr() {
+        let lines = Lines::default();
+        lines.write(
+            Output::Stderr,
+            b"\nthread '<unnamed>' panicked at src/lib.rs:7:9:\nno such city\nnote: more\n",
+        );
+        assert_eq!(
+            panic_message(&lines.take()).as_deref(),
+            Some("panicked at src/lib.rs:7:9: no such city")
+        );
+    }
+}

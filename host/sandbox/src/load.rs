@@ -1,0 +1,218 @@
+//! From a component's bytes to something that can be called: check, compile or
+//! take from the cache, describe, keep. Each component is prepared once, however
+//! many ask for it; one that was refused is not compiled again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::ports::Prepared;
+use nebula_flow::{ActionId, ActionMetadata, Component, Digest, Timestamp};
+use tokio::sync::OnceCell;
+use wasmtime::component::Component as Compiled;
+
+use crate::bindings::CellPre;
+use crate::call;
+use crate::describe;
+use crate::host::clocks::GuestClock;
+use crate::host::random::GuestRandom;
+use crate::http::Outgoing;
+use crate::limits::{DESCRIBE, StoreLimiter};
+use crate::lines::Lines;
+use crate::sandbox::Inner;
+use crate::state::State;
+use crate::structure::{self, Structure, refused};
+
+/// A component that can be called.
+pub(crate) struct Loaded {
+    pub(crate) pre: CellPre<State>,
+    pub(crate) prepared: Prepared,
+    pub(crate) actions: HashMap<ActionId, Arc<ActionMetadata>>,
+}
+
+type Slot = Arc<OnceCell<Result<Arc<Loaded>, Failure>>>;
+
+/// Components that were used lately, by digest.
+pub(crate) struct Shelf {
+    places: Mutex<Places>,
+    most: usize,
+}
+
+/// Each component's slot and when it was used last, counted in uses.
+#[derive(Default)]
+struct Places {
+    slots: HashMap<Digest, (Slot, u64)>,
+    uses: u64,
+}
+
+impl Shelf {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            places: Mutex::default(),
+            most: most.max(1),
+        }
+    }
+
+    /// The slot of a component; the one used longest ago makes room for it.
+    fn slot(&self, digest: Digest) -> Slot {
+        let mut places = self.places();
+        places.uses += 1;
+        let now = places.uses;
+        if let Some((slot, used)) = places.slots.get_mut(&digest) {
+            *used = now;
+            return Arc::clone(slot);
+        }
+        if places.slots.len() >= self.most {
+            let oldest = places.slots.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
+                places.slots.remove(&oldest);
+            }
+        }
+        let slot = Slot::default();
+        places.slots.insert(digest, (Arc::clone(&slot), now));
+        slot
+    }
+
+    fn forget(&self, digest: Digest) {
+        self.places().slots.remove(&digest);
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// The component, ready to be called.
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        component: &Component,
+    ) -> Result<Arc<Loaded>, Failure> {
+        let digest = component.digest();
+        let slot = self.shelf.slot(digest);
+        if let Some(loaded) = slot.get() {
+            return loaded.clone();
+        }
+        let loaded = slot.get_or_init(|| self.make(component)).await.clone();
+        if loaded
+            .as_ref()
+            .is_err_and(|failure| failure.kind == FailureKind::Host)
+        {
+            // The host's own trouble may be over the next time.
+            self.shelf.forget(digest);
+        }
+        loaded
+    }
+
+    async fn make(self: &Arc<Self>, component: &Component) -> Result<Arc<Loaded>, Failure> {
+        let (inner, component, digest) = (Arc::clone(self), component.clone(), component.digest());
+        let _permit = self.compiles.acquire().await.map_err(|e| host(&e))?;
+        let built = blocking(move || inner.compiled(&component)).await??;
+        let (pre, prepared) = match built {
+            Built::Known(pre, prepared) => (pre, prepared),
+            Built::Fresh(pre, compiled, structure) => {
+                let prepared = self.describe(&pre, structure).await?;
+                let (inner, kept) = (Arc::clone(self), prepared.clone());
+                blocking(move || inner.keep(digest, &compiled, &kept)).await?;
+                (pre, prepared)
+            }
+        };
+        let actions = prepared
+            .actions
+            .iter()
+            .map(|a| (a.id.clone(), Arc::new(a.clone())))
+            .collect();
+        Ok(Arc::new(Loaded {
+            pre,
+            prepared,
+            actions,
+        }))
+    }
+
+    /// Takes the component from the cache, or checks and compiles it.
+    fn compiled(&self, component: &Component) -> Result<Built, Failure> {
+        let digest = component.digest();
+        if let Some((compiled, prepared)) = self
+            .cache
+            .as_ref()
+            .and_then(|c| c.load(&self.engine, digest))
+        {
+            return Ok(Built::Known(self.link(&compiled)?, prepared));
+        }
+        let structure = structure::check(component.bytes())?;
+        let began = std::time::Instant::now();
+        let compiled = Compiled::new(&self.engine, component.bytes())
+            .map_err(|e| refused(format!("the component cannot be compiled: {e:#}")))?;
+        tracing::debug!(%digest, millis = began.elapsed().as_millis(), "compiled a component");
+        let pre = self.link(&compiled)?;
+        Ok(Built::Fresh(pre, compiled, structure))
+    }
+
+    fn link(&self, compiled: &Compiled) -> Result<CellPre<State>, Failure> {
+        let cannot =
+            |e: wasmtime::Error| refused(format!("the component does not fit this host: {e:#}"));
+        CellPre::new(self.linker.instantiate_pre(compiled).map_err(cannot)?).map_err(cannot)
+    }
+
+    async fn describe(
+        &self,
+        pre: &CellPre<State>,
+        structure: Structure,
+    ) -> Result<Prepared, Failure> {
+        let lines = Lines::default();
+        let state = State::new(
+            StoreLimiter::new(DESCRIBE.memory_bytes),
+            GuestClock::virtual_from(Timestamp::from_millis(0)),
+            GuestRandom::seeded([0; 32]),
+            None,
+            Outgoing::new(None, lines.clone()),
+            lines,
+        );
+        let _permit = self.calls.acquire().await.map_err(|e| host(&e))?;
+        let _ticking = self.ticker.tick();
+        let ended = call::describe(&self.engine, pre, state, DESCRIBE).await;
+        let said = ended.result.map_err(|failure| match failure.kind {
+            FailureKind::Host => failure,
+            _ => refused(format!(
+                "the component cannot describe itself: {}",
+                failure.message
+            )),
+        })?;
+        Ok(Prepared {
+            actions: describe::actions(said)?,
+            effect: structure.effect,
+            imports: structure.imports,
+        })
+    }
+
+    fn keep(&self, digest: Digest, compiled: &Compiled, prepared: &Prepared) {
+        if let Some(cache) = &self.cache {
+            cache.store(digest, compiled, prepared);
+        }
+    }
+}
+
+/// What compiling gave.
+enum Built {
+    /// It was in the cache, with its description.
+    Known(CellPre<State>, Prepared),
+    /// It was compiled and has not described itself yet.
+    Fresh(CellPre<State>, Compiled, Structure),
+}
+
+/// Compiling and files would hold up whatever else runs on this thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| host(&e))
+}
+
+/// The host's own trouble.
+pub(crate) fn host(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        FailureKind::Host,
+        format!("the sandbox cannot run this now: {error}"),
+    )
+}

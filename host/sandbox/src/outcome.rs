@@ -1,0 +1,159 @@
+//! What an answer or an error of the guest means. Guest errors travel in the
+//! answer; whatever else ends a call is told apart here: a limit, by its name
+//! and value; a trap; a broken contract; the host's own trouble.
+
+use bytes::Bytes;
+use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::payload::{MAX_PAYLOAD, PayloadError};
+use nebula_flow::ports::{Limits, Outcome};
+use wasmtime::component::ResourceTableError;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+use crate::bindings::exports::nebula::action::actions;
+use crate::host::cli::GuestExit;
+use crate::limits::{HANDLES, bytes, digits, duration};
+use crate::lines::{cut, panic_message};
+use crate::value;
+
+/// The longest message that is kept of a guest's, bytes.
+const MESSAGE_BYTES: usize = 4 << 10;
+/// The longest name of a port, bytes.
+const PORT_BYTES: usize = 64;
+
+/// The guest's answer in the host's words.
+pub(crate) fn answer(answer: Result<actions::Outcome, actions::Error>) -> Result<Outcome, Failure> {
+    match answer {
+        Ok(actions::Outcome::Success(output)) => Ok(Outcome::Success(payload(output)?)),
+        Ok(actions::Outcome::Skip(reason)) => Ok(Outcome::Skip(reason.map(|r| message(&r)))),
+        Ok(actions::Outcome::Branch(branch)) => {
+            Ok(Outcome::Branch(port(branch.port)?, payload(branch.output)?))
+        }
+        Err(error) => Err(match error {
+            actions::Error::InvalidInput(text) => {
+                Failure::new(FailureKind::InvalidInput, message(&text))
+            }
+            actions::Error::Permanent(text) => Failure::new(FailureKind::Permanent, message(&text)),
+            actions::Error::Retryable(retryable) => Failure {
+                retry_after_ms: retryable.delay_ms,
+                ..Failure::new(FailureKind::Retryable, message(&retryable.message))
+            },
+            actions::Error::Cancelled => Failure::new(
+                FailureKind::Cancelled,
+                "the action stopped because it was cancelled",
+            ),
+        }),
+    }
+}
+
+fn payload(output: Vec<u8>) -> Result<Bytes, Failure> {
+    match value::check(&output) {
+        Ok(()) => Ok(output.into()),
+        Err(error) => Err(Failure::new(
+            FailureKind::InvalidOutput,
+            format!("the action's output cannot be used: {error}"),
+        )),
+    }
+}
+
+fn port(name: String) -> Result<String, Failure> {
+    if name.is_empty() || name.len() > PORT_BYTES {
+        let len = name.len();
+        return Err(Failure::new(
+            FailureKind::InvalidOutput,
+            format!("the action named a port of {len} bytes; a port has 1 to {PORT_BYTES}"),
+        ));
+    }
+    Ok(name)
+}
+
+fn message(text: &str) -> String {
+    cut(text, MESSAGE_BYTES).to_owned()
+}
+
+/// An input that is over its cap.
+pub(crate) fn check_input(input: &[u8]) -> Result<(), Failure> {
+    if input.len() <= MAX_PAYLOAD {
+        return Ok(());
+    }
+    let error = PayloadError::TooLarge {
+        size: input.len(),
+        limit: MAX_PAYLOAD,
+    };
+    Err(Failure::new(
+        FailureKind::InvalidInput,
+        format!("the input is too large: {error}"),
+    ))
+}
+
+/// The call ran into its time-out.
+pub(crate) fn timed_out(limits: &Limits) -> Failure {
+    Failure::new(
+        FailureKind::TimedOut,
+        format!("deadline {} passed", duration(limits.timeout)),
+    )
+}
+
+/// What ended a call that gave no answer.
+pub(crate) fn failure(
+    error: &wasmtime::Error,
+    limits: &Limits,
+    refusal: Option<String>,
+    lines: &[(String, String)],
+) -> Failure {
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return trapped(*trap, limits, refusal, lines);
+    }
+    if let Some(exit) = error.downcast_ref::<GuestExit>() {
+        return Failure::new(FailureKind::Trapped, exit.to_string());
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::new(FailureKind::Host, "the instance pool is full");
+    }
+    if let Some(refusal) = refusal {
+        return Failure::new(FailureKind::MemoryLimit, refusal);
+    }
+    let cause = error.root_cause().to_string();
+    if matches!(
+        error.downcast_ref::<ResourceTableError>(),
+        Some(ResourceTableError::Full)
+    ) || cause.contains("handle limit exceeded")
+    {
+        return Failure::new(
+            FailureKind::MemoryLimit,
+            format!("limit of {} handles reached", digits(HANDLES as u64)),
+        );
+    }
+    // wasmtime has no public type for this one; a test holds the words.
+    if cause.contains("fuel allocated for hostcalls has been exhausted") {
+        let most = bytes(MAX_PAYLOAD as u64);
+        return Failure::new(
+            FailureKind::InvalidOutput,
+            format!("the action gave more than {most} at once"),
+        );
+    }
+    Failure::new(
+        FailureKind::InvalidOutput,
+        format!("the component broke its contract: {}", cut(&cause, 300)),
+    )
+}
+
+fn trapped(
+    trap: Trap,
+    limits: &Limits,
+    refusal: Option<String>,
+    lines: &[(String, String)],
+) -> Failure {
+    match (trap, refusal) {
+        (Trap::OutOfFuel, _) => Failure::new(
+            FailureKind::FuelExhausted,
+            format!("fuel exhausted after {}", digits(limits.fuel)),
+        ),
+        (Trap::Interrupt, _) => timed_out(limits),
+        // A guest whose memory was refused aborts, which looks like any trap.
+        (_, Some(refusal)) => Failure::new(FailureKind::MemoryLimit, refusal),
+        (trap, None) => {
+            let said = panic_message(lines).unwrap_or_else(|| trap.to_string());
+            Failure::new(FailureKind::Trapped, format!("the guest trapped: {said}"))
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The [`Runner`]: what the engine and `action test` hold.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use nebula_egress::Egress;
+use nebula_flow::component::{Component, Effect, Verified};
+use nebula_flow::event::{Failure, FailureKind, Usage};
+use nebula_flow::ports::{Call, Prepared, Report, Runner};
+use nebula_flow::{ActionId, ActionMetadata};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::call::{self, deadline};
+use crate::compiled::CompiledCache;
+use crate::host;
+use crate::host::clocks::GuestClock;
+use crate::host::random::GuestRandom;
+use crate::http::{Outgoing, Reach};
+use crate::limits::StoreLimiter;
+use crate::lines::{Lines, cut};
+use crate::load::{self, Loaded, Shelf};
+use crate::outcome;
+use crate::profile::{self, Allocation, SandboxError};
+use crate::state::{Caller, State};
+use crate::ticker::Ticker;
+
+/// What a sandbox is made of.
+#[derive(Clone)]
+pub struct SandboxConfig {
+    /// Where compiled components are kept; without it each start compiles anew.
+    pub cache_dir: Option<PathBuf>,
+    /// This node's key for the MAC over compiled components. Whoever has it and
+    /// may write the folder can run machine code here.
+    pub cache_key: [u8; 32],
+    /// How many calls run at once; more wait for their turn.
+    pub max_concurrent_calls: u32,
+    /// How many components are kept ready; the one used longest ago makes room.
+    pub max_loaded: usize,
+    /// Where instances come from.
+    pub allocation: Allocation,
+}
+
+impl Default for SandboxConfig {
+    /// No cache folder, 64 calls, 256 components, pooled.
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            cache_key: [0; 32],
+            max_concurrent_calls: 64,
+            max_loaded: 256,
+            allocation: Allocation::Pooled,
+        }
+    }
+}
+
+/// Runs components that strangers wrote. Cheap to clone; needs a tokio runtime
+/// with time and I/O.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Ticker,
+    pub(crate) shelf: Shelf,
+    pub(crate) cache: Option<CompiledCache>,
+    /// One permit for each slot of the pool, so that it is never exhausted.
+    pub(crate) calls: Semaphore,
+    /// Compiling takes a core for tens of milliseconds; one is left for calls.
+    pub(crate) compiles: Semaphore,
+    egress: Arc<Egress>,
+    allocation: Allocation,
+}
+
+impl Sandbox {
+    /// Starts a sandbox: reserves its instance pool, or says that it cannot.
+    ///
+    /// # Errors
+    /// When wasmtime is too old or does not start, or the cache folder cannot
+    /// be made.
+    pub fn new(config: SandboxConfig, egress: Arc<Egress>) -> Result<Self, SandboxError> {
+        profile::check_version(wasmtime_environ::VERSION)?;
+        let max_calls = config.max_concurrent_calls.max(1);
+        let (engine, allocation) = profile::engine(config.allocation, max_calls)?;
+        let failed = |e: &dyn std::fmt::Display| SandboxError::Engine(e.to_string());
+        let linker = host::linker(&engine).map_err(|e| failed(&e))?;
+        let ticker = Ticker::start(engine.clone()).map_err(|e| failed(&e))?;
+        let cache = config
+            .cache_dir
+            .map(|dir| CompiledCache::open(dir, config.cache_key, &engine))
+            .transpose()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            ticker,
+            shelf: Shelf::new(config.max_loaded),
+            cache,
+            calls: Semaphore::new(max_calls as usize),
+            compiles: Semaphore::new(cores.saturating_sub(1).max(1)),
+            egress,
+            allocation,
+        })))
+    }
+
+    /// Where instances come from: what was asked for, or on demand where the
+    /// pool could not be reserved.
+    #[must_use]
+    pub fn allocation(&self) -> Allocation {
+        self.0.allocation
+    }
+}
+
+#[async_trait]
+impl Runner for Sandbox {
+    async fn prepare(&self, component: &Verified<Component>) -> Result<Prepared, Failure> {
+        Ok(self.0.load(component).await?.prepared.clone())
+    }
+
+    async fn run(&self, call: Call) -> Report {
+        match self.0.run(call).await {
+            Ok(report) => report,
+            Err(failure) => Report {
+                result: Err(failure),
+                usage: Usage::default(),
+                lines: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Inner {
+    async fn run(self: &Arc<Self>, mut call: Call) -> Result<Report, Failure> {
+        outcome::check_input(&call.input)?;
+        let loaded = self.load(&call.component).await?;
+        let action = loaded.action(&call.action)?;
+        let _permit = self.calls.acquire().await.map_err(|e| load::host(&e))?;
+        let _ticking = self.ticker.tick();
+        let (id, limits) = (call.action.clone(), call.limits);
+        // No copy, unless somebody else holds the input too.
+        let input = Vec::from(std::mem::take(&mut call.input));
+        let state = match loaded.prepared.effect {
+            Effect::Pure => pure(call, action),
+            Effect::Effectful => self.effectful(call, action),
+        };
+        let ended = call::execute(
+            &self.engine,
+            &loaded.pre,
+            state,
+            limits,
+            (id.as_str(), &input),
+        )
+        .await;
+        let result = ended.result.and_then(outcome::answer);
+        Ok(Report {
+            result,
+            usage: ended.usage,
+            lines: ended.lines,
+        })
+    }
+
+    fn effectful(&self, call: Call, action: Arc<ActionMetadata>) -> State {
+        let lines = Lines::default();
+        let timeout = call.limits.timeout;
+        let reach = Reach::new(
+            Arc::clone(&self.egress),
+            call.capabilities,
+            Instant::now().checked_add(timeout),
+        );
+        let caller = Caller {
+            identity: call.identity,
+            action,
+            deadline: Some(deadline(timeout)),
+            pure: false,
+        };
+        State::new(
+            StoreLimiter::new(call.limits.memory_bytes),
+            GuestClock::real(),
+            GuestRandom::Machine,
+            Some(caller),
+            Outgoing::new(Some(reach), lines.clone()),
+            lines,
+        )
+    }
+}
+
+/// The state of a call whose result depends on nothing but the call.
+fn pure(call: Call, action: Arc<ActionMetadata>) -> State {
+    let lines = Lines::default();
+    let seed = call.identity.seed();
+    State::new(
+        StoreLimiter::new(call.limits.memory_bytes),
+        GuestClock::virtual_from(call.ready_at),
+        GuestRandom::seeded(seed),
+        Some(Caller {
+            identity: call.identity,
+            action,
+            deadline: None,
+            pure: true,
+        }),
+        Outgoing::new(None, lines.clone()),
+        lines,
+    )
+}
+
+impl Loaded {
+    fn action(&self, id: &ActionId) -> Result<Arc<ActionMetadata>, Failure> {
+        self.actions.get(id).cloned().ok_or_else(|| {
+            let has: Vec<&str> = self
+                .prepared
+                .actions
+                .iter()
+                .map(|a| a.id.as_str())
+                .collect();
+            let has = has.join(", ");
+            let message = format!(
+                "the component has no action `{id}`; it has: {}",
+                cut(&has, 300)
+            );
+            Failure::new(FailureKind::Component, message)
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! Credentials and HTTP: what a call may reach, and what it is told.
+
+use std::sync::Arc;
+
+use nebula_flow::Effect;
+use nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
+use nebula_flow::id::ActionId;
+use nebula_flow::ports::{Call, Runner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::guest::{Guest, call, limits, output};
+use super::sandbox;
+
+/// Gets the credential `key`; then says: 0 for a text, 1 and 2 for the errors.
+const GET: &str = "(call $credential (i32.const 512) (i32.const 3) (i32.const 3072))";
+const CREDENTIAL: &str = "(call $number (i64.add (i64.load8_u (i32.const 3072))
+    (i64.mul (i64.load8_u (i32.const 3072)) (i64.load8_u (i32.const 3076)))))";
+
+/// Sends `GET http://api.test/` with the credential in `authorization`; says
+/// the status, or 1000 and the number of the error code.
+const SEND: &str = "
+    (local.set $a (call $fields))
+    (call $append (local.get $a) (i32.const 516) (i32.const 13)
+        (i32.load (i32.const 3076)) (i32.load (i32.const 3080)) (i32.const 3100))
+    (local.set $b (call $request (local.get $a)))
+    (drop (call $set_scheme (local.get $b) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (drop (call $set_authority (local.get $b) (i32.const 1) (i32.const 530) (i32.const 8)))
+    (drop (call $set_path (local.get $b) (i32.const 1) (i32.const 539) (i32.const 1)))
+    (call $handle (local.get $b) (i32.const 0) (i32.const 0) (i32.const 3136))
+    (local.set $a (i32.load (i32.const 3144)))
+    (call $block (call $subscribe_response (local.get $a)))
+    (call $response (local.get $a) (i32.const 3200))
+    (if (result i32) (i32.eqz (i32.load8_u (i32.const 3216)))
+        (then (call $number (i64.extend_i32_u (call $status (i32.load (i32.const 3224))))))
+        (else (call $number (i64.add (i64.const 1000) (i64.load8_u (i32.const 3224))))))";
+
+const DENIED: u64 = 1_015;
+const PROHIBITED: u64 = 1_004;
+
+fn bound(reveal: bool) -> BoundCredential {
+    BoundCredential {
+        stored_as: "station".into(),
+        secret: Secret::new("s3cret"),
+        hosts: vec!["api.test".into()],
+        reveal,
+    }
+}
+
+fn grant(at: Option<String>) -> Grant {
+    Grant {
+        action: ActionId::new("test.run").expect("an id"),
+        host: "api.test".into(),
+        at,
+        methods: vec![],
+    }
+}
+
+fn with(guest: &Guest, hosts: Vec<Grant>, credential: Option<BoundCredential>) -> Call {
+    let credentials = credential
+        .into_iter()
+        .map(|c| ("key".to_owned(), c))
+        .collect();
+    Call {
+        capabilities: Arc::new(Capabilities { hosts, credentials }),
+        ..call(&guest.build(), limits())
+    }
+}
+
+#[tokio::test]
+async fn a_credential_must_be_declared_and_bound() {
+    let sandbox = sandbox();
+    let guest = Guest::new(format!("{GET} {CREDENTIAL}"));
+    assert_eq!(
+        sandbox
+            .prepare(&guest.build())
+            .await
+            .expect("prepared")
+            .effect,
+        Effect::Effectful
+    );
+    assert_eq!(
+        output(&sandbox.run(with(&guest, vec![], Some(bound(false)))).await),
+        0
+    );
+    assert_eq!(
+        output(&sandbox.run(with(&guest, vec![], None)).await),
+        2,
+        "unbound"
+    );
+    let undeclared = Guest {
+        credentials: vec![],
+        ..guest
+    };
+    assert_eq!(
+        output(
+            &sandbox
+                .run(with(&undeclared, vec![], Some(bound(false))))
+                .await
+        ),
+        1,
+        "undeclared"
+    );
+}
+
+#[tokio::test]
+async fn the_guest_holds_a_placeholder_unless_plain_text_was_granted() {
+    let sandbox = sandbox();
+    // Logs what it got, twice.
+    let log = "(call $log (i32.const 2) (i32.load (i32.const 3076)) (i32.load (i32.const 3080)))";
+    let guest = Guest::new(format!(
+        "{GET} {log} {GET} {log} (call $number (i64.const 0))"
+    ));
+    let lines = async |reveal| {
+        sandbox
+            .run(with(&guest, vec![], Some(bound(reveal))))
+            .await
+            .lines
+    };
+    let (one, two) = (lines(false).await, lines(false).await);
+    assert_eq!(one[0], one[1], "the same within a call");
+    assert_ne!(one[0], two[0], "another in another call");
+    let text = &one[0].1;
+    assert!(
+        text.starts_with("nebula-secret-") && text.len() >= 14 + 32,
+        "{text}"
+    );
+    assert_eq!(lines(true).await[0].1, "s3cret");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_granted_is_denied_and_named() {
+    let sandbox = sandbox();
+    let guest = Guest::new(format!("{GET} {SEND}"));
+    let report = sandbox.run(with(&guest, vec![], Some(bound(false)))).await;
+    assert_eq!(output(&report), DENIED);
+    assert!(
+        report
+            .lines
+            .iter()
+            .any(|(level, line)| level == "warn" && line.contains("api.test")),
+        "{:?}",
+        report.lines
+    );
+}
+
+#[tokio::test]
+async fn an_internal_address_is_prohibited_without_the_operators_word() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = listener.local_addr().expect("an address").to_string();
+    let text = format!("{GET} {SEND}").replace(
+        "(i32.const 530) (i32.const 8)",
+        &format!("(i32.const 600) (i32.const {})", authority.len()),
+    );
+    let guest = Guest::new(text).with(&format!("(data (i32.const 600) {authority:?})"));
+    let credential = BoundCredential {
+        hosts: vec![authority.clone()],
+        ..bound(true)
+    };
+    let rule = Grant {
+        host: authority,
+        ..grant(None)
+    };
+    let report = sandbox()
+        .run(with(&guest, vec![rule], Some(credential)))
+        .await;
+    assert_eq!(output(&report), PROHIBITED, "{:?}", report.lines);
+    let nobody =
+        tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await;
+    assert!(nobody.is_err(), "nobody connected");
+}
+
+#[tokio::test]
+async fn the_secret_takes_the_placeholder_s_place_on_the_way_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = format!("http://{}", listener.local_addr().expect("an address"));
+    let station = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.expect("a byte"));
+        }
+        stream
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .await
+            .expect("writes");
+        String::from_utf8(request).expect("text")
+    });
+    let guest = Guest::new(format!("{GET} {SEND}"));
+    let report = sandbox()
+        .run(with(&guest, vec![grant(Some(at))], Some(bound(false))))
+        .await;
+    assert_eq!(output(&report), 204, "{:?}", report.lines);
+    let request = station.await.expect("joins");
+    assert!(request.starts_with("GET / HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: s3cret\r\n"), "{request}");
+    assert!(
+        request.to_ascii_lowercase().contains("host: api.test\r\n"),
+        "{request}"
+    );
+    assert!(!request.contains("nebula-secret-"), "{request}");
+}
+
+#[tokio::test]
+async fn an_effectful_call_has_a_deadline_and_the_machine_s_clock() {
+    let sandbox = sandbox();
+    let effect =
+        "(func (export \"never\") (call $credential (i32.const 0) (i32.const 0) (i32.const 0)))";
+    let guest = Guest::new(
+        "(call $deadline (i32.const 3072)) (call $wall_now (i32.const 3088))
+         (call $number (i64.sub (i64.div_u (i64.load (i32.const 3080)) (i64.const 1000)) (i64.load (i32.const 3088))))",
+    )
+    .with(effect);
+    let left = output(&sandbox.run(call(&guest.build(), limits())).await);
+    assert!(
+        left.as_u64().is_some_and(|s| (58..=61).contains(&s)),
+        "{left} seconds to a deadline of 60 s"
+    );
+}

@@ -1,0 +1,152 @@
+//! Who a call is, and what it may reach.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use crate::backend::Backend;
+use crate::error::{ActionError, Result};
+use crate::http::Http;
+
+/// What an action gets beside its input. In the sandbox the host is behind it;
+/// natively, what [`ActionContext::for_test`] was given.
+#[derive(Debug, Default)]
+pub struct ActionContext {
+    pub(crate) backend: Backend,
+}
+
+/// Which attempt of which step of which execution a call is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Id of the execution.
+    pub execution: String,
+    /// Name of the node.
+    pub node: String,
+    /// The index at each level of nested maps; empty outside a map.
+    pub item_path: Vec<u32>,
+    /// 0 for the first.
+    pub iteration: u32,
+    /// 1 for the first; always 1 in an action without effects.
+    pub attempt: u32,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step of the way.
+    Trace,
+    /// For whoever mends the action.
+    Debug,
+    /// What happened.
+    Info,
+    /// What may need someone.
+    Warn,
+    /// What went wrong.
+    Error,
+}
+
+impl ActionContext {
+    /// Which attempt of which step of which execution this is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.backend.identity()
+    }
+
+    /// A key for one operation of this step: 64 hex digits, the same on every
+    /// attempt, different for every other step and operation.
+    #[must_use]
+    pub fn idempotency_key(&self, operation: &str) -> String {
+        self.backend.idempotency_key(operation)
+    }
+
+    /// When the call will be stopped; none in an action without effects.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.backend
+            .deadline_millis()
+            .map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+    }
+
+    /// Whether the execution was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.backend.cancelled()
+    }
+
+    /// Ends the action if the execution was cancelled: `ctx.check_cancelled()?`
+    /// between the parts of a long piece of work.
+    ///
+    /// # Errors
+    /// [`ActionError::Cancelled`] if it was.
+    pub fn check_cancelled(&self) -> Result<()> {
+        if self.is_cancelled() {
+            Err(ActionError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The log of the execution.
+    #[must_use]
+    pub const fn log(&self) -> Log<'_> {
+        Log { ctx: self }
+    }
+
+    /// A text that works as the credential in the headers of requests to the
+    /// hosts which the credential is for. It is a placeholder: the host puts
+    /// the secret in its place on the way out.
+    ///
+    /// # Errors
+    /// Permanent, when the action did not ask for the name in its metadata or
+    /// the node binds no credential to it.
+    pub fn get_credential(&self, name: &str) -> impl Future<Output = Result<String>> + use<> {
+        let credential = self.backend.credential(name);
+        async { credential }
+    }
+
+    /// Requests to the hosts that the action was granted.
+    #[must_use]
+    pub const fn http(&self) -> Http<'_> {
+        Http::new(self)
+    }
+}
+
+/// Writes lines to the log of the execution, where those who watch see them.
+/// The host caps how many and how long they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Log<'a> {
+    ctx: &'a ActionContext,
+}
+
+impl Log<'_> {
+    /// Writes a line.
+    pub fn write(self, level: Level, message: impl AsRef<str>) {
+        self.ctx.backend.log(level, message.as_ref());
+    }
+
+    /// Every step of the way.
+    pub fn trace(self, message: impl AsRef<str>) {
+        self.write(Level::Trace, message);
+    }
+
+    /// For whoever mends the action.
+    pub fn debug(self, message: impl AsRef<str>) {
+        self.write(Level::Debug, message);
+    }
+
+    /// What happened.
+    pub fn info(self, message: impl AsRef<str>) {
+        self.write(Level::Info, message);
+    }
+
+    /// What may need someone.
+    pub fn warn(self, message: impl AsRef<str>) {
+        self.write(Level::Warn, message);
+    }
+
+    /// What went wrong.
+    pub fn error(self, message: impl AsRef<str>) {
+        self.write(Level::Error, message);
+    }
+}

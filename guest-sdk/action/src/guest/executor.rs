@@ -1,0 +1,136 @@
+//! Polls futures on `wasi:io/poll`: while one request waits, the others of a
+//! `join!` go on.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::bindings::wasi::io::poll::{self, Pollable};
+
+thread_local! {
+    static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
+}
+
+/// What futures wait for. It exists once something waits, so that a component
+/// that never waits contains no code for it.
+#[derive(Default)]
+struct Reactor {
+    next: u32,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    id: u32,
+    pollable: Rc<Pollable>,
+    waker: Waker,
+}
+
+/// Whether the future was woken since it was last polled.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs a future to its end.
+///
+/// # Panics
+/// When it waits for something that is not the host's: nothing would ever wake
+/// it, and the call ends at once instead of at its deadline.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        while !woken.0.swap(false, Ordering::Relaxed) {
+            assert!(park(), "the action waits for something that never happens");
+        }
+    }
+}
+
+/// Blocks until something that is waited for is ready, and wakes it. False if
+/// nothing is.
+fn park() -> bool {
+    let ready =
+        REACTOR.with_borrow_mut(|reactor| reactor.as_mut().map(Reactor::block).unwrap_or_default());
+    // Outside the borrow: a waker may run any code.
+    let any = !ready.is_empty();
+    ready.into_iter().for_each(Waker::wake);
+    any
+}
+
+impl Reactor {
+    fn block(&mut self) -> Vec<Waker> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let pollables: Vec<&Pollable> = self.waiting.iter().map(|w| &*w.pollable).collect();
+        let mut ready = poll::poll(&pollables);
+        ready.sort_unstable();
+        ready
+            .into_iter()
+            .rev()
+            .map(|index| self.waiting.swap_remove(index as usize).waker)
+            .collect()
+    }
+}
+
+/// Waits until a pollable is ready.
+pub(super) fn ready(pollable: Pollable) -> impl Future<Output = ()> {
+    Ready {
+        pollable: Rc::new(pollable),
+        id: None,
+    }
+}
+
+struct Ready {
+    pollable: Rc<Pollable>,
+    id: Option<u32>,
+}
+
+impl Future for Ready {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pollable.ready() {
+            return Poll::Ready(());
+        }
+        let (id, pollable, waker) = (self.id, self.pollable.clone(), cx.waker().clone());
+        self.id = REACTOR.with_borrow_mut(|reactor| {
+            let reactor = reactor.get_or_insert_default();
+            if let Some(known) = reactor.waiting.iter_mut().find(|w| Some(w.id) == id) {
+                known.waker = waker;
+                return id;
+            }
+            reactor.next += 1;
+            reactor.waiting.push(Waiting {
+                id: reactor.next,
+                pollable,
+                waker,
+            });
+            Some(reactor.next)
+        });
+        Poll::Pending
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            REACTOR.with_borrow_mut(|reactor| {
+                if let Some(reactor) = reactor {
+                    reactor.waiting.retain(|w| w.id != id);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Requests through `wasi:http/outgoing-handler`.
+
+use super::bindings::wasi::http::outgoing_handler;
+use super::bindings::wasi::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme, http_error_code,
+};
+use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
+use super::executor::ready;
+use crate::http::{HttpError, Request, Response, url};
+
+/// How much is asked of a stream at once, bytes.
+const CHUNK: u64 = 64 * 1024;
+
+/// Sends a request and reads the whole response.
+pub(super) async fn send(request: Request) -> Result<Response, HttpError> {
+    let (outgoing, options) = prepare(&request)?;
+    let body = outgoing.body().map_err(|()| invalid("it has no body"))?;
+    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(code_error)?;
+    // A server may answer before it has read everything: the answer counts.
+    let written = write(body, &request.body).await;
+    let response = loop {
+        match pending.get() {
+            Some(Ok(Ok(response))) => break response,
+            Some(Ok(Err(code))) => return Err(code_error(code)),
+            Some(Err(())) => return Err(HttpError::Connection("the response is gone".into())),
+            None => ready(pending.subscribe()).await,
+        }
+    };
+    let response = read(response, request.max_body).await;
+    if response.is_err() {
+        written.and(response)
+    } else {
+        response
+    }
+}
+
+fn prepare(request: &Request) -> Result<(OutgoingRequest, RequestOptions), HttpError> {
+    let parts = url::split(&request.url)
+        .ok_or_else(|| invalid(&["`", &request.url, "` is not an http address"].concat()))?;
+    let mut headers: Vec<(String, Vec<u8>)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+        .collect();
+    if !request.body.is_empty() {
+        headers.push((
+            "content-length".into(),
+            request.body.len().to_string().into_bytes(),
+        ));
+    }
+    let headers = Fields::from_list(&headers)
+        .map_err(|e| invalid(&format!("a header is not allowed: {e}")))?;
+    let outgoing = OutgoingRequest::new(headers);
+    let scheme = if parts.https {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
+    outgoing
+        .set_method(&method(&request.method))
+        .and_then(|()| outgoing.set_scheme(Some(&scheme)))
+        .and_then(|()| outgoing.set_authority(Some(parts.authority)))
+        .and_then(|()| outgoing.set_path_with_query(Some(&parts.path_and_query)))
+        .map_err(|()| invalid("its method or address is malformed"))?;
+    let options = RequestOptions::new();
+    if let Some(timeout) = request.timeout {
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        options
+            .set_connect_timeout(Some(nanos))
+            .and_then(|()| options.set_first_byte_timeout(Some(nanos)))
+            .and_then(|()| options.set_between_bytes_timeout(Some(nanos)))
+            .map_err(|()| invalid("its timeout is not supported"))?;
+    }
+    Ok((outgoing, options))
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        "CONNECT" => Method::Connect,
+        "OPTIONS" => Method::Options,
+        "TRACE" => Method::Trace,
+        "PATCH" => Method::Patch,
+        other => Method::Other(other.to_owned()),
+    }
+}
+
+async fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
+    if !bytes.is_empty() {
+        let stream = body
+            .write()
+            .map_err(|()| invalid("its body cannot be written"))?;
+        write_all(&stream, bytes).await?;
+    }
+    OutgoingBody::finish(body, None).map_err(code_error)
+}
+
+async fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), HttpError> {
+    while !bytes.is_empty() {
+        let room = stream.check_write().map_err(stream_error)?;
+        if room == 0 {
+            ready(stream.subscribe()).await;
+            continue;
+        }
+        let (now, later) = bytes.split_at(bytes.len().min(room as usize));
+        stream.write(now).map_err(stream_error)?;
+        bytes = later;
+    }
+    stream.flush().map_err(stream_error)?;
+    // The flush is over once there is room again.
+    while stream.check_write().map_err(stream_error)? == 0 {
+        ready(stream.subscribe()).await;
+    }
+    Ok(())
+}
+
+async fn read(incoming: IncomingResponse, max: usize) -> Result<Response, HttpError> {
+    let gone = |()| HttpError::Connection("the response's body is gone".into());
+    let headers = incoming
+        .headers()
+        .entries()
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    let body = incoming.consume().map_err(gone)?;
+    let stream = body.stream().map_err(gone)?;
+    let body = read_all(&stream, max).await?;
+    Ok(Response {
+        status: incoming.status(),
+        headers,
+        body,
+    })
+}
+
+async fn read_all(stream: &InputStream, max: usize) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    loop {
+        match stream.read(CHUNK) {
+            Ok(chunk) if chunk.is_empty() => ready(stream.subscribe()).await,
+            Ok(chunk) if chunk.len() > max - body.len() => {
+                return Err(HttpError::TooLarge { limit: max });
+            }
+            Ok(chunk) => body.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => return Ok(body),
+            Err(error) => return Err(stream_error(error)),
+        }
+    }
+}
+
+fn invalid(why: &str) -> HttpError {
+    HttpError::InvalidRequest(why.to_owned())
+}
+
+fn stream_error(error: StreamError) -> HttpError {
+    match error {
+        StreamError::Closed => HttpError::Connection("it was closed early".into()),
+        StreamError::LastOperationFailed(cause) => match http_error_code(&cause) {
+            Some(code) => code_error(code),
+            None => HttpError::Connection(cause.to_debug_string()),
+        },
+    }
+}
+
+fn code_error(code: ErrorCode) -> HttpError {
+    match code {
+        ErrorCode::HttpRequestDenied => {
+            HttpError::Denied("the action was not granted this host".into())
+        }
+        ErrorCode::DestinationIpProhibited => {
+            HttpError::Denied("the address of the host is not allowed".into())
+        }
+        ErrorCode::DnsTimeout => HttpError::Timeout("the name of the host was not resolved".into()),
+        ErrorCode::ConnectionTimeout => HttpError::Timeout("no connection".into()),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
+            HttpError::Timeout("no response".into())
+        }
+        ErrorCode::ConnectionWriteTimeout => HttpError::Timeout("the request was not taken".into()),
+        ErrorCode::DnsError(_) => {
+            HttpError::Connection("the name of the host was not resolved".into())
+        }
+        ErrorCode::ConnectionRefused => HttpError::Connection("it was refused".into()),
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
+            HttpError::Connection("it was closed early".into())
+        }
+        ErrorCode::InternalError(Some(why)) => HttpError::Connection(why),
+        code if is_invalid(&code) => HttpError::InvalidRequest(format!("{code:?}")),
+        code if is_odd_response(&code) => HttpError::InvalidResponse(format!("{code:?}")),
+        code => HttpError::Connection(format!("{code:?}")),
+    }
+}
+
+fn is_invalid(code: &ErrorCode) -> bool {
+    use ErrorCode as C;
+    matches!(
+        code,
+        C::HttpRequestLengthRequired
+            | C::HttpRequestBodySize(_)
+            | C::HttpRequestMethodInvalid
+            | C::HttpRequestUriInvalid
+            | C::HttpRequestUriTooLong
+            | C::HttpRequestHeaderSectionSize(_)
+            | C::HttpRequestHeaderSize(_)
+            | C::HttpRequestTrailerSectionSize(_)
+            | C::HttpRequestTrailerSize(_)
+    )
+}
+
+fn is_odd_response(code: &ErrorCode) -> bool {
+    use ErrorCode as C;
+    matches!(
+        code,
+        C::HttpResponseHeaderSectionSize(_)
+            | C::HttpResponseHeaderSize(_)
+            | C::HttpResponseBodySize(_)
+            | C::HttpResponseTrailerSectionSize(_)
+            | C::HttpResponseTrailerSize(_)
+            | C::HttpResponseTransferCoding(_)
+            | C::HttpResponseContentCoding(_)
+            | C::LoopDetected
+    )
+}

@@ -1,0 +1,77 @@
+//! In the sandbox, the host behind the context.
+//!
+//! - `bindings`: generated from `wit/`.
+//! - `executor`: polls futures on `wasi:io/poll`.
+//! - `http`: requests through `wasi:http/outgoing-handler`.
+//! - `component`: the exports, made by [`export!`](crate::export).
+
+use crate::context::{Identity, Level};
+use crate::error::{ActionError, Result};
+use crate::http::{HttpError, Request, Response};
+
+pub mod bindings;
+pub mod component;
+mod executor;
+mod http;
+
+pub use executor::block_on;
+
+use bindings::nebula::action::{context, credentials, log};
+
+/// The host. It has no state: each call of the component is a fresh instance.
+#[derive(Debug, Default)]
+pub struct Backend;
+
+impl Backend {
+    pub(crate) fn identity(&self) -> Identity {
+        let id = context::identity();
+        Identity {
+            workflow: id.workflow,
+            execution: id.execution,
+            node: id.node,
+            item_path: id.item_path,
+            iteration: id.iteration,
+            attempt: id.attempt,
+        }
+    }
+
+    pub(crate) fn idempotency_key(&self, operation: &str) -> String {
+        context::idempotency_key(operation)
+    }
+
+    pub(crate) fn deadline_millis(&self) -> Option<u64> {
+        context::deadline()
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        context::cancelled()
+    }
+
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Trace => log::Level::Trace,
+            Level::Debug => log::Level::Debug,
+            Level::Info => log::Level::Info,
+            Level::Warn => log::Level::Warn,
+            Level::Error => log::Level::Error,
+        };
+        log::write(level, message);
+    }
+
+    pub(crate) fn credential(&self, name: &str) -> Result<String> {
+        credentials::get(name).map_err(|error| {
+            ActionError::Permanent(match error {
+                credentials::CredentialError::Undeclared(name) => format!(
+                    "the action does not ask for credential `{name}`; add it to `#[action(credentials(…))]`"
+                ),
+                credentials::CredentialError::Unbound(name) => {
+                    format!("the node binds no credential to `{name}`; add it to the node's `credentials`")
+                }
+            })
+        })
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        http::send(request).await
+    }
+}

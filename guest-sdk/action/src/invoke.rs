@@ -1,0 +1,71 @@
+//! From the bytes of a call to the action and back: the same in the sandbox
+//! and in a unit test.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use crate::action::{ProcessAction, ProcessResult};
+use crate::context::ActionContext;
+use crate::error::{ActionError, Result};
+use crate::metadata::ActionMetadata;
+use crate::wire;
+
+/// An action's metadata with the JSON Schemas of its types.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// What the action says about itself.
+    pub metadata: ActionMetadata,
+    /// Of the input, as JSON text.
+    pub input_schema: String,
+    /// Of the output, as JSON text.
+    pub output_schema: String,
+}
+
+/// What an action says about itself and its types.
+#[must_use]
+pub fn describe<A: ProcessAction>() -> Description {
+    Description {
+        metadata: *A::instance().metadata(),
+        input_schema: schema_text(schema::<A::Input>(false)),
+        output_schema: schema_text(schema::<A::Output>(true)),
+    }
+}
+
+/// Runs an action: MessagePack in, MessagePack out.
+///
+/// # Errors
+/// What the action answers; an input that does not fit its type is
+/// [`ActionError::InvalidInput`] and names the place.
+pub async fn invoke<A: ProcessAction>(
+    input: &[u8],
+    ctx: &ActionContext,
+) -> Result<ProcessResult<Vec<u8>>> {
+    let input = wire::decode(input).map_err(|e| ActionError::InvalidInput(e.to_string()))?;
+    Ok(match A::instance().execute(input, ctx).await? {
+        ProcessResult::Success(output) => ProcessResult::Success(encode(&output)?),
+        ProcessResult::Skip { reason } => ProcessResult::Skip { reason },
+        ProcessResult::Branch { port, output } => ProcessResult::Branch {
+            port,
+            output: encode(&output)?,
+        },
+    })
+}
+
+fn encode<T: serde::Serialize>(output: &T) -> Result<Vec<u8>> {
+    wire::encode(output)
+        .map_err(|e| ActionError::Permanent(format!("the output cannot be encoded: {e}")))
+}
+
+fn schema<T: JsonSchema>(serialized: bool) -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.meta_schema = None);
+    let settings = if serialized {
+        settings.for_serialize()
+    } else {
+        settings
+    };
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+fn schema_text(schema: Schema) -> String {
+    schema.to_value().to_string()
+}

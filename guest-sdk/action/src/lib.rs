@@ -1,0 +1,70 @@
+//! What an action is. An author writes a unit struct, says what it is called
+//! ([`Action`], derived) and what it does ([`SimpleAction`] or
+//! [`ProcessAction`]); [`export!`] makes a component of it. The same code runs
+//! natively in a unit test, with [`ActionContext::for_test`].
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`action`]: the traits an author implements.
+//! - [`metadata`]: what an action says about itself.
+//! - [`error`]: why an action fails, and whether trying again may help.
+//! - [`context`]: who the call is, and what it may reach.
+//! - [`http`]: requests to the hosts that the action was granted.
+//! - [`wire`]: typed values to MessagePack and back.
+//! - [`invoke`]: from the bytes of a call to the action and back.
+//! - `guest`: in the sandbox, the host behind the context (Wasm only).
+//! - `native`: in a unit test, a stand-in for the host (not Wasm).
+
+pub mod action;
+pub mod context;
+pub mod error;
+pub mod http;
+pub mod invoke;
+pub mod metadata;
+pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod guest;
+#[cfg(target_arch = "wasm32")]
+use guest as backend;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
+#[cfg(not(target_arch = "wasm32"))]
+use native as backend;
+
+pub use action::{Action, ProcessAction, ProcessResult, SimpleAction};
+pub use backend::block_on;
+pub use context::ActionContext;
+pub use error::{ActionError, Result};
+pub use metadata::{ActionId, ActionMetadata};
+
+/// Makes a component of actions: `nebula_sdk::export!(Fetch, Forecast);`, once
+/// in a crate whose `crate-type` has `cdylib`. Outside Wasm it does nothing.
+#[macro_export]
+macro_rules! export {
+    ($($action:ty),+ $(,)?) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::guest::component::{ActionMetadata, Error, Guest, Outcome};
+
+            struct Component;
+
+            impl Guest for Component {
+                fn describe() -> ::std::vec::Vec<ActionMetadata> {
+                    ::std::vec![$($crate::guest::component::describe::<$action>()),+]
+                }
+
+                fn execute(action: ::std::string::String, input: ::std::vec::Vec<u8>) -> ::std::result::Result<Outcome, Error> {
+                    $(if action == $crate::Action::metadata(&<$action as $crate::Action>::instance()).id.as_str() {
+                        return $crate::guest::component::execute::<$action>(&input);
+                    })+
+                    ::std::result::Result::Err($crate::guest::component::unknown(&action))
+                }
+            }
+
+            $crate::guest::bindings::export_component!(Component with_types_in $crate::guest::bindings);
+        };
+    };
+}

@@ -1,0 +1,230 @@
+//! Natively, a stand-in for the host: an action's code runs in a plain unit
+//! test, with credentials and responses that the test prepared, and the test
+//! sees what was logged and sent.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::action::{ProcessAction, ProcessResult};
+use crate::context::{ActionContext, Identity, Level};
+use crate::error::{ActionError, Result};
+use crate::http::{HttpError, Request, Response, url};
+use crate::invoke::invoke;
+use crate::wire;
+
+/// What stands behind an [`ActionContext`] in a unit test.
+#[derive(Debug, Default)]
+pub struct Backend {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    credentials: BTreeMap<String, String>,
+    responses: BTreeMap<(String, String), VecDeque<Result<Response, HttpError>>>,
+    requests: Vec<Request>,
+    lines: Vec<(Level, String)>,
+    cancelled: bool,
+    deadline_millis: Option<u64>,
+}
+
+impl ActionContext {
+    /// A context without credentials, whose requests are all refused.
+    #[must_use]
+    pub fn for_test() -> Self {
+        Self::default()
+    }
+
+    /// With a credential. In the sandbox the value would be a placeholder.
+    #[must_use]
+    pub fn with_credential(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.backend
+            .state()
+            .credentials
+            .insert(name.into(), value.into());
+        self
+    }
+
+    /// With the next response to a request with this method and address (the
+    /// whole address, query included). The last one prepared is given again.
+    #[must_use]
+    pub fn with_response(
+        self,
+        method: &str,
+        url: &str,
+        response: impl Into<Result<Response, HttpError>>,
+    ) -> Self {
+        let key = (method.to_owned(), url.to_owned());
+        self.backend
+            .state()
+            .responses
+            .entry(key)
+            .or_default()
+            .push_back(response.into());
+        self
+    }
+
+    /// With an execution that was cancelled.
+    #[must_use]
+    pub fn cancelled(self) -> Self {
+        self.backend.state().cancelled = true;
+        self
+    }
+
+    /// With a deadline, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn with_deadline_millis(self, millis: u64) -> Self {
+        self.backend.state().deadline_millis = Some(millis);
+        self
+    }
+
+    /// What was logged so far.
+    #[must_use]
+    pub fn logged(&self) -> Vec<(Level, String)> {
+        self.backend.state().lines.clone()
+    }
+
+    /// What was sent so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.backend.state().requests.clone()
+    }
+
+    /// Runs an action as the sandbox would: the input goes in and the output
+    /// comes out as MessagePack.
+    ///
+    /// # Errors
+    /// What the action answers.
+    pub fn run<A: ProcessAction>(&self, input: &impl Serialize) -> Result<ProcessResult<Value>> {
+        let input = wire::encode(input)?;
+        Ok(match block_on(invoke::<A>(&input, self))? {
+            ProcessResult::Success(output) => ProcessResult::Success(wire::decode(&output)?),
+            ProcessResult::Skip { reason } => ProcessResult::Skip { reason },
+            ProcessResult::Branch { port, output } => ProcessResult::Branch {
+                port,
+                output: wire::decode(&output)?,
+            },
+        })
+    }
+}
+
+impl From<Response> for Result<Response, HttpError> {
+    fn from(response: Response) -> Self {
+        Ok(response)
+    }
+}
+
+impl Backend {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "the backend in the sandbox has the same methods"
+    )]
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            workflow: "test".into(),
+            execution: "test".into(),
+            node: "test".into(),
+            item_path: Vec::new(),
+            iteration: 0,
+            attempt: 1,
+        }
+    }
+
+    /// As in the sandbox: equal for equal operations, 64 hex digits.
+    #[expect(
+        clippy::unused_self,
+        reason = "the backend in the sandbox has the same methods"
+    )]
+    pub(crate) fn idempotency_key(&self, operation: &str) -> String {
+        let hash = operation
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        format!("{hash:064x}")
+    }
+
+    pub(crate) fn deadline_millis(&self) -> Option<u64> {
+        self.state().deadline_millis
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.state().cancelled
+    }
+
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        self.state().lines.push((level, message.to_owned()));
+    }
+
+    pub(crate) fn credential(&self, name: &str) -> Result<String> {
+        self.state().credentials.get(name).cloned().ok_or_else(|| {
+            ActionError::permanent(format!(
+                "no credential `{name}`: give the test context one with `with_credential`"
+            ))
+        })
+    }
+
+    pub(crate) fn send(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Response, HttpError>> + use<> {
+        std::future::ready(self.answer(request))
+    }
+
+    fn answer(&self, request: Request) -> Result<Response, HttpError> {
+        if url::split(&request.url).is_none() {
+            return Err(HttpError::InvalidRequest(format!(
+                "`{}` is not an http address",
+                request.url
+            )));
+        }
+        let mut state = self.state();
+        let key = (request.method.clone(), request.url.clone());
+        let max = request.max_body;
+        state.requests.push(request);
+        let answer = match state.responses.get_mut(&key) {
+            Some(queue) if queue.len() > 1 => queue.pop_front(),
+            Some(queue) => queue.front().cloned(),
+            None => None,
+        };
+        match answer {
+            Some(Ok(response)) if response.body.len() > max => {
+                Err(HttpError::TooLarge { limit: max })
+            }
+            Some(answer) => answer,
+            None => Err(HttpError::Denied(format!(
+                "the test context has no response for {} {}",
+                key.0, key.1
+            ))),
+        }
+    }
+}
+
+/// Runs a future to its end on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

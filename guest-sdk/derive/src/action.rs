@@ -1,0 +1,142 @@
+//! `#[derive(Action)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, Meta, Result};
+
+use crate::attribute::Attribute;
+
+/// The `impl Action` of a unit struct.
+pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
+    check_shape(item)?;
+    let Attribute {
+        id,
+        name,
+        version,
+        description,
+        category,
+        credentials,
+        hosts,
+    } = Attribute::of(item)?;
+    let name = name.unwrap_or_else(|| title(&id));
+    let category = category.unwrap_or_else(|| id.split('.').next().unwrap_or_default().to_owned());
+    let description = description.unwrap_or_else(|| documentation(item));
+    let version = version.map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
+    let ident = &item.ident;
+    Ok(quote! {
+        impl ::nebula_sdk::action::Action for #ident {
+            fn metadata(&self) -> &::nebula_sdk::action::ActionMetadata {
+                static METADATA: ::nebula_sdk::action::ActionMetadata = ::nebula_sdk::action::ActionMetadata {
+                    id: ::nebula_sdk::action::ActionId::new(#id),
+                    name: #name,
+                    version: #version,
+                    description: #description,
+                    category: #category,
+                    credentials: &[#(#credentials),*],
+                    hosts: &[#(#hosts),*],
+                };
+                &METADATA
+            }
+
+            fn instance() -> Self {
+                Self
+            }
+        }
+    })
+}
+
+fn check_shape(item: &DeriveInput) -> Result<()> {
+    let unit = matches!(&item.data, Data::Struct(data) if matches!(data.fields, Fields::Unit));
+    if unit && item.generics.params.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::new_spanned(
+            &item.ident,
+            "an action is a unit struct, `struct Fetch;`: what it needs comes from its input and its context",
+        ))
+    }
+}
+
+/// `weather.fetch_all` → `Weather fetch all`.
+fn title(id: &str) -> String {
+    let words = id.replace(['.', '_', '-'], " ");
+    let (first, rest) = words.split_at(1);
+    first.to_ascii_uppercase() + rest
+}
+
+/// The first paragraph of the doc comment, on one line.
+fn documentation(item: &DeriveInput) -> String {
+    let lines = item
+        .attrs
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(text),
+                    ..
+                }) => Some(text.value().trim().to_owned()),
+                _ => None,
+            },
+            _ => None,
+        });
+    let paragraph: Vec<String> = lines
+        .skip_while(String::is_empty)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    paragraph.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    #[test]
+    fn what_is_not_said_is_derived() {
+        let item: DeriveInput = parse_quote! {
+            /// Fetches the weather
+            /// of a city.
+            ///
+            /// More.
+            #[action(id = "weather.fetch_all")]
+            struct Fetch;
+        };
+        let code = expand(&item).expect("expands").to_string();
+        for part in [
+            "\"Weather fetch all\"",
+            "\"weather\"",
+            "\"Fetches the weather of a city.\"",
+            "CARGO_PKG_VERSION",
+        ] {
+            assert!(code.contains(part), "{part} in {code}");
+        }
+    }
+
+    #[test]
+    fn only_unit_structs_are_actions() {
+        let items: [DeriveInput; 3] = [
+            parse_quote!(
+                #[action(id = "a.b")]
+                struct S {
+                    x: u8,
+                }
+            ),
+            parse_quote!(
+                #[action(id = "a.b")]
+                struct S<T>;
+            ),
+            parse_quote!(
+                #[action(id = "a.b")]
+                enum E {}
+            ),
+        ];
+        for item in items {
+            assert!(
+                expand(&item)
+                    .expect_err("refused")
+                    .to_string()
+                    .starts_with("an action is a unit struct")
+            );
+        }
+    }
+}

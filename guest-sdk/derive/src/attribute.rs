@@ -1,0 +1,233 @@
+//! What `#[action(…)]` says, checked.
+
+use syn::meta::ParseNestedMeta;
+use syn::punctuated::Punctuated;
+use syn::{DeriveInput, Error, LitStr, Result, Token, parenthesized};
+
+const KEYS: &str = "id, name, version, description, category, credentials(…), hosts(…)";
+
+/// What `#[action(…)]` says.
+#[derive(Debug, Default)]
+pub(crate) struct Attribute {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) credentials: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+}
+
+impl Attribute {
+    /// Reads and checks the attribute of an item.
+    pub(crate) fn of(item: &DeriveInput) -> Result<Self> {
+        let mut found = Self::default();
+        let mut seen = Vec::new();
+        for attribute in item.attrs.iter().filter(|a| a.path().is_ident("action")) {
+            attribute.parse_nested_meta(|meta| found.read(&meta, &mut seen))?;
+        }
+        if found.id.is_empty() {
+            let message = "an action needs an id: `#[action(id = \"weather.fetch\")]`";
+            return Err(Error::new_spanned(&item.ident, message));
+        }
+        Ok(found)
+    }
+
+    fn read(&mut self, meta: &ParseNestedMeta<'_>, seen: &mut Vec<String>) -> Result<()> {
+        let key = meta
+            .path
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        if seen.contains(&key) {
+            return Err(meta.error(format!("`{key}` is given twice")));
+        }
+        match key.as_str() {
+            "id" => self.id = text(meta, check_id)?,
+            "name" => self.name = Some(text(meta, check_line)?),
+            "version" => self.version = Some(text(meta, check_version)?),
+            "description" => self.description = Some(text(meta, |_| Ok(()))?),
+            "category" => self.category = Some(text(meta, check_line)?),
+            "credentials" => self.credentials = texts(meta, check_credential)?,
+            "hosts" => self.hosts = texts(meta, check_host)?,
+            _ => return Err(meta.error(format!("unknown key; the keys are {KEYS}"))),
+        }
+        seen.push(key);
+        Ok(())
+    }
+}
+
+type Check = fn(&str) -> std::result::Result<(), &'static str>;
+
+/// `key = "text"`.
+fn text(meta: &ParseNestedMeta<'_>, check: Check) -> Result<String> {
+    checked(&meta.value()?.parse()?, check)
+}
+
+/// `key("text", …)`.
+fn texts(meta: &ParseNestedMeta<'_>, check: Check) -> Result<Vec<String>> {
+    let content;
+    parenthesized!(content in meta.input);
+    let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
+    let mut values = Vec::new();
+    for item in &list {
+        let value = checked(item, check)?;
+        if values.contains(&value) {
+            return Err(Error::new(item.span(), "it is listed twice"));
+        }
+        values.push(value);
+    }
+    Ok(values)
+}
+
+fn checked(literal: &LitStr, check: Check) -> Result<String> {
+    let value = literal.value();
+    check(&value).map_err(|message| Error::new(literal.span(), message))?;
+    Ok(value)
+}
+
+fn is_name(text: &str, extra: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || extra.contains(c))
+}
+
+fn check_id(id: &str) -> std::result::Result<(), &'static str> {
+    if id.len() <= 128 && id.contains('.') && id.split('.').all(|segment| is_name(segment, "_-")) {
+        Ok(())
+    } else {
+        Err(
+            "an action id is two or more segments of `[a-z][a-z0-9_-]*` joined by dots, e.g. `weather.fetch`",
+        )
+    }
+}
+
+fn check_line(text: &str) -> std::result::Result<(), &'static str> {
+    if text.is_empty() || text.contains('\n') {
+        Err("one line of text is needed")
+    } else {
+        Ok(())
+    }
+}
+
+fn check_version(version: &str) -> std::result::Result<(), &'static str> {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    let number = |n: &&str| n.parse::<u64>().is_ok_and(|value| value.to_string() == **n);
+    if numbers.len() == 3 && numbers.iter().all(number) {
+        Ok(())
+    } else {
+        Err("a version is semver, e.g. `1.2.0`")
+    }
+}
+
+fn check_credential(name: &str) -> std::result::Result<(), &'static str> {
+    if is_name(name, "_-") {
+        Ok(())
+    } else {
+        Err("a credential's name is `[a-z][a-z0-9_-]*`")
+    }
+}
+
+fn check_host(host: &str) -> std::result::Result<(), &'static str> {
+    let (name, port) = host
+        .split_once(':')
+        .map_or((host, None), |(name, port)| (name, Some(port)));
+    let named = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c));
+    if host == "*" || named && port.is_none_or(|port| port.parse::<u16>().is_ok()) {
+        Ok(())
+    } else {
+        Err("a host is `host` or `host:port` in lower case, without scheme and path, or `*`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    fn refusal(item: &DeriveInput) -> String {
+        Attribute::of(item).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let item: DeriveInput = parse_quote! {
+            #[action(id = "weather.fetch", name = "Weather", version = "1.2.0-rc.1", description = "It.", category = "web")]
+            #[action(credentials("weather_api"), hosts("api.weather.example", "localhost:8080"))]
+            struct Fetch;
+        };
+        let found = Attribute::of(&item).expect("reads");
+        assert_eq!(found.credentials, ["weather_api"]);
+        assert_eq!(found.hosts, ["api.weather.example", "localhost:8080"]);
+        assert_eq!(found.version.as_deref(), Some("1.2.0-rc.1"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let cases: [(DeriveInput, &str); 8] = [
+            (
+                parse_quote!(
+                    struct A;
+                ),
+                "an action needs an id",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "fetch")]
+                    struct A;
+                ),
+                "an action id is two or more segments",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", id = "a.c")]
+                    struct A;
+                ),
+                "`id` is given twice",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", host("x"))]
+                    struct A;
+                ),
+                "unknown key; the keys are id",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", version = "1.0")]
+                    struct A;
+                ),
+                "a version is semver",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", hosts("https://x"))]
+                    struct A;
+                ),
+                "a host is `host`",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", hosts("x", "x"))]
+                    struct A;
+                ),
+                "it is listed twice",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", credentials("API KEY"))]
+                    struct A;
+                ),
+                "a credential's name",
+            ),
+        ];
+        for (item, message) in &cases {
+            assert!(refusal(item).starts_with(message), "{}", refusal(item));
+        }
+    }
+}

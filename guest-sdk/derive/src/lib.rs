@@ -1,0 +1,56 @@
+//! The macros of `nebula-sdk`.
+//!
+//! - `attribute`: what `#[action(…)]` says, checked.
+//! - `action`: `#[derive(Action)]`.
+//! - `data`: `#[data]`, for inputs and outputs.
+
+use proc_macro::TokenStream;
+
+mod action;
+mod attribute;
+mod data;
+
+/// Makes an action of a unit struct. What it does is said by `SimpleAction` or
+/// `ProcessAction`.
+///
+/// ```ignore
+/// /// Fetches the weather of a city.
+/// #[derive(Action)]
+/// #[action(id = "weather.fetch", credentials("weather_api"), hosts("api.weather.example"))]
+/// pub struct WeatherAction;
+/// ```
+///
+/// | key | if not given |
+/// |---|---|
+/// | `id` | needed: two or more segments of `[a-z][a-z0-9_-]*` joined by dots |
+/// | `name` | made of the id: `Weather fetch` |
+/// | `version` | the crate's version |
+/// | `description` | the doc comment |
+/// | `category` | the first segment of the id |
+/// | `credentials("…", …)` | none |
+/// | `hosts("…", …)` | none; `host` or `host:port`, or `*` when they come from the input |
+#[proc_macro_derive(Action, attributes(action))]
+pub fn derive_action(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    action::expand(&item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Derives `Serialize`, `Deserialize` and `JsonSchema` for an input or output,
+/// so that a crate needs no dependency but `nebula-sdk`. Doc comments become
+/// descriptions; all `#[serde(…)]` attributes work.
+///
+/// ```ignore
+/// #[data]
+/// pub struct WeatherInput {
+///     /// For example `Moscow`.
+///     pub city: String,
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    data::expand(&arguments.into(), &item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

@@ -1,0 +1,78 @@
+//! Everything to write actions and workflows with.
+//!
+//! An action is a unit struct, an input, an output and what it does. The crate
+//! has `crate-type = ["cdylib", "rlib"]`, and `cargo build --target
+//! wasm32-wasip2` makes the component:
+//!
+//! ```
+//! use nebula_sdk::prelude::*;
+//!
+//! #[data]
+//! pub struct GreetInput {
+//!     name: String,
+//! }
+//!
+//! #[data]
+//! pub struct Greeting {
+//!     text: String,
+//! }
+//!
+//! /// Greets someone.
+//! #[derive(Action)]
+//! #[action(id = "sample.greet")]
+//! pub struct GreetAction;
+//!
+//! impl SimpleAction for GreetAction {
+//!     type Input = GreetInput;
+//!     type Output = Greeting;
+//!
+//!     async fn execute_simple(&self, input: Self::Input, ctx: &ActionContext) -> Result<Self::Output> {
+//!         ctx.log().info("greeting");
+//!         Ok(Greeting { text: format!("Hello, {}!", input.name) })
+//!     }
+//! }
+//!
+//! nebula_sdk::export!(GreetAction);
+//!
+//! // In a unit test, natively:
+//! let ctx = ActionContext::for_test();
+//! let result = ctx.run::<GreetAction>(&json!({ "name": "Ada" })).unwrap();
+//! assert_eq!(result, ProcessResult::Success(json!({ "text": "Hello, Ada!" })));
+//! ```
+//!
+//! Modules:
+//!
+//! - [`prelude`]: what most files need.
+//! - [`action`]: actions, their context, errors and HTTP.
+//! - [`workflow`]: workflows, by builder or by [`workflow!`].
+
+pub use nebula_action as action;
+pub use nebula_action::export;
+pub use nebula_derive::data;
+
+pub use serde_json::{Map, Value, json};
+
+// What `#[data]` and its derives refer to.
+#[doc(hidden)]
+pub use schemars;
+#[doc(hidden)]
+pub use serde;
+
+#[cfg(feature = "workflow")]
+pub mod workflow;
+
+/// What most files need: `use nebula_sdk::prelude::*;`.
+pub mod prelude {
+    pub use nebula_action::{
+        Action, ActionContext, ActionError, ProcessAction, ProcessResult, Result, SimpleAction,
+    };
+    pub use nebula_derive::{Action, data};
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::{Value, json};
+
+    #[cfg(feature = "workflow")]
+    pub use crate::workflow;
+    #[cfg(feature = "workflow")]
+    pub use nebula_flow::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
+}

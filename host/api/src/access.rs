@@ -1,0 +1,96 @@
+//! What actions may reach: credentials and grants. Every answer leaves the
+//! secret out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A credential without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Credential {
+    /// As workflows bind it.
+    pub name: String,
+    /// Hosts whose requests may carry it, `host` or `host:port`.
+    pub hosts: Vec<String>,
+    /// Whether an action may read it in plain text.
+    pub reveal: bool,
+    /// How often it was set.
+    pub version: u64,
+}
+
+/// A credential to be stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetCredential {
+    /// The secret text; never returned. At most 64 KiB.
+    pub secret: String,
+    /// Hosts whose requests may carry it, `host` or `host:port`.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Whether an action may read it in plain text.
+    #[serde(default)]
+    pub reveal: bool,
+}
+
+impl fmt::Debug for SetCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SetCredential(… for {:?})", self.hosts)
+    }
+}
+
+/// An operator's word that an action may reach a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Which action.
+    pub action: String,
+    /// `host` (then port 443 for https, 80 for http) or `host:port`.
+    pub host: String,
+    /// Where the host really is, if elsewhere, e.g. `http://127.0.0.1:8080`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// HTTP methods; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+}
+
+/// Which grant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct GrantKey {
+    /// Which action.
+    pub action: String,
+    /// As it was granted.
+    pub host: String,
+}
+
+/// Which grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct GrantsQuery {
+    /// Only those of this action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many; 50 if absent, 200 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which part of a plain list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many; 50 if absent, 200 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}

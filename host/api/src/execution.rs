@@ -1,0 +1,342 @@
+//! Executions: starting them, watching them, what each step cost.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::time::Time;
+
+/// How an execution is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExecuteQuery {
+    /// Wait for the end: `true` (60 s), or for how long, e.g. `30s`; 10 minutes at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+    /// Which version; the newest if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+}
+
+/// An execution as its starter sees it: with its result, if it has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExecutionResult {
+    /// `exec-` and a ULID.
+    pub id: String,
+    /// Id of the workflow.
+    pub workflow_id: String,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Which version runs.
+    pub workflow_version: u32,
+    /// `queued`, `running`, `waiting`, `succeeded`, `failed` or `cancelled`.
+    pub status: String,
+    /// When it was accepted.
+    pub created_at: Time,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// The workflow's output, if it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Why an attempt, a step or an execution failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// `invalid_input`, `permanent`, `retryable`, `cancelled`, `expression`,
+    /// `fuel_exhausted`, `memory_limit`, `timed_out`, `trapped`,
+    /// `invalid_output`, `component`, `capability` or `host`.
+    pub kind: String,
+    /// For people.
+    pub message: String,
+    /// The node that failed, where that is not said beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// An execution as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExecutionSummary {
+    /// `exec-` and a ULID.
+    pub id: String,
+    /// Id of the workflow.
+    pub workflow_id: String,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Which version runs.
+    pub workflow_version: u32,
+    /// `queued`, `running`, `waiting`, `succeeded`, `failed` or `cancelled`.
+    pub status: String,
+    /// Version of the last event.
+    pub version: u64,
+    /// When it was accepted.
+    pub created_at: Time,
+    /// When its last event was decided.
+    pub updated_at: Time,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// When it is due, if it waits for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Time>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Everything about one execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Execution {
+    /// As lists show it.
+    #[serde(flatten)]
+    pub summary: ExecutionSummary,
+    /// The workflow's input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// The workflow's output, if it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Each node's status, in the workflow's order.
+    pub nodes: Vec<NodeState>,
+    /// The timeline: steps in the order in which they became ready.
+    pub steps: Vec<Step>,
+    /// How many steps there are; more than `steps` has, when there are too
+    /// many to show: all of them are in the events.
+    pub steps_total: u64,
+    /// What all attempts together cost.
+    pub usage: Usage,
+}
+
+/// Where a node of an execution stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeState {
+    /// Which node.
+    pub node: String,
+    /// Its action; that of the items for a map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// `pending`, `running`, `waiting` (for its next attempt), `succeeded`,
+    /// `failed`, `skipped` or `cancelled`.
+    pub status: String,
+    /// For a map: how many items it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// For a map: how many of them are done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_done: Option<u64>,
+    /// What its attempts together cost.
+    pub usage: Usage,
+}
+
+/// One step: a node, or one item of a map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// `fetch`, `totals[3]`.
+    pub step: String,
+    /// Its node.
+    pub node: String,
+    /// As of a node.
+    pub status: String,
+    /// When its input was ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// Its attempts; for one without effects only those that ended are known.
+    pub attempts: Vec<Attempt>,
+    /// What its attempts together cost.
+    pub usage: Usage,
+    /// Its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Set when the result is left out because the answer would be too long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub output_omitted: bool,
+    /// The port that it branched to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// One try of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub attempt: u32,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// What it cost.
+    pub usage: Usage,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// When the next attempt is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Time>,
+}
+
+/// What calls cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// Fuel that was burned; about one for each Wasm instruction.
+    pub fuel: u64,
+    /// Peak of linear memories and tables, bytes; the largest of several calls.
+    pub memory_bytes: u64,
+    /// Wall time, microseconds.
+    pub duration_us: u64,
+}
+
+impl Usage {
+    /// Adds another call's cost.
+    pub fn add(&mut self, other: Self) {
+        self.fuel = self.fuel.saturating_add(other.fuel);
+        self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
+        self.duration_us = self.duration_us.saturating_add(other.duration_us);
+    }
+}
+
+/// Which executions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExecutionsQuery {
+    /// Only those of this workflow: its name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Only those with this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many; 50 if absent, 200 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which part of a history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// `next_cursor` of the page before; with a stream as good as `Last-Event-ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many; 100 if absent, 500 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Why an execution is to be cancelled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// For people; at most 1,000 characters.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What became of a cancel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cancelling {
+    /// Which execution.
+    pub id: String,
+    /// Its status when the cancel was accepted.
+    pub status: String,
+}
+
+/// Something that happened to an execution. Which fields are present follows
+/// from `type`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// 1 for the first; the id in a stream.
+    pub version: u64,
+    /// When it was decided.
+    pub at: Option<Time>,
+    /// `started`, `step_ready`, `map_started`, `attempt_started`,
+    /// `attempt_failed`, `step_succeeded`, `step_failed`, `step_skipped`,
+    /// `connection_decided`, `warning`, `cancel_requested`, `succeeded`,
+    /// `failed` or `cancelled`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Which step: `fetch`, `totals[3]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Which node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Which attempt; 0 when none was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The input of the workflow or the step; the list of a map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// The output of the workflow or the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// How many items a map has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// When the next attempt is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Time>,
+    /// What the attempt cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The port that the step branched to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Why it was skipped or cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the warning says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Place of the connection in the workflow's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u32>,
+    /// Whether the connection fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<bool>,
+    /// Id of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
+    /// Version of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_version: Option<u32>,
+}
+
+/// A line that an action logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its place; the id in a stream.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// `trace`, `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
+    pub level: String,
+    /// Which step.
+    pub step: String,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What it said.
+    pub message: String,
+}

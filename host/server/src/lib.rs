@@ -1,0 +1,38 @@
+//! The door of Nebula, and the one room that knows all others: it puts a node
+//! together, serves its API and takes it down again.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`config`]: what a node is told.
+//! - `node`: [`build`] wires every room once, [`Server::spawn`] serves,
+//!   [`Running::drain`] ends.
+//! - `serve`: connections: how many, how long.
+//! - `rest`: HTTP to use cases and back.
+//! - `service`: the use cases, one file each.
+//! - `app`, `watch`: what requests share, and who waits for which execution.
+//! - `versions`: deployed versions that were read lately.
+//! - `sealed`, `keys`: credentials at rest, and the node's own key.
+//! - `packs`: the components that this binary brings along.
+
+mod app;
+pub mod config;
+mod keys;
+mod node;
+mod node_file;
+mod packs;
+mod rest;
+mod sealed;
+mod serve;
+mod service;
+mod versions;
+mod watch;
+
+pub use config::{Config, DoorConfig, PORT};
+pub use keys::KeyError;
+pub use node::{BuildError, Running, Server, build, embedded};
+pub use packs::PACKS;
+pub use rest::routes::openapi;
+pub use sealed::SealedRecords;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! The composition root. [`build`] opens and wires every room once, in the
+//! order in which they lean on each other, and binds early; [`Server::spawn`]
+//! serves; [`Running::drain`] takes it down in the opposite order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use nebula_egress::{Egress, EgressConfig};
+use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
+use nebula_flow::TenantId;
+use nebula_flow::ports::{EventLog, Records, Runner};
+use nebula_hub::{Catalog, HubError};
+use nebula_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use nebula_storage::{OpenError, Sqlite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::keys::{KeyError, Keys, make_private_dir};
+use crate::node_file::Announcement;
+use crate::packs::PACKS;
+use crate::rest::configure_routes;
+use crate::sealed::SealedRecords;
+use crate::serve::serve;
+use crate::versions::Versions;
+use crate::watch::Watches;
+
+/// How long a drained node waits for its last tasks to let go of the store.
+const RELEASE: Duration = Duration::from_secs(2);
+
+/// A node that is put together and bound, and does not serve yet.
+pub struct Server {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    engine: EngineConfig,
+    announcement: Announcement,
+}
+
+/// A node that serves. Dropping it stops everything at once, as a crash would.
+pub struct Running {
+    address: SocketAddr,
+    announcement: Announcement,
+    stop: watch::Sender<bool>,
+    serving: Serving,
+    engine: WorkflowEngine,
+    log: Weak<dyn EventLog>,
+    records: Weak<dyn Records>,
+}
+
+/// The task that serves; aborted when dropped.
+struct Serving(JoinHandle<()>);
+
+/// Why a node cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address is reachable from elsewhere.
+    #[error(
+        "a node without authentication listens on loopback only, and {0} is not: use 127.0.0.1 or [::1], \
+         and a tunnel or a proxy that authenticates to reach it from elsewhere"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error("{address} cannot be listened on: {error}; choose another port, or 0 for a free one")]
+    Bind {
+        /// As it was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The data folder cannot be made or written.
+    #[error("the data folder {} cannot be used: {error}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The store does not open.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
+    /// The node's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The sandbox does not start.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A component is refused.
+    #[error(transparent)]
+    Component(#[from] HubError),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
+}
+
+/// Puts a node together: binds, then opens the data folder and wires the rooms.
+///
+/// # Errors
+/// When the address is not loopback or not free, another process holds the
+/// folder, or a part does not start.
+pub async fn build(config: Config) -> Result<Server, BuildError> {
+    let listener = bind(config.listen).await?;
+    let engine = open(&config).await?;
+    Server::new(config, listener, engine)
+}
+
+/// Binds, early: who connects from now on is served once the node is ready.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    if !address.ip().is_loopback() {
+        return Err(BuildError::NotLoopback(address));
+    }
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| BuildError::Bind { address, error })
+}
+
+/// An engine's ports over a data folder, with everything embedded and no API:
+/// for programs that run workflows themselves.
+///
+/// # Errors
+/// When another process holds the folder, or a part does not start.
+pub async fn embedded(data_dir: impl AsRef<Path>) -> Result<EngineConfig, BuildError> {
+    open(&Config::dev(data_dir)).await
+}
+
+async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
+    make_private_dir(&config.data_dir).map_err(|error| BuildError::Folder {
+        path: config.data_dir.clone(),
+        error,
+    })?;
+    // The store's lock comes first: it makes this process the folder's only one.
+    let store = Sqlite::open(&config.data_dir)?;
+    let keys = Keys::open(&config.data_dir)?;
+    let records: Arc<dyn Records> = Arc::new(SealedRecords::new(
+        Arc::new(store.clone()),
+        &keys.credentials(),
+    ));
+    let egress = Arc::new(Egress::new(EgressConfig::default()));
+    let sandbox = SandboxConfig {
+        cache_dir: Some(config.data_dir.join("compiled")),
+        cache_key: *keys.compiled(),
+        max_concurrent_calls: config.max_concurrent_calls,
+        ..SandboxConfig::default()
+    };
+    let runner: Arc<dyn Runner> = Arc::new(Sandbox::new(sandbox, egress)?);
+    let components = Catalog::build(
+        Arc::clone(&runner),
+        Arc::clone(&records),
+        PACKS,
+        &config.components,
+    )
+    .await?;
+    Ok(EngineConfig {
+        log: Arc::new(store),
+        records,
+        runner,
+        components: Arc::new(components),
+        clock: Arc::new(SystemClock),
+        limits: config.limits,
+        owner: owner(&config.name)?,
+        max_active: config.max_active,
+    })
+}
+
+/// A name that no other living engine has.
+fn owner(node: &str) -> Result<String, BuildError> {
+    let chance = getrandom::u32().map_err(BuildError::Randomness)?;
+    Ok(format!("{node}-{}-{chance:08x}", std::process::id()))
+}
+
+impl Server {
+    /// Puts ready-built ports behind the door.
+    pub(crate) fn new(
+        config: Config,
+        listener: TcpListener,
+        engine: EngineConfig,
+    ) -> Result<Self, BuildError> {
+        let bind = |error| BuildError::Bind {
+            address: config.listen,
+            error,
+        };
+        let address = listener.local_addr().map_err(bind)?;
+        let now = nebula_api::Time::from_millis(engine.clock.now().as_millis());
+        let announcement =
+            Announcement::write(&config.data_dir, address, now).map_err(|error| {
+                BuildError::Folder {
+                    path: config.data_dir.clone(),
+                    error,
+                }
+            })?;
+        Ok(Self {
+            config,
+            listener,
+            address,
+            engine,
+            announcement,
+        })
+    }
+
+    /// Where it will listen.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to work and to serve.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn spawn(self) -> Running {
+        let Self {
+            config,
+            listener,
+            address,
+            engine,
+            announcement,
+        } = self;
+        let (stop, stopping) = watch::channel(false);
+        let app = Arc::new(App {
+            log: Arc::clone(&engine.log),
+            records: Arc::clone(&engine.records),
+            components: Arc::clone(&engine.components),
+            clock: Arc::clone(&engine.clock),
+            versions: Versions::default(),
+            watches: Watches::follow(&*engine.log),
+            tenant: TenantId::default_tenant(),
+            name: config.name,
+            door: config.door.clone(),
+            stopping: stopping.clone(),
+        });
+        let log = Arc::downgrade(&engine.log);
+        let records = Arc::downgrade(&engine.records);
+        let engine = WorkflowEngine::new(engine);
+        let serving = tokio::spawn(serve(
+            listener,
+            configure_routes(app),
+            config.door,
+            stopping,
+        ));
+        tracing::info!(%address, "the node serves");
+        Running {
+            address,
+            announcement,
+            stop,
+            serving: Serving(serving),
+            engine,
+            log,
+            records,
+        }
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets requests and steps in flight end, and
+    /// gives the folder back.
+    pub async fn drain(self) {
+        let Self {
+            announcement,
+            stop,
+            mut serving,
+            engine,
+            log,
+            records,
+            ..
+        } = self;
+        stop.send_replace(true);
+        if (&mut serving.0).await.is_err() {
+            tracing::error!("the server had panicked");
+        }
+        engine.shutdown().await;
+        drop((engine, serving));
+        // The folder is free once the last task that was stopped has let go.
+        let patience = tokio::time::Instant::now() + RELEASE;
+        while log.strong_count() + records.strong_count() > 0
+            && tokio::time::Instant::now() < patience
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        drop(announcement);
+        tracing::info!("the node has stopped");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

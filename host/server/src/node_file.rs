@@ -1,0 +1,38 @@
+//! `node.json`: by it a client finds the node that runs on a data folder.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use nebula_api::Time;
+use nebula_api::node::{NODE_FILE, NodeFile};
+
+/// The file, for as long as this lives.
+pub(crate) struct Announcement {
+    path: PathBuf,
+}
+
+impl Announcement {
+    /// Writes the file, in place of one that a crashed node left.
+    pub(crate) fn write(data_dir: &Path, address: SocketAddr, now: Time) -> std::io::Result<Self> {
+        let path = data_dir.join(NODE_FILE);
+        let node = NodeFile {
+            pid: std::process::id(),
+            address: format!("http://{address}"),
+            started_at: now,
+        };
+        // Renamed into place, so that no reader sees half of it.
+        let fresh = data_dir.join("node.json.new");
+        let mut file = std::fs::File::create(&fresh)?;
+        serde_json::to_writer_pretty(&mut file, &node)?;
+        file.write_all(b"\n")?;
+        std::fs::rename(&fresh, &path)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,133 @@
+//! `/credentials` and `/grants`.
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use nebula_api::access::{Credential, Grant, GrantKey, GrantsQuery, PageQuery, SetCredential};
+use nebula_api::{Page, Problem, problem};
+
+use super::extract::{self, Query};
+use super::reply::{self, Refusal, Reply};
+use crate::app::{App, Shared};
+use crate::service::{credentials, grants};
+
+/// List the credentials; their secrets are never given back
+#[utoipa::path(
+    get, path = "/api/v1/credentials", tag = "access",
+    params(PageQuery),
+    responses((status = 200, body = Page<Credential>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn list_credentials(
+    State(app): State<Shared>,
+    Query(query): Query<PageQuery>,
+) -> Reply {
+    reply::ok(&credentials::list(&app, query).await?)
+}
+
+/// Look at a credential; its secret is never given back
+#[utoipa::path(
+    get, path = "/api/v1/credentials/{name}", tag = "access",
+    params(("name" = String, Path, description = "As workflows bind it")),
+    responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn get_credential(State(app): State<Shared>, Path(name): Path<String>) -> Reply {
+    reply::ok(&credentials::get(&app, &name).await?)
+}
+
+/// Set a credential
+#[utoipa::path(
+    put, path = "/api/v1/credentials/{name}", tag = "access",
+    params(("name" = String, Path, description = "As workflows bind it")),
+    request_body = SetCredential,
+    responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn set_credential(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Reply {
+    let body = extract::json(&app, request).await?;
+    reply::ok(&credentials::set(&app, &name, body).await?)
+}
+
+/// Remove a credential
+#[utoipa::path(
+    delete, path = "/api/v1/credentials/{name}", tag = "access",
+    params(("name" = String, Path, description = "As workflows bind it")),
+    responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn remove_credential(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    credentials::remove(&app, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// List the grants
+#[utoipa::path(
+    get, path = "/api/v1/grants", tag = "access",
+    params(GrantsQuery),
+    responses((status = 200, body = Page<Grant>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn list_grants(
+    State(app): State<Shared>,
+    Query(query): Query<GrantsQuery>,
+) -> Reply {
+    reply::ok(&grants::list(&app, query).await?)
+}
+
+/// Grant an action a host
+#[utoipa::path(
+    post, path = "/api/v1/grants", tag = "access",
+    request_body = Grant,
+    responses(
+        (status = 201, body = Grant),
+        (status = 200, body = Grant, description = "It took the place of an earlier one"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn add_grant(State(app): State<Shared>, request: Request) -> Reply {
+    set_grant(&app, request).await
+}
+
+/// Grant an action a host
+#[utoipa::path(
+    put, path = "/api/v1/grants", tag = "access",
+    request_body = Grant,
+    responses(
+        (status = 201, body = Grant),
+        (status = 200, body = Grant, description = "It took the place of an earlier one"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn put_grant(State(app): State<Shared>, request: Request) -> Reply {
+    set_grant(&app, request).await
+}
+
+/// Take a grant back
+#[utoipa::path(
+    delete, path = "/api/v1/grants", tag = "access",
+    params(GrantKey),
+    responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn remove_grant(
+    State(app): State<Shared>,
+    Query(grant): Query<GrantKey>,
+) -> Result<Response, Refusal> {
+    grants::remove(&app, grant).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn set_grant(app: &App, request: Request) -> Reply {
+    let body = extract::json(app, request).await?;
+    let (grant, is_new) = grants::add(app, body).await?;
+    reply::json(
+        if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        },
+        &grant,
+    )
+}

@@ -1,0 +1,160 @@
+//! `/workflows/{workflow}/execute` and `/executions`.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use http::header::{HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, StatusCode};
+use nebula_api::execution::{
+    Cancel, Cancelling, ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery,
+};
+use nebula_api::{Page, Problem, problem};
+use nebula_flow::time::Span;
+
+use super::extract::{self, Query};
+use super::reply::{self, Reply};
+use crate::app::Shared;
+use crate::service::start_execution::{self, Start};
+use crate::service::{Error, cancel_execution, executions};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// What `?wait=true` waits for.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait; further on, ask again or follow the events.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Execute a workflow
+///
+/// The body is the input. Without `wait`, or when the wait is over before the
+/// execution, the answer is 202 and the execution goes on.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/execute", tag = "executions", operation_id = "execute_workflow",
+    params(
+        ("workflow" = String, Path, description = "Its name or id"),
+        ("idempotency-key" = Option<String>, Header, description = "A repeat with the same key and body starts nothing and gives the first one's execution"),
+        ExecuteQuery
+    ),
+    request_body = serde_json::Value,
+    responses(
+        (status = 200, body = ExecutionResult, description = "It has ended: with `wait`"),
+        (status = 202, body = ExecutionResult, description = "It is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn execute(
+    State(app): State<Shared>,
+    Path(workflow): Path<String>,
+    Query(query): Query<ExecuteQuery>,
+    request: Request,
+) -> Reply {
+    let wait = query.wait.as_deref().map(parse_wait).transpose()?.flatten();
+    let key = idempotency_key(request.headers())?;
+    let body = extract::body(&app, request, app.door.max_input_body).await?;
+    let input = if body.is_empty() {
+        nebula_flow::Value::Null
+    } else {
+        extract::parse(&body)?
+    };
+    drop(body);
+    let start = Start {
+        workflow: &workflow,
+        version: query.version,
+        input,
+        key,
+        wait,
+    };
+    let started = start_execution::start(&app, start).await?;
+
+    let ended = started.result.finished_at.is_some();
+    let mut response = reply::json(
+        if ended {
+            StatusCode::OK
+        } else {
+            StatusCode::ACCEPTED
+        },
+        &started.result,
+    )?;
+    let headers = response.headers_mut();
+    let location = format!("{}/executions/{}", nebula_api::PREFIX, started.result.id);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(LOCATION, location);
+    }
+    if started.replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// List executions, newest first
+#[utoipa::path(
+    get, path = "/api/v1/executions", tag = "executions", operation_id = "list_executions",
+    params(ExecutionsQuery),
+    responses((status = 200, body = Page<ExecutionSummary>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<ExecutionsQuery>) -> Reply {
+    reply::ok(&executions::list(&app, query).await?)
+}
+
+/// Look at one execution: its nodes, its timeline, what it cost
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}", tag = "executions", operation_id = "get_execution",
+    params(("execution" = String, Path, description = "Its id")),
+    responses((status = 200, body = Execution), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn get(State(app): State<Shared>, Path(execution): Path<String>) -> Reply {
+    reply::ok(&executions::get(&app, executions::parse_id(&execution)?).await?)
+}
+
+/// Cancel an execution
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/cancel", tag = "executions", operation_id = "cancel_execution",
+    params(("execution" = String, Path, description = "Its id")),
+    request_body = Option<Cancel>,
+    responses(
+        (status = 202, body = Cancelling, description = "The cancel is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn cancel(
+    State(app): State<Shared>,
+    Path(execution): Path<String>,
+    request: Request,
+) -> Reply {
+    let execution = executions::parse_id(&execution)?;
+    let body: Cancel = extract::json_or_default(&app, request).await?;
+    reply::json(
+        StatusCode::ACCEPTED,
+        &cancel_execution::cancel(&app, execution, body).await?,
+    )
+}
+
+fn parse_wait(text: &str) -> Result<Option<Duration>, Error> {
+    let invalid = |message| {
+        Err(Error::InvalidQuery {
+            parameter: "wait",
+            message,
+        })
+    };
+    match text {
+        "" | "true" => Ok(Some(DEFAULT_WAIT)),
+        "false" => Ok(None),
+        text => match text.parse::<Span>() {
+            Ok(Span(wait)) if wait <= LONGEST_WAIT => Ok(Some(wait)),
+            Ok(_) => invalid(format!("at most {} s", LONGEST_WAIT.as_secs())),
+            Err(error) => invalid(format!("give `true`, `false` or a duration; {error}")),
+        },
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.into())),
+        _ => Err(Error::InvalidHeader {
+            message: "`Idempotency-Key` has 1 to 255 visible ASCII characters".into(),
+        }),
+    }
+}

@@ -1,0 +1,207 @@
+//! `/executions/{id}/events` and `/logs`: pages, or server-sent events that
+//! go on to the end of the execution and resume by `Last-Event-ID`.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use nebula_api::execution::{Event, HistoryQuery, LogLine};
+use nebula_api::{Page, Problem, problem};
+use serde::Serialize;
+
+use super::extract::Query;
+use super::reply::{self, Reply};
+use crate::app::Shared;
+use crate::service::history::{Follow, From};
+use crate::service::{Error, executions, history};
+
+/// Comments keep a quiet stream from being taken for a dead one.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// List an execution's events
+///
+/// With `Accept: text/event-stream` the answer is the live stream.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/events", tag = "executions", operation_id = "list_events",
+    params(("execution" = String, Path, description = "Its id"), HistoryQuery),
+    responses((status = 200, body = Page<Event>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn events(
+    State(app): State<Shared>,
+    Path(execution): Path<String>,
+    Query(query): Query<HistoryQuery>,
+    headers: HeaderMap,
+) -> Reply {
+    if wants_stream(&headers) {
+        return follow(app, &execution, &query, &headers, Kind::Events).await;
+    }
+    let from = From::parse(query.cursor.as_deref(), query.limit)?;
+    reply::ok(&history::events(&app, executions::parse_id(&execution)?, from).await?)
+}
+
+/// Follow an execution's events
+///
+/// Server-sent events: `id` is the event's version, `event` its type, `data`
+/// the event in JSON. Ends after the last one.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/events/stream", tag = "executions", operation_id = "follow_events",
+    params(
+        ("execution" = String, Path, description = "Its id"),
+        ("last-event-id" = Option<String>, Header, description = "Begin behind this event"),
+        HistoryQuery
+    ),
+    responses(
+        (status = 200, body = Event, content_type = "text/event-stream"),
+        (status = 204, description = "Nothing follows `Last-Event-ID`: the execution has ended"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn events_stream(
+    State(app): State<Shared>,
+    Path(execution): Path<String>,
+    Query(query): Query<HistoryQuery>,
+    headers: HeaderMap,
+) -> Reply {
+    follow(app, &execution, &query, &headers, Kind::Events).await
+}
+
+/// List what an execution's actions logged
+///
+/// With `Accept: text/event-stream` the answer is the live stream.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/logs", tag = "executions", operation_id = "list_logs",
+    params(("execution" = String, Path, description = "Its id"), HistoryQuery),
+    responses((status = 200, body = Page<LogLine>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn logs(
+    State(app): State<Shared>,
+    Path(execution): Path<String>,
+    Query(query): Query<HistoryQuery>,
+    headers: HeaderMap,
+) -> Reply {
+    if wants_stream(&headers) {
+        return follow(app, &execution, &query, &headers, Kind::Lines).await;
+    }
+    let from = From::parse(query.cursor.as_deref(), query.limit)?;
+    reply::ok(&history::lines(&app, executions::parse_id(&execution)?, from).await?)
+}
+
+/// Follow what an execution's actions log
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/logs/stream", tag = "executions", operation_id = "follow_logs",
+    params(
+        ("execution" = String, Path, description = "Its id"),
+        ("last-event-id" = Option<String>, Header, description = "Begin behind this line"),
+        HistoryQuery
+    ),
+    responses(
+        (status = 200, body = LogLine, content_type = "text/event-stream"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn logs_stream(
+    State(app): State<Shared>,
+    Path(execution): Path<String>,
+    Query(query): Query<HistoryQuery>,
+    headers: HeaderMap,
+) -> Reply {
+    follow(app, &execution, &query, &headers, Kind::Lines).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Events,
+    Lines,
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .and_then(|a| a.to_str().ok())
+        .is_some_and(|accept| accept.contains(EVENT_STREAM))
+}
+
+async fn follow(
+    app: Shared,
+    execution: &str,
+    query: &HistoryQuery,
+    headers: &HeaderMap,
+    kind: Kind,
+) -> Reply {
+    let execution = executions::parse_id(execution)?;
+    let from = From::parse(query.cursor.as_deref(), query.limit)?;
+    let last = headers.get(LAST_EVENT_ID).map(last_event_id).transpose()?;
+    let follow = Follow::new(app.clone(), execution, last.unwrap_or(from.after)).await?;
+    // Tells an EventSource that reconnects after the last event to stop.
+    if kind == Kind::Events && last.is_some() && follow.is_exhausted().await? {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let body = stream::unfold(Some((app, follow)), move |state| async move {
+        let (app, mut follow) = state?;
+        let (chunk, ends) = next(&app, &mut follow, kind).await?;
+        Some((Ok::<_, Infallible>(chunk), (!ends).then_some((app, follow))))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+    Ok(response)
+}
+
+/// The next piece of the stream, and whether it is the last.
+async fn next(app: &Shared, follow: &mut Follow, kind: Kind) -> Option<(Bytes, bool)> {
+    let entries = async {
+        match kind {
+            Kind::Events => follow
+                .events()
+                .await
+                .map(|events| frames(&events, |e| (e.version, e.kind.as_str()))),
+            Kind::Lines => follow
+                .lines()
+                .await
+                .map(|lines| frames(&lines, |l| (l.seq, "log"))),
+        }
+    };
+    tokio::select! {
+        entries = entries => match entries {
+            Ok(frames) if frames.is_empty() => None,
+            Ok(frames) => Some((frames, false)),
+            Err(error) => {
+                tracing::warn!(%error, "a stream breaks off");
+                None
+            }
+        },
+        () = tokio::time::sleep(KEEP_ALIVE) => Some((Bytes::from_static(b": keep-alive\n\n"), false)),
+        () = app.stopped() => Some((Bytes::from_static(b": the node is stopping\n\n"), true)),
+    }
+}
+
+fn frames<T: Serialize>(entries: &[T], head: impl Fn(&T) -> (u64, &str)) -> Bytes {
+    let mut out = String::new();
+    for entry in entries {
+        let (id, kind) = head(entry);
+        // JSON text has no line ends, so that one `data:` line holds it.
+        let data = serde_json::to_string(entry).unwrap_or_default();
+        let _ = write!(out, "id: {id}\nevent: {kind}\ndata: {data}\n\n");
+    }
+    out.into()
+}
+
+fn last_event_id(value: &HeaderValue) -> Result<u64, Error> {
+    value
+        .to_str()
+        .ok()
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| Error::InvalidHeader {
+            message: "`Last-Event-ID` is not the id of an event of this stream".into(),
+        })
+}

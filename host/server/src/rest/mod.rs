@@ -1,0 +1,21 @@
+//! HTTP in, HTTP out: routes, checks at the door, translation. What is asked
+//! for is done in [`service`](crate::service).
+//!
+//! - [`routes`]: every route and its OpenAPI document, in one place.
+//! - [`door`]: what every request passes.
+//! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
+//! - [`workflows`], [`executions`], [`live`], [`actions`], [`access`],
+//!   [`node`]: the handlers.
+
+pub(crate) mod access;
+pub(crate) mod actions;
+pub(crate) mod door;
+pub(crate) mod executions;
+pub(crate) mod extract;
+pub(crate) mod live;
+pub(crate) mod node;
+pub(crate) mod reply;
+pub(crate) mod routes;
+pub(crate) mod workflows;
+
+pub(crate) use routes::configure_routes;

@@ -1,0 +1,174 @@
+//! Answers: JSON, and problems. A refused request's problem travels beside
+//! the response to the [`door`](super::door), which adds the request's id and
+//! writes it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use nebula_api::problem::{Diagnostic, Position};
+use nebula_api::{Code, Problem};
+use nebula_flow::payload::PayloadError;
+use nebula_flow::ports::{LogError, RecordError, ResolveError};
+use serde::Serialize;
+
+use crate::service::Error;
+
+/// A refused request.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) Box<Problem>);
+
+/// Of a handler.
+pub(crate) type Reply = Result<Response, Refusal>;
+
+/// A problem on its way to the door.
+#[derive(Clone)]
+pub(crate) struct Pending(pub(crate) Arc<Problem>);
+
+/// An answer in JSON.
+pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Reply {
+    let body = serde_json::to_vec(value).map_err(|e| {
+        tracing::error!(error = %e, "an answer cannot be written");
+        Refusal::from(Problem::new(Code::Internal, "the answer cannot be written"))
+    })?;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// An answer in JSON with status 200.
+pub(crate) fn ok<T: Serialize>(value: &T) -> Reply {
+    json(StatusCode::OK, value)
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        response.extensions_mut().insert(Pending(Arc::from(self.0)));
+        response
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        problem(error).into()
+    }
+}
+
+fn problem(error: Error) -> Problem {
+    let detail = error.to_string();
+    match error {
+        Error::WorkflowNotFound(_) => Problem::new(Code::WorkflowNotFound, detail)
+            .hint("deploy it with POST /api/v1/workflows, or look at GET /api/v1/workflows"),
+        Error::VersionNotFound { .. } => {
+            Problem::new(Code::WorkflowNotFound, detail).hint("leave `version` out for the newest")
+        }
+        Error::ExecutionNotFound(_) => {
+            Problem::new(Code::ExecutionNotFound, detail).hint("look at GET /api/v1/executions")
+        }
+        Error::ActionNotFound { similar, .. } => {
+            Problem::new(Code::ActionNotFound, detail).hint(match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None => "look at GET /api/v1/actions".into(),
+            })
+        }
+        Error::CredentialNotFound(_) => {
+            Problem::new(Code::CredentialNotFound, detail).hint("look at GET /api/v1/credentials")
+        }
+        Error::GrantNotFound { .. } => {
+            Problem::new(Code::GrantNotFound, detail).hint("look at GET /api/v1/grants")
+        }
+        Error::InvalidId(_) => Problem::new(Code::InvalidId, detail),
+        Error::InvalidQuery { .. } => Problem::new(Code::InvalidQuery, detail),
+        Error::InvalidBody { pointer, .. } => {
+            Problem::new(Code::InvalidBody, detail).pointer(pointer)
+        }
+        Error::InvalidHeader { .. } => Problem::new(Code::InvalidHeader, detail),
+        Error::InvalidWorkflow(diagnostics) => Problem::new(Code::InvalidWorkflow, detail)
+            .hint("POST /api/v1/workflows/validate checks a document without deploying it")
+            .errors(diagnostics.into_iter().map(diagnostic).collect()),
+        Error::InvalidInput(diagnostics) => Problem::new(Code::InvalidInput, detail)
+            .hint("the workflow's `input` is the schema of what it takes")
+            .errors(diagnostics.into_iter().map(diagnostic).collect()),
+        Error::Payload(PayloadError::TooLarge { .. }) => {
+            Problem::new(Code::PayloadTooLarge, detail)
+        }
+        Error::Payload(PayloadError::Malformed(_)) => Problem::new(Code::InvalidBody, detail),
+        Error::Finished { .. } => {
+            Problem::new(Code::ExecutionFinished, detail).hint("nothing is left to cancel")
+        }
+        Error::Log(error) => log(error, detail),
+        Error::Records(error) => records(&error, detail),
+        Error::Resolve(error) => resolve(&error, detail),
+        Error::Damaged(_) => internal(&detail),
+    }
+}
+
+fn log(error: LogError, detail: String) -> Problem {
+    match error {
+        LogError::NotFound(_) => Problem::new(Code::ExecutionNotFound, detail),
+        LogError::KeyReused(_) => Problem::new(Code::IdempotencyKeyReused, detail)
+            .hint("use a fresh key for each request; repeat a key only with the same body"),
+        LogError::Unavailable(_) => unavailable(&detail),
+        LogError::Fenced(_) | LogError::Conflict { .. } | LogError::Damaged(_) => internal(&detail),
+    }
+}
+
+fn records(error: &RecordError, detail: String) -> Problem {
+    match error {
+        RecordError::Conflict { .. } => {
+            Problem::new(Code::Conflict, detail).hint("read it again and repeat")
+        }
+        RecordError::Unavailable(_) => unavailable(&detail),
+        RecordError::Damaged(_) => internal(&detail),
+    }
+}
+
+fn resolve(error: &ResolveError, detail: String) -> Problem {
+    match error {
+        ResolveError::Unavailable(_) => unavailable(&detail),
+        _ => Problem::new(Code::ActionNotFound, detail).hint("look at GET /api/v1/actions"),
+    }
+}
+
+// What the store said goes to the node's own log, not to the caller.
+fn unavailable(detail: &str) -> Problem {
+    tracing::warn!(%detail, "a request is refused");
+    Problem::new(Code::Unavailable, "the store does not answer now").hint("try again in a moment")
+}
+
+fn internal(detail: &str) -> Problem {
+    tracing::error!(%detail, "a request failed");
+    Problem::new(
+        Code::Internal,
+        "the node cannot answer this; its log says why under this request's id",
+    )
+}
+
+/// A diagnostic as the wire has it.
+pub(crate) fn diagnostic(diagnostic: nebula_flow::definition::Diagnostic) -> Diagnostic {
+    Diagnostic {
+        code: diagnostic.code.name().into(),
+        message: diagnostic.message,
+        hint: diagnostic.hint,
+        pointer: Some(diagnostic.pointer),
+        position: diagnostic.position.map(|p| Position {
+            line: p.line,
+            column: p.column,
+        }),
+    }
+}

@@ -1,0 +1,112 @@
+//! What the node can be asked to do, one file per use case. Nothing here
+//! knows HTTP, and nothing here calls the engine: requests go into the log,
+//! answers come out of it.
+//!
+//! - [`deploy_workflow`], [`workflows`]: definitions.
+//! - [`start_execution`], [`cancel_execution`]: what is submitted to the log.
+//! - [`executions`], [`timeline`], [`history`]: what the log says.
+//! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
+//! - [`values`], [`paging`]: payloads as JSON, bounded lists.
+
+pub(crate) mod actions;
+pub(crate) mod cancel_execution;
+pub(crate) mod credentials;
+pub(crate) mod deploy_workflow;
+pub(crate) mod executions;
+pub(crate) mod grants;
+pub(crate) mod history;
+pub(crate) mod paging;
+pub(crate) mod start_execution;
+pub(crate) mod timeline;
+pub(crate) mod values;
+pub(crate) mod workflows;
+
+use nebula_flow::ExecutionId;
+use nebula_flow::definition::Diagnostic;
+use nebula_flow::id::InvalidId;
+use nebula_flow::payload::PayloadError;
+use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
+use nebula_flow::start::StartError;
+
+/// Why a use case refuses.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no workflow `{0}` is deployed")]
+    WorkflowNotFound(String),
+    #[error("workflow `{workflow}` has no version {version}; its newest is {latest}")]
+    VersionNotFound {
+        workflow: String,
+        version: u32,
+        latest: u32,
+    },
+    #[error("no execution `{0}` exists")]
+    ExecutionNotFound(String),
+    #[error("no action `{action}` is installed")]
+    ActionNotFound {
+        action: String,
+        similar: Option<String>,
+    },
+    #[error("no credential `{0}` is stored")]
+    CredentialNotFound(String),
+    #[error("action `{action}` has no grant for `{host}`")]
+    GrantNotFound { action: String, host: String },
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
+    #[error("query parameter `{parameter}`: {message}")]
+    InvalidQuery {
+        parameter: &'static str,
+        message: String,
+    },
+    #[error("{message}")]
+    InvalidBody { pointer: String, message: String },
+    #[error("{message}")]
+    InvalidHeader { message: String },
+    #[error("{}", count(.0))]
+    InvalidWorkflow(Vec<Diagnostic>),
+    #[error("the input is not what the workflow takes: {}", count(.0))]
+    InvalidInput(Vec<Diagnostic>),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("execution {execution} has {} already", .status.name())]
+    Finished {
+        execution: ExecutionId,
+        status: Status,
+    },
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error("the store holds something that does not read: {0}")]
+    Damaged(String),
+}
+
+/// Of a use case.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::InvalidInput(problems) => Self::InvalidInput(problems),
+            StartError::Payload(error) => error.into(),
+            StartError::InvalidKey(_) => Self::InvalidHeader {
+                message: error.to_string(),
+            },
+            StartError::Log(error) => error.into(),
+            StartError::Records(error) => error.into(),
+        }
+    }
+}
+
+fn count(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics {
+        [one] => one.message.clone(),
+        [first, ..] => format!(
+            "{} mistakes, the first: {}",
+            diagnostics.len(),
+            first.message
+        ),
+        [] => "the workflow is not valid".into(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Starting an execution: quota, definition, id, idempotency key, then the
+//! log; and waiting for its end, if the caller wants that.
+
+use std::time::Duration;
+
+use nebula_api::execution::ExecutionResult;
+use nebula_flow::deploy::DeployedWorkflow;
+use nebula_flow::ports::{Durability, LogError, Status, Submitted};
+use nebula_flow::{ExecutionId, Timestamp, Value, start};
+
+use super::{Result, executions, workflows};
+use crate::app::App;
+use crate::service::values::{failure, time};
+
+/// What is to be started.
+pub(crate) struct Start<'a> {
+    /// Name or id.
+    pub(crate) workflow: &'a str,
+    /// The newest if absent.
+    pub(crate) version: Option<u32>,
+    /// The workflow's input.
+    pub(crate) input: Value,
+    /// Makes a repeat harmless.
+    pub(crate) key: Option<String>,
+    /// How long to wait for the end.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// What became of a start.
+pub(crate) struct Started {
+    /// With its end, if that was awaited and came.
+    pub(crate) result: ExecutionResult,
+    /// Whether the execution is that of an earlier request with this key.
+    pub(crate) replayed: bool,
+}
+
+/// Starts an execution. Once it returns, the start is on disk.
+pub(crate) async fn start(app: &App, request: Start<'_>) -> Result<Started> {
+    let (_, workflow) = workflows::select(app, request.workflow, request.version).await?;
+    let now = app.clock.now();
+    let execution = mint(now)?;
+    // Watched from before the start, so that no end is missed.
+    let watch = request
+        .wait
+        .map(|patience| (app.watches.watch(execution), patience));
+    let start = start::Start {
+        tenant: &app.tenant,
+        workflow: &workflow,
+        input: &request.input,
+        key: request.key.as_deref(),
+        execution,
+        at: now,
+        durability: if watch.is_some() {
+            Durability::WithAppend
+        } else {
+            Durability::Now
+        },
+    };
+    match start::start(&*app.log, &*app.records, start).await? {
+        Submitted::Duplicate(first) => replay(app, first, request.wait).await,
+        Submitted::Accepted => {
+            let ended = match watch {
+                Some((watch, patience)) => {
+                    executions::wait(app, execution, watch, patience).await?
+                }
+                None => None,
+            };
+            let mut result = queued(execution, &workflow, now);
+            if let Some(ended) = ended {
+                end(app, execution, ended, &mut result).await?;
+            }
+            Ok(Started {
+                result,
+                replayed: false,
+            })
+        }
+    }
+}
+
+fn queued(execution: ExecutionId, deployed: &DeployedWorkflow, now: Timestamp) -> ExecutionResult {
+    ExecutionResult {
+        id: execution.to_string(),
+        workflow_id: deployed.id.to_string(),
+        workflow: deployed.definition.name.to_string(),
+        workflow_version: deployed.version,
+        status: Status::Queued.name().into(),
+        created_at: time(now),
+        finished_at: None,
+        output: None,
+        error: None,
+    }
+}
+
+async fn end(
+    app: &App,
+    execution: ExecutionId,
+    (status, version): (Status, u64),
+    result: &mut ExecutionResult,
+) -> Result<()> {
+    let end = executions::end(app, execution, version).await?;
+    result.status = status.name().into();
+    result.finished_at = Some(end.at);
+    result.output = end.output;
+    result.error = end.error;
+    Ok(())
+}
+
+/// The answer to a repeated request: the first one's execution as it is now,
+/// or as it ends.
+async fn replay(app: &App, execution: ExecutionId, wait: Option<Duration>) -> Result<Started> {
+    let watch = app.watches.watch(execution);
+    let summary = executions::summary(app, execution).await?;
+    let mut result = ExecutionResult {
+        id: execution.to_string(),
+        workflow_id: summary.workflow.to_string(),
+        workflow: summary.workflow_name.to_string(),
+        workflow_version: summary.workflow_version,
+        status: summary.status.name().into(),
+        created_at: time(summary.created_at),
+        finished_at: None,
+        output: None,
+        error: summary.error.map(failure),
+    };
+    let ended = match wait {
+        _ if summary.status.is_final() => Some((summary.status, summary.version)),
+        Some(patience) => executions::wait(app, execution, watch, patience).await?,
+        None => None,
+    };
+    if let Some(ended) = ended {
+        end(app, execution, ended, &mut result).await?;
+    }
+    Ok(Started {
+        result,
+        replayed: true,
+    })
+}
+
+fn mint(now: Timestamp) -> Result<ExecutionId> {
+    let mut chance = [0; 16];
+    getrandom::fill(&mut chance)
+        .map_err(|e| LogError::Unavailable(format!("the system gives no randomness: {e}")))?;
+    Ok(ExecutionId::mint(now, u128::from_le_bytes(chance)))
+}

@@ -1,0 +1,13 @@
+//! The API through HTTP, on a bound port: a real door, log and engine; the
+//! actions are plain functions, so that each can be made to do what a test
+//! needs.
+
+mod access;
+mod actions;
+mod door;
+mod hostile;
+mod house;
+mod live;
+mod node;
+mod openapi;
+mod workflows;

@@ -1,0 +1,223 @@
+//! The node's API over HTTP/1.1.
+
+use bytes::{Buf, Bytes};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// A node's address.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    authority: String,
+}
+
+/// What is sent besides method and path.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    /// The media type; none for an empty body.
+    pub(crate) content_type: Option<&'static str>,
+    /// The bytes.
+    pub(crate) bytes: Bytes,
+    /// Further headers.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The file the body came from, for positions in errors.
+    pub(crate) file: Option<String>,
+}
+
+impl Body {
+    /// A JSON body.
+    pub(crate) fn json(value: &Value) -> Self {
+        Self {
+            content_type: Some("application/json"),
+            bytes: value.to_string().into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl Client {
+    /// From `http://host:port`.
+    pub(crate) fn new(address: &str) -> Result<Self> {
+        let rest = address
+            .strip_prefix("http://")
+            .unwrap_or(address)
+            .trim_end_matches('/');
+        if rest.is_empty() || rest.contains(['/', '@']) || address.starts_with("https://") {
+            return Err(
+                Error::refused(format!("`{address}` is not a node's address"))
+                    .hint("write it like http://127.0.0.1:7300"),
+            );
+        }
+        Ok(Self {
+            authority: rest.to_owned(),
+        })
+    }
+
+    /// GET, as JSON.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, Body::default()).await
+    }
+
+    /// Any method, as JSON; `null` for an empty answer. A refusal is an error.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Body) -> Result<Value> {
+        let file = body.file.clone();
+        let response = self.send(method, path, body).await?;
+        let status = response.status();
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| self.lost(&e))?
+            .to_bytes();
+        if status.is_success() {
+            return if bytes.is_empty() {
+                Ok(Value::Null)
+            } else {
+                parse(&bytes)
+            };
+        }
+        Err(Error::from_problem(
+            status.as_u16(),
+            &parse(&bytes).unwrap_or_default(),
+            file.as_deref(),
+        ))
+    }
+
+    /// A server-sent event stream, from the beginning or after an event's id.
+    pub(crate) async fn events_after(&self, path: &str, last: Option<&str>) -> Result<Events> {
+        let mut body = Body::default().header("accept", "text/event-stream");
+        if let Some(last) = last {
+            body = body.header("last-event-id", last);
+        }
+        let response = self.send(Method::GET, path, body).await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let bytes = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(|e| self.lost(&e))?
+                .to_bytes();
+            return Err(Error::from_problem(
+                status.as_u16(),
+                &parse(&bytes).unwrap_or_default(),
+                None,
+            ));
+        }
+        Ok(Events {
+            body: response.into_body(),
+            buffer: Vec::new(),
+        })
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Incoming>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.authority);
+        if let Some(content_type) = body.content_type {
+            request = request.header("content-type", content_type);
+        }
+        for (name, value) in body.headers {
+            request = request.header(name, value);
+        }
+        let request = request
+            .body(Full::new(body.bytes))
+            .map_err(|e| Error::refused(format!("the request cannot be made: {e}")))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the operator names the node on the command line"
+        )]
+        let stream = tokio::net::TcpStream::connect(&self.authority)
+            .await
+            .map_err(|e| {
+                Error::node(format!("no node answers at {}: {e}", self.authority))
+                    .hint("start one with `nebula dev`")
+            })?;
+        let _ = stream.set_nodelay(true);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| self.lost(&e))?;
+        tokio::spawn(connection);
+        sender
+            .send_request(request)
+            .await
+            .map_err(|e| self.lost(&e))
+    }
+
+    fn lost(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::node(format!(
+            "the connection to {} was lost: {error}",
+            self.authority
+        ))
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::node(format!("the node's answer is not JSON: {e}")))
+}
+
+/// A stream of server-sent events.
+pub(crate) struct Events {
+    body: Incoming,
+    buffer: Vec<u8>,
+}
+
+/// One event.
+pub(crate) struct Event {
+    /// Its `id:` line, for resuming.
+    pub(crate) id: Option<String>,
+    /// Its `data:`, JSON.
+    pub(crate) data: Value,
+}
+
+impl Events {
+    /// The next event; `None` once the node has said all.
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|w| w == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                if let Some(event) = read(&String::from_utf8_lossy(&block)) {
+                    return Ok(Some(event));
+                }
+                continue;
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(mut data) = frame.into_data() {
+                        self.buffer
+                            .extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                    }
+                }
+                Some(Err(e)) => return Err(Error::node(format!("the event stream was cut: {e}"))),
+            }
+        }
+    }
+}
+
+fn read(block: &str) -> Option<Event> {
+    let mut id = None;
+    let mut data = String::new();
+    for line in block.lines() {
+        if let Some(value) = line.strip_prefix("id:") {
+            id = Some(value.trim().to_owned());
+        } else if let Some(value) = line.strip_prefix("data:") {
+            data.push_str(value.trim_start());
+        }
+    }
+    serde_json::from_str(&data)
+        .ok()
+        .map(|data| Event { id, data })
+}

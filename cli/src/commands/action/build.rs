@@ -1,0 +1,77 @@
+//! Builds an author's crate into a component.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::error::{Error, Result};
+
+/// The component of a path: a `.wasm` file as it is, a crate's folder built.
+pub(super) async fn component(path: &Path) -> Result<PathBuf> {
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    if !path.join("Cargo.toml").is_file() {
+        return Err(Error::refused(format!(
+            "`{}` is neither a component nor a crate",
+            path.display()
+        ))
+        .hint("give a .wasm file, or a folder with a Cargo.toml"));
+    }
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "build",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .current_dir(path)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .await
+        .map_err(|e| {
+            Error::refused(format!("cargo cannot be run: {e}")).hint("install Rust with rustup")
+        })?;
+    if !output.status.success() {
+        return Err(
+            Error::refused(format!("`{}` does not build", path.display()))
+                .hint("if the target is missing: rustup target add wasm32-wasip2"),
+        );
+    }
+    artifact(&output.stdout, path)
+}
+
+/// The one `.wasm` among cargo's messages that comes from the crate itself.
+fn artifact(messages: &[u8], path: &Path) -> Result<PathBuf> {
+    let manifest = path.join("Cargo.toml").canonicalize().ok();
+    let mut found = None;
+    for line in messages.split(|b| *b == b'\n') {
+        let Ok(message) = serde_json::from_slice::<Value>(line) else {
+            continue;
+        };
+        let of_crate = message
+            .get("manifest_path")
+            .and_then(Value::as_str)
+            .map(PathBuf::from)
+            == manifest;
+        let files = message.get("filenames").and_then(Value::as_array);
+        let wasm = files
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .find(|f| f.ends_with(".wasm"));
+        if let (true, Some(file)) = (of_crate, wasm) {
+            found = Some(PathBuf::from(file));
+        }
+    }
+    found.ok_or_else(|| {
+        Error::refused(format!(
+            "`{}` builds, and gives no component",
+            path.display()
+        ))
+        .hint("its Cargo.toml needs [lib] crate-type = [\"cdylib\"]")
+    })
+}

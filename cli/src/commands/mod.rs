@@ -1,0 +1,130 @@
+//! The tree of commands.
+
+mod action;
+mod credential;
+mod dev;
+mod execution;
+mod grant;
+mod workflow;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::node::NodeArgs;
+use crate::output::Format;
+
+/// Runs workflows whose every action is a sandboxed WebAssembly component.
+#[derive(Debug, Parser)]
+#[command(name = "nebula", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · \
+3 refused (bad input, unknown name) · 4 the node cannot be reached or is in trouble · 5 the execution was cancelled"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node with everything embedded
+    Dev(dev::Dev),
+    /// Deploy, validate, execute and list workflows
+    #[command(subcommand)]
+    Workflow(workflow::Workflow),
+    /// List, inspect, watch and cancel executions
+    #[command(subcommand)]
+    Execution(execution::Execution),
+    /// Test actions in the sandbox; list those that are installed
+    #[command(subcommand)]
+    Action(action::Action),
+    /// Store the secrets that actions use, encrypted
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// Let actions reach hosts
+    Grant(grant::GrantArgs),
+}
+
+impl Command {
+    /// Whether it is a node, which logs what it does.
+    pub(crate) const fn is_node(&self) -> bool {
+        matches!(self, Self::Dev(_))
+    }
+}
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) node: NodeArgs,
+    pub(crate) format: Format,
+}
+
+/// Runs a command.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
+    let context = Context {
+        node: cli.node,
+        format: cli.output,
+    };
+    match cli.command {
+        Command::Dev(command) => dev::run(&context, command).await,
+        Command::Workflow(command) => workflow::run(&context, command).await,
+        Command::Execution(command) => execution::run(&context, command).await,
+        Command::Action(command) => action::run(&context, command).await,
+        Command::Credential(command) => credential::run(&context, command).await,
+        Command::Grant(command) => grant::run(&context, command).await,
+    }
+}
+
+/// Makes a text safe as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, b| {
+            if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') {
+                out.push(char::from(b));
+            } else {
+                out.push_str(&format!("%{b:02X}"));
+            }
+            out
+        })
+}
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read(path: &str) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = if path == "-" {
+        std::io::stdin().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(crate::error::Error::refused(format!(
+            "`{path}` cannot be read: {e}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_whole_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_segment() {
+        assert_eq!(segment("../x y"), "..%2Fx%20y");
+        assert_eq!(segment("weather.fetch"), "weather.fetch");
+    }
+}

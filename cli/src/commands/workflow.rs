@@ -1,0 +1,263 @@
+//! `nebula workflow …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use http::Method;
+use serde_json::Value;
+
+use super::{Context, read, segment};
+use crate::client::{Body, Client};
+use crate::error::{Error, Exit, Result};
+use crate::output::{self, Format, Show};
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflow {
+    /// Deploy a workflow from its YAML or JSON file (`-` for standard input)
+    Deploy {
+        /// The file
+        file: String,
+    },
+    /// Say what is wrong with a workflow file, without deploying it
+    Validate {
+        /// The file
+        file: String,
+    },
+    /// Start an execution
+    Execute {
+        /// Name or id of the workflow
+        workflow: String,
+        /// File with the input as JSON (`-` for standard input)
+        #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+        input: Option<String>,
+        /// The input itself as JSON
+        #[arg(long, value_name = "JSON")]
+        json: Option<String>,
+        /// Wait for its end and print the result
+        #[arg(long)]
+        wait: bool,
+        /// Makes a repeated start harmless
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+    },
+    /// List workflows
+    List {
+        /// Only those that match, e.g. name=weather (repeatable)
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Go on after this cursor
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// Show a workflow's definition
+    Get {
+        /// Name or id
+        workflow: String,
+        /// An older version
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Print the JSON Schema of workflow files
+    Schema,
+}
+
+pub(crate) async fn run(context: &Context, verb: Workflow) -> Result<ExitCode> {
+    let node = context.node.connect().await?;
+    let result = go(context, &node.client, verb).await;
+    node.close().await;
+    result
+}
+
+async fn go(context: &Context, client: &Client, verb: Workflow) -> Result<ExitCode> {
+    match verb {
+        Workflow::Deploy { file } => deploy(context, client, &file).await,
+        Workflow::Validate { file } => validate(context, client, &file).await,
+        Workflow::Execute {
+            workflow,
+            input,
+            json,
+            wait,
+            idempotency_key,
+        } => {
+            let input = match (input, json) {
+                (Some(file), _) => parse(&read(&file)?, &file)?,
+                (None, Some(text)) => parse(text.as_bytes(), "--json")?,
+                (None, None) => Value::Null,
+            };
+            execute(context, client, &workflow, &input, wait, idempotency_key).await
+        }
+        Workflow::List {
+            filter,
+            limit,
+            cursor,
+        } => list(context, client, &filter, limit, cursor).await,
+        Workflow::Get { workflow, version } => {
+            let version = version.map(|v| format!("?version={v}")).unwrap_or_default();
+            let answer = client
+                .get(&format!(
+                    "/api/v1/workflows/{}{version}",
+                    segment(&workflow)
+                ))
+                .await?;
+            let format = if context.format == Format::Table {
+                Format::Yaml
+            } else {
+                context.format
+            };
+            output::value(format, &answer)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Workflow::Schema => {
+            output::value(
+                context.format,
+                &client.get("/api/v1/workflows/schema").await?,
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn parse(bytes: &[u8], from: &str) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::refused(format!("{from} is not JSON: {e}"))
+            .hint("strings need double quotes, as in {\"city\": \"Cairo\"}")
+    })
+}
+
+/// A definition as a body, with the media type that its text has.
+fn definition(file: &str) -> Result<Body> {
+    let bytes = read(file)?;
+    let json = serde_json::from_slice::<Value>(&bytes).is_ok_and(|v| v.is_object());
+    Ok(Body {
+        content_type: Some(if json {
+            "application/json"
+        } else {
+            "application/yaml"
+        }),
+        bytes: bytes.into(),
+        file: Some(file.to_owned()),
+        ..Body::default()
+    })
+}
+
+async fn deploy(context: &Context, client: &Client, file: &str) -> Result<ExitCode> {
+    let answer = client
+        .call(Method::POST, "/api/v1/workflows", definition(file)?)
+        .await?;
+    if context.format == Format::Table {
+        let text = |key: &str| {
+            answer
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        output::line(&format!(
+            "deployed {} version {} ({})",
+            text("name"),
+            answer.get("version").unwrap_or(&Value::Null),
+            text("id")
+        ))?;
+    } else {
+        output::value(context.format, &answer)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn validate(context: &Context, client: &Client, file: &str) -> Result<ExitCode> {
+    let answer = client
+        .call(
+            Method::POST,
+            "/api/v1/workflows/validate",
+            definition(file)?,
+        )
+        .await?;
+    let valid = answer
+        .get("valid")
+        .and_then(Value::as_bool)
+        .unwrap_or_default();
+    if !valid && context.format == Format::Table {
+        let mut problem = answer.clone();
+        problem["detail"] = format!("{file} is not a valid workflow").into();
+        return Err(Error::from_problem(422, &problem, Some(file)));
+    }
+    if context.format == Format::Table {
+        output::line(&format!("{file} is valid"))?;
+    } else {
+        output::value(context.format, &answer)?;
+    }
+    Ok(if valid {
+        ExitCode::SUCCESS
+    } else {
+        Exit::Refused.into()
+    })
+}
+
+async fn execute(
+    context: &Context,
+    client: &Client,
+    workflow: &str,
+    input: &Value,
+    wait: bool,
+    key: Option<String>,
+) -> Result<ExitCode> {
+    let mut body = Body::json(input);
+    if let Some(key) = key {
+        body = body.header("idempotency-key", key);
+    }
+    let path = format!("/api/v1/workflows/{}/execute", segment(workflow));
+    let started = client.call(Method::POST, &path, body).await?;
+    let id = started
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    if !wait {
+        if context.format == Format::Table {
+            output::line(&id)?;
+        } else {
+            output::value(context.format, &started)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    super::execution::finish(context, client, &id).await
+}
+
+async fn list(
+    context: &Context,
+    client: &Client,
+    filters: &[String],
+    limit: u32,
+    cursor: Option<String>,
+) -> Result<ExitCode> {
+    let mut path = format!("/api/v1/workflows?limit={limit}");
+    if !filters.is_empty() {
+        path += &format!("&filter={}", segment(&filters.join(",")));
+    }
+    if let Some(cursor) = cursor {
+        path += &format!("&cursor={}", segment(&cursor));
+    }
+    let answer = client.get(&path).await?;
+    let items = answer
+        .get("items")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    output::rows(
+        context.format,
+        &answer,
+        &items,
+        &[
+            ("NAME", "/name", Show::Text),
+            ("VERSION", "/version", Show::Text),
+            ("STATUS", "/status", Show::Text),
+            ("DEPLOYED", "/deployed_at", Show::Age),
+            ("ID", "/id", Show::Text),
+        ],
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

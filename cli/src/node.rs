@@ -1,0 +1,94 @@
+//! Finds the node to talk to. In this order: `--server`, the node that runs on
+//! the data folder, or the folder itself, opened under its lock for this one
+//! command.
+
+use std::path::{Path, PathBuf};
+
+use nebula_server::{Config, Running};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+/// Which node; the same options on every verb.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NodeArgs {
+    /// Address of a node, e.g. http://127.0.0.1:7300
+    #[arg(long, global = true, env = "NEBULA_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The node's data folder [default: ~/.local/share/nebula]
+    #[arg(long, global = true, env = "NEBULA_DATA", value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// A node that answers, for as long as this lives.
+pub(crate) struct Node {
+    /// Its API.
+    pub(crate) client: Client,
+    own: Option<Running>,
+}
+
+impl NodeArgs {
+    /// The data folder.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.data {
+            return Ok(folder.clone());
+        }
+        let base = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| {
+                std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
+            })
+            .ok_or_else(|| {
+                Error::refused("no data folder: HOME is not set").hint("give one with --data")
+            })?;
+        Ok(base.join("nebula"))
+    }
+
+    /// The node to talk to.
+    pub(crate) async fn connect(&self) -> Result<Node> {
+        if let Some(address) = &self.server {
+            return Ok(Node {
+                client: Client::new(address)?,
+                own: None,
+            });
+        }
+        let folder = self.folder()?;
+        if let Some(address) = running(&folder) {
+            let client = Client::new(&address)?;
+            if client.get("/api/v1/health").await.is_ok() {
+                return Ok(Node { client, own: None });
+            }
+        }
+        let server = nebula_server::build(Config::dev(&folder).with_port(0))
+            .await
+            .map_err(|e| {
+                Error::node(format!(
+                    "no node runs on {}, and the folder cannot be opened: {e}",
+                    folder.display()
+                ))
+                .hint("start a node with `nebula dev`, or name one with --server")
+            })?;
+        let own = server.spawn();
+        Ok(Node {
+            client: Client::new(&format!("http://{}", own.address()))?,
+            own: Some(own),
+        })
+    }
+}
+
+impl Node {
+    /// Closes what this command opened.
+    pub(crate) async fn close(self) {
+        if let Some(own) = self.own {
+            own.drain().await;
+        }
+    }
+}
+
+/// The address that a node left in its data folder.
+fn running(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("node.json")).ok()?;
+    let node: Value = serde_json::from_str(&text).ok()?;
+    node.get("address")?.as_str().map(str::to_owned)
+}

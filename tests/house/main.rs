@@ -1,0 +1,30 @@
+//! Whole-house behaviour through public doors: one test binary.
+
+mod advisories;
+mod cli;
+mod demo;
+mod forgotten;
+mod packs;
+mod rooms;
+mod seed;
+mod wit;
+
+/// The root of the checkout.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is below the root")
+        .to_owned()
+}
+
+/// Where compiled components are kept between tests: compiling is slow.
+fn cache() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("this test is a file");
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps")
+        .join("compiled-components");
+    std::fs::create_dir_all(&folder).expect("writable");
+    folder
+}

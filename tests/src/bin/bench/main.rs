@@ -1,0 +1,40 @@
+//! `make bench`: what the main paths cost, as medians with their spread
+//! (10th to 90th percentile), since machines are noisy. Prints Markdown.
+//!
+//! - `calls`: a fresh store, instance and call; compiling; loading from the cache.
+//! - `load`: executions per second over HTTP with everything on disk.
+//! - `node`: cold start and memory of `nebula dev`.
+
+mod calls;
+mod load;
+mod node;
+mod stats;
+
+/// Whatever went wrong.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
+    if wanted("calls") {
+        calls::run().await?;
+    }
+    if wanted("node") || wanted("load") {
+        let node = node::Node::start().await?;
+        if wanted("load") {
+            load::run(&node).await?;
+        }
+        node.stop();
+    }
+    if wanted("node") {
+        node::cold_start().await?;
+    }
+    Ok(())
+}
+
+/// Prints a line of the report.
+#[expect(clippy::print_stdout, reason = "the program's answer")]
+pub(crate) fn print(line: &str) {
+    println!("{line}");
+}

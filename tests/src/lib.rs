@@ -1,0 +1,3 @@
+//! What the whole-house tests and programs share.
+
+pub mod station;

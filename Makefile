@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nebula/target
 
 help:
 	@echo "make demo    set up, build, and run three workflows of sandboxed actions"
-	@echo "make test    set up, check, and run every test"
+	@echo "make test    set up, check formatting and budgets, and run every test"
 	@echo "make long    the tests with counts too large for every change"
 	@echo "make check   formatting, clippy, budgets; writes nothing"
 	@echo "make fix     formatting and what clippy can mend"

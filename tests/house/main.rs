@@ -2,7 +2,7 @@
 
 mod advisories;
 mod cli;
-mod demo;
+
 mod forgotten;
 mod packs;
 mod rooms;

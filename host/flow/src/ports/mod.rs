@@ -1,0 +1,30 @@
+//! The five doors to the world. Each method says what is true once it returns.
+//!
+//! - [`log`]: [`EventLog`], the log of all executions.
+//! - [`records`]: [`Records`], what is kept by name or by content hash.
+//! - [`runner`]: [`Runner`], which runs components in the sandbox.
+//! - [`components`]: [`Components`], those that this node may run.
+//! - [`clock`]: [`Clock`], the only time there is.
+
+use std::pin::Pin;
+
+use futures_core::Stream;
+
+pub mod clock;
+pub mod components;
+pub mod log;
+pub mod records;
+pub mod runner;
+
+pub use clock::Clock;
+pub use components::{Components, ResolveError, ResolvedAction};
+pub use log::{
+    Append, Arrival, Change, Durability, EventLog, ExecutionQuery, ExecutionSummary, Fence,
+    IdempotencyKey, InboxRow, LogError, LogLine, Message, Status, Submission, Submitted,
+    Unfinished,
+};
+pub use records::{Expect, Kind, Record, RecordError, Records};
+pub use runner::{Call, Identity, Limits, Outcome, Prepared, Report, Runner};
+
+/// A stream without an end of its own.
+pub type Feed<T> = Pin<Box<dyn Stream<Item = T> + Send>>;

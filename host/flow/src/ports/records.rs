@@ -1,0 +1,114 @@
+//! What is kept by name, and blobs by content hash.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::id::{Digest, TenantId};
+
+/// Everything that is kept by name: definitions, grants, credentials; and
+/// blobs by content hash. Typed wrappers stand beside what they keep.
+#[async_trait]
+pub trait Records: Send + Sync + 'static {
+    /// The record of this name, if there is one.
+    async fn get(
+        &self,
+        kind: Kind,
+        tenant: &TenantId,
+        key: &str,
+    ) -> Result<Option<Record>, RecordError>;
+
+    /// Sets a record; returns its new version. Once it returns, it is on disk.
+    async fn put(
+        &self,
+        kind: Kind,
+        tenant: &TenantId,
+        key: &str,
+        value: Bytes,
+        expect: Expect,
+    ) -> Result<u64, RecordError>;
+
+    /// Removes a record; whether there was one.
+    async fn remove(&self, kind: Kind, tenant: &TenantId, key: &str) -> Result<bool, RecordError>;
+
+    /// Records whose key begins with `prefix` and is greater than `after`, in
+    /// order of the key.
+    async fn list(
+        &self,
+        kind: Kind,
+        tenant: &TenantId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Record)>, RecordError>;
+
+    /// Keeps bytes under their digest. Once it returns, they are on disk.
+    async fn put_blob(&self, bytes: Bytes) -> Result<Digest, RecordError>;
+
+    /// The bytes of this digest, if they are kept.
+    async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError>;
+}
+
+/// The kinds of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A workflow by name: its id and newest version.
+    Workflow,
+    /// One version of a workflow, by `id/version` (version with 10 digits).
+    WorkflowVersion,
+    /// A grant, by `action/host`.
+    Grant,
+    /// A credential, by name. Encrypted at rest.
+    Credential,
+}
+
+impl Kind {
+    /// The name it has in stores.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::WorkflowVersion => "workflow_version",
+            Self::Grant => "grant",
+            Self::Credential => "credential",
+        }
+    }
+}
+
+/// A record's bytes and how often they were set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// 1 for the first.
+    pub version: u64,
+    /// JSON, by the wrapper beside the type.
+    pub value: Bytes,
+}
+
+/// What must hold for a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything.
+    Any,
+    /// No such record.
+    Absent,
+    /// The record has this version.
+    Version(u64),
+}
+
+/// Why the records refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    /// What was expected does not hold: someone else was faster.
+    #[error("{kind} `{key}` was changed by someone else")]
+    Conflict {
+        /// Of record.
+        kind: &'static str,
+        /// Its name.
+        key: String,
+    },
+    /// The store is in trouble; trying again may help.
+    #[error("the records are not available: {0}")]
+    Unavailable(String),
+    /// What the store holds is not what it should be.
+    #[error("the records are damaged: {0}")]
+    Damaged(String),
+}

@@ -1,0 +1,133 @@
+//! One call of an action, from what it may use to how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::component::{ActionMetadata, Component, Effect, Verified};
+use crate::event::{Failure, Usage};
+use crate::grant::Capabilities;
+use crate::id::{ActionId, Digest, ExecutionId, StepKey, TenantId, WorkflowName};
+use crate::time::Timestamp;
+
+/// Runs components in the sandbox.
+#[async_trait]
+pub trait Runner: Send + Sync + 'static {
+    /// Checks, compiles (or loads from the cache) and describes a component.
+    async fn prepare(&self, component: &Verified<Component>) -> Result<Prepared, Failure>;
+
+    /// Runs one attempt to its end. Dropping the future stops the guest.
+    async fn run(&self, call: Call) -> Report;
+}
+
+/// What the sandbox knows of a component once it is compiled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Its actions, as it describes them.
+    pub actions: Vec<ActionMetadata>,
+    /// Known from its imports.
+    pub effect: Effect,
+    /// The interfaces it imports, e.g. `nebula:action/log@0.1.0`.
+    pub imports: Vec<String>,
+}
+
+/// One attempt of one step.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// On whose account.
+    pub tenant: TenantId,
+    /// What runs.
+    pub component: Verified<Component>,
+    /// Which of its actions.
+    pub action: ActionId,
+    /// MessagePack.
+    pub input: Bytes,
+    /// Who it is, for its context, keys and seed.
+    pub identity: Identity,
+    /// When its step became ready: the virtual time of a pure call.
+    pub ready_at: Timestamp,
+    /// What it may cost.
+    pub limits: Limits,
+    /// What it may reach; empty for a pure call.
+    pub capabilities: Arc<Capabilities>,
+}
+
+/// Which attempt of which step of which execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of the workflow.
+    pub workflow: WorkflowName,
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Which step.
+    pub step: StepKey,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// How often an operator restarted the step; part of idempotency keys.
+    pub restarts: u32,
+}
+
+impl Identity {
+    /// The seed of the step's randomness: equal on every attempt.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        *Digest::of(format!("seed\0{}\0{}", self.execution, self.step).as_bytes()).as_bytes()
+    }
+
+    /// The explicit idempotency key for an operation: equal on every attempt.
+    #[must_use]
+    pub fn idempotency_key(&self, op: &str) -> String {
+        let text = format!(
+            "key\0{}\0{}\0{}\0{op}",
+            self.execution, self.step, self.restarts
+        );
+        Digest::of(text.as_bytes()).hex()
+    }
+}
+
+/// What one call may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Fuel units; about one for each Wasm instruction.
+    pub fuel: u64,
+    /// Bytes of linear memory and tables, over the whole store.
+    pub memory_bytes: u64,
+    /// Wall time.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    /// 10⁹ units, 64 MiB, 30 s (`sandbox.md`).
+    fn default() -> Self {
+        Self {
+            fuel: 1_000_000_000,
+            memory_bytes: 64 << 20,
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What it gave.
+    pub result: Result<Outcome, Failure>,
+    /// What it cost.
+    pub usage: Usage,
+    /// What it logged: level and message, in order, already capped.
+    pub lines: Vec<(String, String)>,
+}
+
+/// What an action answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Its output, MessagePack.
+    Success(Bytes),
+    /// The node counts as skipped.
+    Skip(Option<String>),
+    /// Its output, and the port whose connections fire.
+    Branch(String, Bytes),
+}

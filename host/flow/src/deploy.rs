@@ -15,27 +15,16 @@ use crate::ports::{
 };
 use crate::time::Timestamp;
 
+mod deployed;
+
+pub use deployed::{DeployedWorkflow, InputShape};
+
 /// The action that evaluates expressions which are not evaluated directly;
 /// pinned like any other, under its own id.
 pub const EVALUATOR: &str = "transform.jq";
 
 /// How often a deploy that others outrun is tried again.
 const TRIES: u32 = 5;
-
-/// One version of a workflow. Never changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeployedWorkflow {
-    /// Through all versions.
-    pub id: WorkflowId,
-    /// 1 for the first.
-    pub version: u32,
-    /// When.
-    pub deployed_at: Timestamp,
-    /// As it was written.
-    pub definition: WorkflowDefinition,
-    /// What each action reference (`weather.fetch@^1`) was fixed to.
-    pub actions: BTreeMap<String, ResolvedAction>,
-}
 
 /// What the record of a workflow's name says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +81,7 @@ pub async fn deploy(
         deployed_at: now,
         definition,
         actions,
+        input: InputShape::default(),
     };
     // The last gate: what passed the check must compile.
     Plan::compile(Arc::new(draft.clone())).map_err(DeployError::Invalid)?;

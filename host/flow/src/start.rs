@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::definition::{Code, Diagnostic};
+use crate::definition::Diagnostic;
 use crate::deploy::DeployedWorkflow;
 use crate::id::{Digest, ExecutionId, TenantId};
 use crate::payload::{self, MAX_INLINE, Payload, PayloadError};
@@ -11,7 +11,6 @@ use crate::ports::{
     Durability, EventLog, IdempotencyKey, LogError, Message, RecordError, Records, Submission,
     Submitted,
 };
-use crate::shape::Shape;
 use crate::time::Timestamp;
 
 /// The longest idempotency key, bytes.
@@ -68,7 +67,7 @@ pub async fn start(
     records: &dyn Records,
     start: Start<'_>,
 ) -> Result<Submitted, StartError> {
-    let problems = check_input(start.workflow, start.input);
+    let problems = start.workflow.check_input(start.input);
     if !problems.is_empty() {
         return Err(StartError::InvalidInput(problems));
     }
@@ -106,23 +105,6 @@ pub async fn keep(records: &dyn Records, bytes: Bytes) -> Result<Payload, Record
         digest: records.put_blob(bytes).await?,
         size,
     })
-}
-
-/// How the input breaks the workflow's schema.
-fn check_input(workflow: &DeployedWorkflow, input: &Value) -> Vec<Diagnostic> {
-    let Some(schema) = &workflow.definition.input else {
-        return Vec::new();
-    };
-    match Shape::compile(schema) {
-        Ok(shape) => shape
-            .mismatches(input)
-            .into_iter()
-            .map(|m| Diagnostic::new(Code::InvalidInput, m.pointer, m.message))
-            .collect(),
-        Err(m) => vec![
-            Diagnostic::new(Code::InvalidSchema, "", m.message).hint("deploy the workflow again"),
-        ],
-    }
 }
 
 /// A key with the digest of what it stands for: the workflow, not its version,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::component::{ActionMetadata, Effect, Origin};
 use crate::decide::{Command, Target, decide};
-use crate::deploy::DeployedWorkflow;
+use crate::deploy::{DeployedWorkflow, InputShape};
 use crate::event::{Event, Failure, FailureKind, RULES, Recorded, Usage};
 use crate::execution::{Execution, IllegalEvent, StepStatus};
 use crate::id::{Digest, ExecutionId, NodeId, StepKey, WorkflowId};
@@ -34,6 +34,7 @@ pub(super) fn plan(nodes: Value, connections: Value) -> Arc<Plan> {
             pinned("test.pure", Effect::Pure),
             pinned("test.effect", Effect::Effectful),
         ]),
+        input: InputShape::default(),
     };
     Arc::new(Plan::compile(Arc::new(deployed)).expect("compiles"))
 }

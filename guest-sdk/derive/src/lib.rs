@@ -42,7 +42,7 @@ pub fn derive_action(item: TokenStream) -> TokenStream {
 /// Derives `Serialize`, `Deserialize` and `Schema` for an input or output, so
 /// that a crate needs no dependency but `nebula-sdk`. Doc comments become
 /// descriptions; `#[serde(…)]` attributes work, see
-/// [`Schema`](macro@Schema).
+/// [`Schema`](derive@Schema).
 ///
 /// ```ignore
 /// #[data]

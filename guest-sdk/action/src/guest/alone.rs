@@ -98,7 +98,8 @@ impl State {
         if new == old {
             return true;
         }
-        block + old == self.next && new > old && self.fresh(new - old, SMALLEST).is_some()
+        let end = block + old;
+        end == self.next && new > old && self.fresh(new - old, SMALLEST) == Some(end)
     }
 
     fn fresh(&mut self, bytes: usize, align: usize) -> Option<usize> {

@@ -7,6 +7,7 @@ mod forgotten;
 mod packs;
 mod rooms;
 mod seed;
+mod sizes;
 mod wit;
 
 /// The root of the checkout.

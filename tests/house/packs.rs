@@ -12,7 +12,7 @@ use nebula_flow::{Timestamp, Value, json, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
 /// One sandbox, whose compiled components are kept between tests.
-fn sandbox() -> Sandbox {
+pub(crate) fn sandbox() -> Sandbox {
     let egress = Arc::new(nebula_egress::Egress::new(
         nebula_egress::EgressConfig::default(),
     ));

@@ -1,14 +1,15 @@
 //! The traits an author implements.
 
-use std::future::Future;
+use alloc::string::String;
+use core::future::Future;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::ActionContext;
 use crate::error::Result;
 use crate::metadata::ActionMetadata;
+use crate::schema::Schema;
 
 /// Something a workflow's node can do. Derived: `#[derive(Action)]` on a unit
 /// struct, with `#[action(id = "weather.fetch")]`.
@@ -27,10 +28,10 @@ pub trait Action {
 /// An action that takes an input and gives an output.
 pub trait SimpleAction: Action {
     /// What it takes. Its JSON Schema is published with the action.
-    type Input: DeserializeOwned + JsonSchema;
+    type Input: DeserializeOwned + Schema;
     /// What it gives. Expressions such as `$nodes.fetch.result.temp` are
     /// checked against its JSON Schema when a workflow is deployed.
-    type Output: Serialize + JsonSchema;
+    type Output: Serialize + Schema;
 
     /// Does the work.
     ///
@@ -46,9 +47,9 @@ pub trait SimpleAction: Action {
 /// An action that also decides how the workflow goes on.
 pub trait ProcessAction: Action {
     /// What it takes.
-    type Input: DeserializeOwned + JsonSchema;
+    type Input: DeserializeOwned + Schema;
     /// What it gives, whichever way the workflow goes on.
-    type Output: Serialize + JsonSchema;
+    type Output: Serialize + Schema;
 
     /// Does the work.
     ///

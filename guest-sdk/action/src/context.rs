@@ -1,6 +1,9 @@
 //! Who a call is, and what it may reach.
 
-use std::future::Future;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::future::Future;
+#[cfg(any(feature = "std", not(target_arch = "wasm32")))]
 use std::time::{Duration, SystemTime};
 
 use crate::backend::Backend;
@@ -61,11 +64,17 @@ impl ActionContext {
     }
 
     /// When the call will be stopped; none in an action without effects.
+    #[cfg(any(feature = "std", not(target_arch = "wasm32")))]
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
-        self.backend
-            .deadline_millis()
+        self.deadline_millis()
             .map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+    }
+
+    /// The same in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn deadline_millis(&self) -> Option<u64> {
+        self.backend.deadline_millis()
     }
 
     /// Whether the execution was cancelled.

@@ -1,12 +1,13 @@
 //! Why an action fails. The kind decides what the engine does next.
 
-use std::fmt;
-use std::time::Duration;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::time::Duration;
 
 use crate::http::HttpError;
 
 /// What an action gives back.
-pub type Result<T, E = ActionError> = std::result::Result<T, E>;
+pub type Result<T, E = ActionError> = core::result::Result<T, E>;
 
 /// Why an action failed. `?` makes one of any standard error: an [`HttpError`]
 /// that may pass is retryable, everything else is permanent.
@@ -72,10 +73,10 @@ impl fmt::Display for ActionError {
     }
 }
 
-// `ActionError` is no `std::error::Error` itself: that would collide with this.
-impl<E: std::error::Error + 'static> From<E> for ActionError {
+// `ActionError` is no `core::error::Error` itself: that would collide with this.
+impl<E: core::error::Error + 'static> From<E> for ActionError {
     fn from(error: E) -> Self {
-        let any: &(dyn std::error::Error + 'static) = &error;
+        let any: &(dyn core::error::Error + 'static) = &error;
         match any.downcast_ref::<HttpError>() {
             Some(http) => http.to_action_error(),
             None => Self::Permanent(error.to_string()),

@@ -1,13 +1,15 @@
 //! From the bytes of a call to the action and back: the same in the sandbox
 //! and in a unit test.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::action::{ProcessAction, ProcessResult};
 use crate::context::ActionContext;
 use crate::error::{ActionError, Result};
 use crate::metadata::ActionMetadata;
+use crate::schema::{Side, schema};
 use crate::wire;
 
 /// An action's metadata with the JSON Schemas of its types.
@@ -26,8 +28,8 @@ pub struct Description {
 pub fn describe<A: ProcessAction>() -> Description {
     Description {
         metadata: *A::instance().metadata(),
-        input_schema: schema_text(schema::<A::Input>(false)),
-        output_schema: schema_text(schema::<A::Output>(true)),
+        input_schema: schema::<A::Input>(Side::Read),
+        output_schema: schema::<A::Output>(Side::Written),
     }
 }
 
@@ -54,18 +56,4 @@ pub async fn invoke<A: ProcessAction>(
 fn encode<T: serde::Serialize>(output: &T) -> Result<Vec<u8>> {
     wire::encode(output)
         .map_err(|e| ActionError::Permanent(format!("the output cannot be encoded: {e}")))
-}
-
-fn schema<T: JsonSchema>(serialized: bool) -> Schema {
-    let settings = SchemaSettings::draft2020_12().with(|s| s.meta_schema = None);
-    let settings = if serialized {
-        settings.for_serialize()
-    } else {
-        settings
-    };
-    settings.into_generator().into_root_schema_for::<T>()
-}
-
-fn schema_text(schema: Schema) -> String {
-    schema.to_value().to_string()
 }

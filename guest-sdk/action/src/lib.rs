@@ -10,10 +10,16 @@
 //! - [`error`]: why an action fails, and whether trying again may help.
 //! - [`context`]: who the call is, and what it may reach.
 //! - [`http`]: requests to the hosts that the action was granted.
+//! - [`schema`]: JSON Schema of an action's types.
 //! - [`wire`]: typed values to MessagePack and back.
 //! - [`invoke`]: from the bytes of a call to the action and back.
 //! - `guest`: in the sandbox, the host behind the context (Wasm only).
 //! - `native`: in a unit test, a stand-in for the host (not Wasm).
+
+#![cfg_attr(all(target_arch = "wasm32", not(feature = "std")), no_std)]
+
+#[doc(hidden)]
+pub extern crate alloc;
 
 pub mod action;
 pub mod context;
@@ -21,6 +27,7 @@ pub mod error;
 pub mod http;
 pub mod invoke;
 pub mod metadata;
+pub mod schema;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
@@ -39,6 +46,7 @@ pub use backend::block_on;
 pub use context::ActionContext;
 pub use error::{ActionError, Result};
 pub use metadata::{ActionId, ActionMetadata};
+pub use schema::Schema;
 
 /// Makes a component of actions: `nebula_sdk::export!(Fetch, Forecast);`, once
 /// in a crate whose `crate-type` has `cdylib`. Outside Wasm it does nothing.
@@ -52,15 +60,15 @@ macro_rules! export {
             struct Component;
 
             impl Guest for Component {
-                fn describe() -> ::std::vec::Vec<ActionMetadata> {
-                    ::std::vec![$($crate::guest::component::describe::<$action>()),+]
+                fn describe() -> $crate::alloc::vec::Vec<ActionMetadata> {
+                    $crate::alloc::vec![$($crate::guest::component::describe::<$action>()),+]
                 }
 
-                fn execute(action: ::std::string::String, input: ::std::vec::Vec<u8>) -> ::std::result::Result<Outcome, Error> {
+                fn execute(action: $crate::alloc::string::String, input: $crate::alloc::vec::Vec<u8>) -> ::core::result::Result<Outcome, Error> {
                     $(if action == $crate::Action::metadata(&<$action as $crate::Action>::instance()).id.as_str() {
                         return $crate::guest::component::execute::<$action>(&input);
                     })+
-                    ::std::result::Result::Err($crate::guest::component::unknown(&action))
+                    ::core::result::Result::Err($crate::guest::component::unknown(&action))
                 }
             }
 

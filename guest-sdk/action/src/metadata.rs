@@ -1,6 +1,6 @@
 //! What an action says about itself.
 
-use std::fmt;
+use core::fmt;
 
 /// The id of an action, e.g. `weather.fetch`: two or more segments of
 /// `[a-z][a-z0-9_-]*` joined by dots. The first belongs to its publisher.

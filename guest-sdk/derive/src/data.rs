@@ -18,10 +18,9 @@ pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> Result<Toke
         #[derive(
             ::nebula_sdk::serde::Serialize,
             ::nebula_sdk::serde::Deserialize,
-            ::nebula_sdk::schemars::JsonSchema,
+            ::nebula_sdk::Schema,
         )]
         #[serde(crate = "::nebula_sdk::serde")]
-        #[schemars(crate = "::nebula_sdk::schemars")]
         #item
     })
 }

@@ -44,35 +44,47 @@
 //!
 //! - [`prelude`]: what most files need.
 //! - [`action`]: actions, their context, errors and HTTP.
-//! - [`workflow`]: workflows, by builder or by [`workflow!`].
+//! - [`workflow`]: workflows, by builder or by [`workflow!`]; not in a component.
+
+#![cfg_attr(all(target_arch = "wasm32", not(feature = "std")), no_std)]
 
 pub use nebula_action as action;
 pub use nebula_action::export;
-pub use nebula_derive::data;
+pub use nebula_action::schema::Schema;
+pub use nebula_derive::{Schema, data};
 
 pub use serde_json::{Map, Value, json};
 
 // What `#[data]` and its derives refer to.
 #[doc(hidden)]
-pub use schemars;
-#[doc(hidden)]
 pub use serde;
 
-#[cfg(feature = "workflow")]
+#[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
 pub mod workflow;
 
 /// What most files need: `use nebula_sdk::prelude::*;`.
 pub mod prelude {
+    pub use nebula_action::schema::Schema;
     pub use nebula_action::{
         Action, ActionContext, ActionError, ProcessAction, ProcessResult, Result, SimpleAction,
     };
-    pub use nebula_derive::{Action, data};
-    pub use schemars::JsonSchema;
+    pub use nebula_derive::{Action, Schema, data};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 
-    #[cfg(feature = "workflow")]
+    // What a crate without the standard library lacks.
+    #[doc(no_inline)]
+    pub use nebula_action::alloc::{
+        borrow::ToOwned,
+        boxed::Box,
+        format,
+        string::{String, ToString},
+        vec,
+        vec::Vec,
+    };
+
+    #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
     pub use crate::workflow;
-    #[cfg(feature = "workflow")]
+    #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
     pub use nebula_flow::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
 }

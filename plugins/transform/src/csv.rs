@@ -35,12 +35,11 @@ pub enum Types {
 }
 
 /// What `transform.csv` gives.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Schema)]
 #[serde(crate = "nebula_sdk::serde")]
-#[schemars(crate = "nebula_sdk::schemars")]
 pub struct Output {
     /// An object or a list for each line, in order.
-    #[schemars(with = "Vec<Value>")]
+    #[schema(with = "Vec<Value>")]
     rows: Rows,
 }
 

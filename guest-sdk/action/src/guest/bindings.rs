@@ -14,6 +14,7 @@ wit_bindgen::generate!({
     path: "../../wit",
     world: "nebula:action/action",
     generate_all,
+    std_feature,
     pub_export_macro: true,
     export_macro_name: "export_component",
 });

@@ -1,5 +1,9 @@
 //! The exports of a component, made by [`export!`](crate::export).
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec::Vec;
+
 use crate::action::{ProcessAction, ProcessResult};
 use crate::context::ActionContext;
 use crate::error::{ActionError, Result};
@@ -28,7 +32,7 @@ pub fn execute<A: ProcessAction>(input: &[u8]) -> Result<Outcome, Error> {
 /// The answer to an id that the component does not have.
 #[must_use]
 pub fn unknown(action: &str) -> Error {
-    Error::Permanent(["this component has no action `", action, "`"].concat())
+    Error::Permanent(format!("this component has no action `{action}`"))
 }
 
 fn metadata(description: Description) -> ActionMetadata {

@@ -1,19 +1,26 @@
 //! Polls futures on `wasi:io/poll`: while one request waits, the others of a
 //! `join!` go on.
 
-use std::cell::RefCell;
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
 
 use super::bindings::wasi::io::poll::{self, Pollable};
 
-thread_local! {
-    static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
-}
+static REACTOR: Only = Only(RefCell::new(None));
+
+/// What one thread has.
+struct Only(RefCell<Option<Reactor>>);
+
+#[expect(unsafe_code, reason = "a component has one thread")]
+// SAFETY: there is no other thread to share it with.
+unsafe impl Sync for Only {}
 
 /// What futures wait for. It exists once something waits, so that a component
 /// that never waits contains no code for it.
@@ -60,8 +67,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// Blocks until something that is waited for is ready, and wakes it. False if
 /// nothing is.
 fn park() -> bool {
-    let ready =
-        REACTOR.with_borrow_mut(|reactor| reactor.as_mut().map(Reactor::block).unwrap_or_default());
+    let ready = REACTOR
+        .0
+        .borrow_mut()
+        .as_mut()
+        .map(Reactor::block)
+        .unwrap_or_default();
     // Outside the borrow: a waker may run any code.
     let any = !ready.is_empty();
     ready.into_iter().for_each(Waker::wake);
@@ -105,19 +116,18 @@ impl Future for Ready {
             return Poll::Ready(());
         }
         let (id, pollable, waker) = (self.id, self.pollable.clone(), cx.waker().clone());
-        self.id = REACTOR.with_borrow_mut(|reactor| {
-            let reactor = reactor.get_or_insert_default();
-            if let Some(known) = reactor.waiting.iter_mut().find(|w| Some(w.id) == id) {
-                known.waker = waker;
-                return id;
-            }
-            reactor.next += 1;
-            reactor.waiting.push(Waiting {
-                id: reactor.next,
-                pollable,
-                waker,
-            });
-            Some(reactor.next)
+        let mut reactor = REACTOR.0.borrow_mut();
+        let reactor = reactor.get_or_insert_default();
+        if let Some(known) = reactor.waiting.iter_mut().find(|w| Some(w.id) == id) {
+            known.waker = waker;
+            return Poll::Pending;
+        }
+        reactor.next += 1;
+        self.id = Some(reactor.next);
+        reactor.waiting.push(Waiting {
+            id: reactor.next,
+            pollable,
+            waker,
         });
         Poll::Pending
     }
@@ -126,11 +136,9 @@ impl Future for Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            REACTOR.with_borrow_mut(|reactor| {
-                if let Some(reactor) = reactor {
-                    reactor.waiting.retain(|w| w.id != id);
-                }
-            });
+            if let Some(reactor) = REACTOR.0.borrow_mut().as_mut() {
+                reactor.waiting.retain(|w| w.id != id);
+            }
         }
     }
 }

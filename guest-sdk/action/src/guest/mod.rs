@@ -1,14 +1,20 @@
 //! In the sandbox, the host behind the context.
 //!
 //! - `bindings`: generated from `wit/`.
+//! - `alone`: memory and panics, without the standard library.
 //! - `executor`: polls futures on `wasi:io/poll`.
 //! - `http`: requests through `wasi:http/outgoing-handler`.
 //! - `component`: the exports, made by [`export!`](crate::export).
+
+use alloc::format;
+use alloc::string::String;
 
 use crate::context::{Identity, Level};
 use crate::error::{ActionError, Result};
 use crate::http::{HttpError, Request, Response};
 
+#[cfg(not(feature = "std"))]
+mod alone;
 pub mod bindings;
 pub mod component;
 mod executor;

@@ -4,8 +4,9 @@
 //! - `response`: what came back.
 //! - `url`: the parts of an address, and percent-encoding.
 
-use std::fmt;
-use std::time::Duration;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::time::Duration;
 
 use crate::context::ActionContext;
 use crate::error::ActionError;
@@ -133,4 +134,4 @@ impl fmt::Display for HttpError {
     }
 }
 
-impl std::error::Error for HttpError {}
+impl core::error::Error for HttpError {}

@@ -1,6 +1,8 @@
 //! What is asked, built step by step.
 
-use std::time::Duration;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::Serialize;
 

@@ -1,6 +1,8 @@
 //! What came back.
 
-use std::time::Duration;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -93,7 +95,7 @@ impl Response {
     /// # Errors
     /// When it is not UTF-8.
     pub fn text(&self) -> Result<&str, HttpError> {
-        std::str::from_utf8(&self.body).map_err(|e| HttpError::InvalidResponse(e.to_string()))
+        core::str::from_utf8(&self.body).map_err(|e| HttpError::InvalidResponse(e.to_string()))
     }
 
     /// The body, read as JSON.

@@ -1,5 +1,8 @@
 //! The parts of an address, and percent-encoding.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
 /// `scheme://authority/path?query`; a fragment is not sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {

@@ -1,6 +1,9 @@
 //! MessagePack to serde values.
 
-use std::fmt;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 
@@ -29,6 +32,11 @@ impl DecodeError {
         }
     }
 
+    fn unlike(what: &str, unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = Found(unexpected);
+        Self::new(&format!("invalid {what}: {found}, expected {expected}"))
+    }
+
     fn within(mut self, segment: Segment) -> Self {
         self.place.push(segment);
         self
@@ -54,7 +62,29 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl std::error::Error for DecodeError {}
+impl core::error::Error for DecodeError {}
+
+/// What there is, as serde says it, but without the digits of a fraction: they
+/// would bring the code that writes them into every component.
+struct Found<'a>(Unexpected<'a>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Unexpected::Bool(v) => write!(f, "boolean `{v}`"),
+            Unexpected::Unsigned(v) => write!(f, "integer `{v}`"),
+            Unexpected::Signed(v) => write!(f, "integer `{v}`"),
+            Unexpected::Str(v) => write!(f, "string \"{v}\""),
+            Unexpected::Float(_) => f.write_str("floating point"),
+            Unexpected::Bytes(_) => f.write_str("byte array"),
+            Unexpected::Unit | Unexpected::Option => f.write_str("null"),
+            Unexpected::Seq => f.write_str("sequence"),
+            Unexpected::Map => f.write_str("map"),
+            Unexpected::Other(other) => f.write_str(other),
+            _ => f.write_str("another value"),
+        }
+    }
+}
 
 impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
@@ -62,6 +92,14 @@ impl de::Error for DecodeError {
             message: message.to_string(),
             place: Vec::new(),
         }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::unlike("type", unexpected, expected)
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::unlike("value", unexpected, expected)
     }
 }
 
@@ -122,7 +160,7 @@ impl<'a> Decoder<'a> {
 
     fn text(&mut self, len: u64) -> Result<Token<'a>, DecodeError> {
         let bytes = self.take(len as usize)?;
-        std::str::from_utf8(bytes)
+        core::str::from_utf8(bytes)
             .map(Token::Text)
             .map_err(|_| DecodeError::new("a text is not UTF-8"))
     }
@@ -211,7 +249,9 @@ impl<'a> Decoder<'a> {
         // Every whole number up to here is exact in a float.
         const EXACT: f64 = (1_u64 << 53) as f64;
         match self.token()? {
-            Token::Float(v) if v.fract() == 0.0 && v.abs() <= EXACT => visitor.visit_i64(v as i64),
+            Token::Float(v) if v.abs() <= EXACT && v as i64 as f64 == v => {
+                visitor.visit_i64(v as i64)
+            }
             token => self.visit(token, visitor),
         }
     }

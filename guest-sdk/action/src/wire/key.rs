@@ -1,6 +1,8 @@
 //! Keys of maps, which JSON wants as text.
 
-use std::fmt;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
 
 use serde::Serializer as _;
 use serde::ser::{self, Serialize};

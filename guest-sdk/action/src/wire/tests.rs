@@ -99,7 +99,7 @@ fn an_error_names_the_place() {
     );
     assert_eq!(
         refusal(with_line(json!({"sku": "a", "amount": 1.5}))),
-        "lines[0].amount: invalid type: floating point `1.5`, expected i64"
+        "lines[0].amount: invalid type: floating point, expected i64"
     );
     assert_eq!(refusal(json!({})), "missing field `id`");
     assert!(

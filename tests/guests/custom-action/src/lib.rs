@@ -1,4 +1,7 @@
-//! The SDK's custom action, as an author writes it: a crate of its own.
+//! The SDK's custom action, as an author writes it: a crate of its own. It
+//! does without the standard library, which makes the smallest components.
+
+#![no_std]
 
 use nebula_sdk::prelude::*;
 

@@ -1,0 +1,51 @@
+//! JSON Schema (draft 2020-12) of an action's types.
+//!
+//! A type is described by tables that the compiler fills in ([`Shape`]); one
+//! small writer makes JSON text of them when the host asks. So a component
+//! carries little more than the names of its fields.
+//!
+//! - `shape`: the tables.
+//! - `types`: the types that everybody has.
+//! - `write`: from the tables to text.
+//! - `object`: what structs, variants and flattened fields add up to.
+
+mod object;
+mod shape;
+mod types;
+mod write;
+
+pub use shape::{Content, Enum, Field, Names, Of, Preset, Shape, Struct, Tagging, Type, Variant};
+#[doc(hidden)]
+pub use shape::{NoText, PresetText};
+pub use write::schema;
+
+/// A type whose values have a JSON Schema. Derived, by `#[data]` or
+/// `#[derive(Schema)]`, from the type and its `#[serde(…)]` attributes.
+///
+/// For a foreign type, or where serde does something of its own, say the
+/// schema by hand; a JSON text begins with the `type`, if there is one:
+///
+/// ```
+/// use nebula_action::schema::{Schema, Shape};
+///
+/// struct Money(u64);
+///
+/// impl Schema for Money {
+///     fn shape() -> &'static Shape {
+///         &Shape::Json(r#"{"type":"string","pattern":"^[0-9]+ EUR$"}"#)
+///     }
+/// }
+/// ```
+pub trait Schema {
+    /// The tables of the type.
+    fn shape() -> &'static Shape;
+}
+
+/// Which side of a value a schema is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What is accepted: fields with a default may be missing.
+    Read,
+    /// What is given: fields that are always written are always there.
+    Written,
+}

@@ -32,10 +32,9 @@ fn build() -> Result<(), String> {
         .canonicalize()
         .map_err(|e| format!("no workspace at {}: {e}", workspace.display()))?;
     for source in SOURCES {
-        println!(
-            "cargo::rerun-if-changed={}",
-            workspace.join(source).display()
-        );
+        // Relative to this crate: clones that share a target folder must each
+        // look at their own sources.
+        println!("cargo::rerun-if-changed=../../{source}");
     }
     let packs = packs(&workspace.join("plugins"))?;
     let target = target_folder(&out);

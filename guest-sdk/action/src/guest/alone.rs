@@ -35,7 +35,9 @@ const SMALLEST: usize = 16;
 const CLASSES: usize = 4 * 28;
 
 /// Blocks of a few sizes. A block that is given back waits for one that wants
-/// its size; a call is short, and its memory goes with it.
+/// its size; a call is short, and its memory goes with it. The crate `dlmalloc`
+/// in its place makes a component 6.9 KB larger, the C library's `malloc` 11 KB:
+/// a tenth and more of a small action.
 struct Memory(UnsafeCell<State>);
 
 // SAFETY: a component has one thread.

@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
+use crate::charge::RANDOM_BYTE;
 use crate::limits::RANDOM_BYTES;
 use crate::state::State;
 
@@ -67,6 +68,7 @@ impl GuestRandom {
 
 impl random::Host for State {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.charge(RANDOM_BYTE.saturating_mul(len));
         Ok(self.random.bytes(len)?)
     }
 
@@ -77,6 +79,7 @@ impl random::Host for State {
 
 impl insecure::Host for State {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.charge(RANDOM_BYTE.saturating_mul(len));
         Ok(self.random.bytes(len)?)
     }
 

@@ -118,15 +118,24 @@ fn compile_stdin() -> std::io::Result<Result<(), String>> {
 pub(crate) struct ChildsCode(Vec<u8>);
 
 impl ChildsCode {
-    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Compiled> {
+    /// # Errors
+    /// Of kind `Component` when it needs more than a store may have; of kind
+    /// `Host` when it is no code of this engine.
+    pub(crate) fn load(&self, engine: &Engine) -> Result<Compiled, Failure> {
         #[expect(
             unsafe_code,
             reason = "the bytes came through a pipe from our own program, which wrote what wasmtime gave it"
         )]
         // SAFETY: `in_child` is the only maker of this type.
-        unsafe {
-            Compiled::deserialize(engine, &self.0)
-        }
+        let loaded = unsafe { Compiled::deserialize(engine, &self.0) };
+        loaded.map_err(|error| {
+            let error = format!("{error:#}");
+            // The pool's limits have no type of their own; a test holds the words.
+            if error.contains("exceeds the") {
+                return refused(format!("the component cannot be compiled: {error}"));
+            }
+            host(&format!("the compiled component does not load: {error}"))
+        })
     }
 }
 

@@ -150,27 +150,35 @@ impl Inner {
         component: &Component,
         structure: Structure,
     ) -> Result<(CellPre<State>, Prepared), Failure> {
-        let digest = component.digest();
-        let began = std::time::Instant::now();
-        let linked = self.code(component).await.and_then(|compiled| {
-            let pre = self.link(&compiled)?;
-            Ok((compiled, pre))
-        });
-        let (compiled, pre) = match linked {
-            Ok(linked) => linked,
+        let (inner, digest) = (Arc::clone(self), component.digest());
+        match self.compile_and_describe(component, structure).await {
+            Ok((compiled, pre, prepared)) => {
+                let kept = prepared.clone();
+                blocking(move || inner.keep(digest, &compiled, &kept)).await?;
+                Ok((pre, prepared))
+            }
             Err(failure) => {
                 if failure.kind == FailureKind::Component {
-                    let (inner, reason) = (Arc::clone(self), failure.message.clone());
+                    let reason = failure.message.clone();
                     blocking(move || inner.keep_refusal(digest, &reason)).await?;
                 }
-                return Err(failure);
+                Err(failure)
             }
-        };
-        tracing::debug!(%digest, millis = began.elapsed().as_millis(), "compiled a component");
+        }
+    }
+
+    async fn compile_and_describe(
+        self: &Arc<Self>,
+        component: &Component,
+        structure: Structure,
+    ) -> Result<(Compiled, CellPre<State>, Prepared), Failure> {
+        let began = std::time::Instant::now();
+        let compiled = self.code(component).await?;
+        let (digest, millis) = (component.digest(), began.elapsed().as_millis());
+        tracing::debug!(%digest, millis, "compiled a component");
+        let pre = self.link(&compiled)?;
         let prepared = self.describe(&pre, structure).await?;
-        let (inner, kept) = (Arc::clone(self), prepared.clone());
-        blocking(move || inner.keep(digest, &compiled, &kept)).await?;
-        Ok((pre, prepared))
+        Ok((compiled, pre, prepared))
     }
 
     /// The component's machine code.
@@ -181,9 +189,7 @@ impl Inner {
             return blocking(move || compile::here(&inner.engine, component.bytes())).await?;
         };
         let code = compile::in_child(compiler, component.bytes()).await?;
-        blocking(move || code.load(&inner.engine))
-            .await?
-            .map_err(|e| host(&format!("the compiled component does not load: {e:#}")))
+        blocking(move || code.load(&inner.engine)).await?
     }
 
     fn link(&self, compiled: &Compiled) -> Result<CellPre<State>, Failure> {
@@ -208,12 +214,14 @@ impl Inner {
         );
         let _ticking = self.ticker.tick();
         let ended = call::describe(&self.engine, pre, state, DESCRIBE).await;
-        let said = ended.result.map_err(|failure| match failure.kind {
-            FailureKind::Host => failure,
-            _ => refused(format!(
-                "the component cannot describe itself: {}",
-                failure.message
-            )),
+        let said = ended.result.map_err(|failure| Failure {
+            kind: match failure.kind {
+                // By the wall, on a host that may be busy: not for ever.
+                kind @ (FailureKind::Host | FailureKind::TimedOut) => kind,
+                _ => FailureKind::Component,
+            },
+            message: format!("the component cannot describe itself: {}", failure.message),
+            ..failure
         })?;
         Ok(Prepared {
             actions: describe::actions(said)?,

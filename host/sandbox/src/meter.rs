@@ -1,7 +1,7 @@
 //! The CPU time of a call: what its thread burned between the beginning and the
 //! end of each poll, in the guest and in the host on its behalf. The two
-//! readings of the thread's clock are system calls; together they cost about
-//! 0.4 µs a poll.
+//! readings of the thread's clock are system calls; on a small virtual machine
+//! one took 550 ns (a million in a row), so that a poll costs 1.1 µs more.
 
 use std::pin::pin;
 use std::task::Poll;

@@ -98,6 +98,26 @@ async fn what_happens_to_the_process_from_outside_is_not_held_against_the_compon
 }
 
 #[tokio::test]
+async fn a_component_that_cannot_describe_itself_is_not_compiled_again() {
+    let guest = Guest {
+        describe: "unreachable".into(),
+        ..Guest::number("(i64.const 1)")
+    };
+    let component = guest.build();
+    let dir = tempfile::tempdir().expect("a folder");
+    let failure = refusal(&keeping(dir.path(), None), &component).await;
+    assert!(
+        failure
+            .message
+            .starts_with("the component cannot describe itself"),
+        "{failure:?}"
+    );
+    let asked = script("exit 1");
+    let later = refusal(&keeping(dir.path(), Some(asked)), &component).await;
+    assert_eq!(later, failure);
+}
+
+#[tokio::test]
 async fn a_caller_that_waits_no_longer_does_not_make_the_next_compile_anew() {
     let dir = tempfile::tempdir().expect("a folder");
     let counted = dir.path().join("starts");

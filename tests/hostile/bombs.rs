@@ -2,12 +2,13 @@
 //! of the hub, or the compiling process copes with them, or it is stopped; the
 //! node that asked serves its neighbours meanwhile.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nebula_flow::component::{Component, Origin, Verified};
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::ports::{Prepared, Runner};
-use nebula_sandbox::SandboxConfig;
+use nebula_sandbox::{Compiler, Sandbox, SandboxConfig};
 
 use crate::arena::{self, Arena, on_two_workers};
 use crate::guest::{self, Guest};
@@ -92,6 +93,47 @@ fn a_function_of_seven_mib() {
     if long() {
         assert_harmless(bytes);
     }
+}
+
+#[test]
+fn what_a_limit_of_the_compiling_process_stops_is_named_and_not_compiled_again() {
+    // A million calls in one function: more than 1 GiB, within seconds.
+    assert_stopped(
+        bomb(&format!("(func $f {})", "call $f ".repeat(1_000_000))),
+        "the component met a compile limit: 1 GiB of memory",
+    );
+    if long() {
+        // Loops beside each other cost the compiler their square.
+        assert_stopped(
+            bomb(&format!("(func {})", "(loop) ".repeat(100_000))),
+            "the component met a compile limit: 20 s CPU",
+        );
+    }
+}
+
+fn assert_stopped(bytes: Vec<u8>, message: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let component = vouched(bytes);
+    let refused = |compiler| {
+        on_two_workers(async {
+            let config = SandboxConfig {
+                cache_dir: Some(folder.path().to_owned()),
+                compiler: Some(compiler),
+                ..SandboxConfig::default()
+            };
+            let sandbox = Sandbox::new(config, Arc::default()).expect("a sandbox");
+            sandbox.prepare(&component).await.expect_err("refused")
+        })
+    };
+    let failure = refused(arena::compiler());
+    assert_eq!(failure.kind, FailureKind::Component);
+    assert_eq!(failure.message, message);
+    // A node that starts again asks no compiler: this one would be no help.
+    let none = Compiler {
+        program: "/nonexistent/compiler".into(),
+        args: Vec::new(),
+    };
+    assert_eq!(refused(none), failure);
 }
 
 #[test]
@@ -227,14 +269,11 @@ fn real_components_with_flipped_bytes_are_refused_or_run_cleanly() {
     let rounds = if long() { 20_000 } else { 300 };
     on_two_workers(async {
         // Compiled here: a child for each would take longer than what it guards.
-        let sandbox = nebula_sandbox::Sandbox::new(
-            SandboxConfig {
-                max_loaded: 8,
-                ..SandboxConfig::default()
-            },
-            std::sync::Arc::default(),
-        )
-        .expect("a sandbox");
+        let config = SandboxConfig {
+            max_loaded: 8,
+            ..SandboxConfig::default()
+        };
+        let sandbox = Sandbox::new(config, Arc::default()).expect("a sandbox");
         let (mut refused, mut ran) = (0, 0);
         for round in 0..rounds {
             let chance = nebula_flow::Digest::of(format!("flip {round}").as_bytes());

@@ -20,6 +20,10 @@ use crate::commands::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.command.is_compiler() {
+        // Nothing but the compiler: no runtime, no logs.
+        return nebula_sandbox::compile_child();
+    }
     init_logs(cli.command.is_node());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

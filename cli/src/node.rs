@@ -60,15 +60,16 @@ impl NodeArgs {
                 return Ok(Node { client, own: None });
             }
         }
-        let server = nebula_server::build(Config::dev(&folder).with_port(0))
-            .await
-            .map_err(|e| {
-                Error::node(format!(
-                    "no node runs on {}, and the folder cannot be opened: {e}",
-                    folder.display()
-                ))
-                .hint("start a node with `nebula dev`, or name one with --server")
-            })?;
+        let config = Config::dev(&folder)
+            .with_port(0)
+            .with_compiler(crate::commands::compiler());
+        let server = nebula_server::build(config).await.map_err(|e| {
+            Error::node(format!(
+                "no node runs on {}, and the folder cannot be opened: {e}",
+                folder.display()
+            ))
+            .hint("start a node with `nebula dev`, or name one with --server")
+        })?;
         let own = server.spawn();
         Ok(Node {
             client: Client::new(&format!("http://{}", own.address()))?,

@@ -86,6 +86,16 @@ pub enum Fault {
         /// Bytes that are allowed.
         limit: u64,
     },
+    /// More parts than any honest compiler makes.
+    #[error("has {found} {what}; a component has at most {limit}")]
+    TooMany {
+        /// Of which part.
+        what: &'static str,
+        /// How many there are, or as many as were counted.
+        found: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
     /// Not a component at all.
     #[error(
         "is {0}, not a WebAssembly component; build it with `cargo build --target wasm32-wasip2`"

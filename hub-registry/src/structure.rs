@@ -1,6 +1,7 @@
 //! What a file must be before anything compiles it: of bounded size, a whole
-//! component, with our export, and with no import but those of our world.
-//! Function bodies are left to the compiler.
+//! component, of parts in bounded numbers, with our export, and with no import
+//! but those of our world. Function bodies are left to the compiler, which runs
+//! within limits of its own.
 
 use semver::Version;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, ValidPayload, Validator};
@@ -9,6 +10,9 @@ use crate::error::Fault;
 
 /// The largest component, bytes.
 pub const MAX_COMPONENT: u64 = 64 << 20;
+
+/// The longest function, bytes.
+const FUNCTION_BYTES: u64 = 2 << 20;
 
 /// What a component must export.
 const ACTIONS: &str = "nebula:action/actions";
@@ -132,9 +136,12 @@ fn read(bytes: &[u8]) -> Result<Interfaces, Fault> {
     };
     let mut validator = Validator::new();
     let mut found = Interfaces::default();
+    let mut parts = Parts::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
+        // Before the validator reads them one by one.
+        parts.count(&payload)?;
         let valid = validator.payload(&payload).map_err(malformed)?;
         match payload {
             Payload::Version { encoding, .. } => {
@@ -167,7 +174,101 @@ fn read(bytes: &[u8]) -> Result<Interfaces, Fault> {
         }
         if matches!(valid, ValidPayload::End(_)) {
             depth = depth.saturating_sub(1);
+            parts.depth = parts.depth.saturating_sub(1);
         }
     }
     Ok(found)
+}
+
+/// What is cheap to write down and dear to compile.
+#[derive(Clone, Copy)]
+enum Part {
+    Types,
+    Functions,
+    Spaces,
+    Segments,
+    Names,
+    Instances,
+    Modules,
+    Depth,
+}
+
+impl Part {
+    const ALL: usize = 8;
+
+    /// How many a component may have: some ten times what the largest guests of
+    /// real languages have; and what messages call them.
+    const fn most(self) -> (u64, &'static str) {
+        match self {
+            Self::Types => (50_000, "types"),
+            Self::Functions => (100_000, "functions"),
+            Self::Spaces => (50_000, "globals, memories and tables"),
+            Self::Segments => (50_000, "segments of data and elements"),
+            Self::Names => (200_000, "imports, exports and aliases"),
+            Self::Instances => (1_000, "instances"),
+            Self::Modules => (100, "modules and components"),
+            Self::Depth => (8, "components within each other"),
+        }
+    }
+
+    /// What a section holds, and how many of it.
+    fn of(payload: &Payload<'_>) -> Option<(Self, u32)> {
+        Some(match payload {
+            Payload::Version { .. } => (Self::Modules, 1),
+            Payload::TypeSection(s) => (Self::Types, s.count()),
+            Payload::CoreTypeSection(s) => (Self::Types, s.count()),
+            Payload::ComponentTypeSection(s) => (Self::Types, s.count()),
+            Payload::FunctionSection(s) => (Self::Functions, s.count()),
+            Payload::ComponentCanonicalSection(s) => (Self::Functions, s.count()),
+            Payload::GlobalSection(s) => (Self::Spaces, s.count()),
+            Payload::MemorySection(s) => (Self::Spaces, s.count()),
+            Payload::TableSection(s) => (Self::Spaces, s.count()),
+            Payload::DataSection(s) => (Self::Segments, s.count()),
+            Payload::ElementSection(s) => (Self::Segments, s.count()),
+            Payload::ImportSection(s) => (Self::Names, s.count()),
+            Payload::ExportSection(s) => (Self::Names, s.count()),
+            Payload::ComponentImportSection(s) => (Self::Names, s.count()),
+            Payload::ComponentExportSection(s) => (Self::Names, s.count()),
+            Payload::ComponentAliasSection(s) => (Self::Names, s.count()),
+            Payload::InstanceSection(s) => (Self::Instances, s.count()),
+            Payload::ComponentInstanceSection(s) => (Self::Instances, s.count()),
+            _ => return None,
+        })
+    }
+}
+
+/// What has been met so far, over all modules and components within.
+#[derive(Default)]
+struct Parts {
+    counts: [u64; Part::ALL],
+    depth: u64,
+}
+
+impl Parts {
+    fn count(&mut self, payload: &Payload<'_>) -> Result<(), Fault> {
+        match payload {
+            Payload::Version { .. } => {
+                self.depth += 1;
+                within(self.depth, Part::Depth.most())?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                let bytes = body.range().len() as u64;
+                within(bytes, (FUNCTION_BYTES, "bytes in one function"))?;
+            }
+            _ => {}
+        }
+        let Some((part, more)) = Part::of(payload) else {
+            return Ok(());
+        };
+        let count = &mut self.counts[part as usize];
+        *count += u64::from(more);
+        within(*count, part.most())
+    }
+}
+
+fn within(found: u64, (limit, what): (u64, &'static str)) -> Result<(), Fault> {
+    if found > limit {
+        return Err(Fault::TooMany { what, found, limit });
+    }
+    Ok(())
 }

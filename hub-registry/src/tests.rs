@@ -62,6 +62,56 @@ fn a_component_may_import_the_interfaces_of_our_world() {
 }
 
 #[test]
+fn more_parts_than_an_honest_compiler_makes_are_refused_and_named() {
+    let module = |fields: &str| component(&format!("(core module {fields})"));
+    let nested = |depth| {
+        component(&format!(
+            "{}{}",
+            "(component ".repeat(depth),
+            ")".repeat(depth)
+        ))
+    };
+    let cases = [
+        (module(&"(type (func))".repeat(50_001)), "types"),
+        (
+            module(&"(global i32 (i32.const 0))".repeat(50_001)),
+            "globals, memories and tables",
+        ),
+        (
+            module(&"(data \"\")".repeat(50_001)),
+            "segments of data and elements",
+        ),
+        (
+            component(&"(core module)".repeat(100)),
+            "modules and components",
+        ),
+        (
+            component(&format!(
+                "(core module $m) {}",
+                "(core instance (instantiate $m))".repeat(1_001)
+            )),
+            "instances",
+        ),
+        (nested(8), "components within each other"),
+        (
+            module(&format!("(func {})", "nop ".repeat(2 << 20))),
+            "bytes in one function",
+        ),
+    ];
+    for (bytes, part) in cases {
+        match check(&bytes) {
+            Err(Fault::TooMany { what, found, limit }) => {
+                assert_eq!(what, part);
+                assert!(found > limit);
+            }
+            other => panic!("{part}: {other:?}"),
+        }
+    }
+    assert_eq!(check(&nested(7)), Ok(()));
+    assert_eq!(check(&module(&"(func)".repeat(5_000))), Ok(()));
+}
+
+#[test]
 fn any_other_import_is_refused_by_its_name() {
     for name in [
         "wasi:filesystem/types@0.2.6",

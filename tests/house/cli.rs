@@ -309,3 +309,31 @@ fn what_is_no_component_of_ours_is_refused_with_the_reason() {
         3
     );
 }
+
+#[test]
+fn nebula_is_its_own_compiling_process() {
+    use std::io::Write;
+    let compile = |component: &[u8]| {
+        let mut child = Cli::new()
+            .command()
+            .arg("compile-component")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nebula runs");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(component).expect("it reads all");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
+    };
+    let (_, pack) = nebula_server::PACKS[0];
+    let good = compile(pack);
+    assert!(good.status.success(), "{good:?}");
+    assert!(good.stdout.starts_with(b"\x7fELF"), "machine code");
+    let bad = compile(b"no component");
+    assert_eq!(bad.status.code(), Some(10));
+    assert!(bad.stdout.is_empty() && !bad.stderr.is_empty());
+    let listed = Cli::new().run(&["--help"]).stdout;
+    assert!(!listed.contains("compile-component"), "{listed}");
+}

@@ -31,7 +31,8 @@ pub(crate) async fn run(context: &Context, dev: Dev) -> Result<ExitCode> {
     let folder = context.node.folder()?;
     let config = Config::dev(&folder)
         .with_listen(SocketAddr::new(dev.listen, dev.port))
-        .with_components(dev.component);
+        .with_components(dev.component)
+        .with_compiler(super::compiler());
     let server = nebula_server::build(config)
         .await
         .map_err(|e| Error::node(format!("the node cannot start: {e}")))?;

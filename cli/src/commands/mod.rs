@@ -10,6 +10,7 @@ mod workflow;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nebula_sandbox::Compiler;
 
 use crate::error::Result;
 use crate::node::NodeArgs;
@@ -32,6 +33,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The verb of the process that compiles.
+const COMPILE: &str = "compile-component";
+
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -51,13 +55,26 @@ pub(crate) enum Command {
     Credential(credential::Credential),
     /// Let actions reach hosts
     Grant(grant::GrantArgs),
+    /// Turn the component on standard input into machine code; a node starts it
+    #[command(hide = true, name = COMPILE)]
+    CompileComponent,
 }
 
 impl Command {
+    /// Whether it is the process that compiles.
+    pub(crate) const fn is_compiler(&self) -> bool {
+        matches!(self, Self::CompileComponent)
+    }
+
     /// Whether it is a node, which logs what it does.
     pub(crate) const fn is_node(&self) -> bool {
         matches!(self, Self::Dev(_))
     }
+}
+
+/// This program as the one that compiles, in a process of its own.
+pub(crate) fn compiler() -> Compiler {
+    Compiler::this_program(COMPILE)
 }
 
 /// What every command gets.
@@ -79,6 +96,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Action(command) => action::run(&context, command).await,
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
+        Command::CompileComponent => Ok(nebula_sandbox::compile_child()),
     }
 }
 

@@ -271,6 +271,9 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Wall time, microseconds.
     pub duration_us: u64,
+    /// CPU time, the host's on behalf of the guest included, microseconds.
+    #[serde(default)]
+    pub cpu_us: u64,
 }
 
 impl Usage {

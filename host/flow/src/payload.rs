@@ -42,9 +42,26 @@ pub enum PayloadError {
         /// Bytes that are allowed.
         limit: usize,
     },
+    /// It nests too deep.
+    #[error("the value nests too deep; at most {limit} levels are allowed")]
+    TooDeep {
+        /// Levels that are allowed.
+        limit: usize,
+    },
     /// Not MessagePack, or a MessagePack that no JSON value corresponds to.
     #[error("the bytes are not a MessagePack value: {0}")]
     Malformed(String),
+}
+
+impl PayloadError {
+    /// Why MessagePack that nests at most [`MAX_DEPTH`] could not be read.
+    #[must_use]
+    pub fn reading(error: rmp_serde::decode::Error) -> Self {
+        match error {
+            rmp_serde::decode::Error::DepthLimitExceeded => Self::TooDeep { limit: MAX_DEPTH },
+            other => Self::Malformed(other.to_string()),
+        }
+    }
 }
 
 impl Payload {
@@ -85,8 +102,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, PayloadError> {
     }
     let mut reader = rmp_serde::Deserializer::new(bytes);
     reader.set_max_depth(MAX_DEPTH);
-    let value =
-        Value::deserialize(&mut reader).map_err(|e| PayloadError::Malformed(e.to_string()))?;
+    let value = Value::deserialize(&mut reader).map_err(PayloadError::reading)?;
     if reader.get_ref().is_empty() {
         Ok(value)
     } else {
@@ -145,8 +161,9 @@ mod tests {
     fn hostile_bytes_are_refused() {
         assert!(decode(&[]).is_err());
         assert!(decode(&[0xc0, 0xc0]).is_err(), "trailing bytes");
-        assert!(
-            decode(&[0x91; 100_000]).is_err(),
+        assert_eq!(
+            decode(&[0x91; 100_000]),
+            Err(PayloadError::TooDeep { limit: MAX_DEPTH }),
             "arrays in arrays for ever"
         );
         assert!(

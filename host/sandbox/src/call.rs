@@ -1,6 +1,6 @@
-//! One call, from its fresh store to its report. Fuel, epoch, time-out and
-//! limiter hold from the first instruction of the instantiation on; the store
-//! is dropped whatever happened, and never polled again.
+//! One call, from its fresh store to its report. Fuel, epoch, time-out, CPU
+//! time and limiter hold from the first instruction of the instantiation on;
+//! the store is dropped whatever happened, and never polled again.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,11 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::bindings::CellPre;
 use crate::bindings::exports::nebula::action::actions;
 use crate::bindings::nebula::action::types::ActionMetadata;
+use crate::charge;
 use crate::host::clocks::machine_time;
 use crate::limits::{FUEL_BETWEEN_YIELDS, HANDLES, HOSTCALL_BYTES};
 use crate::lines::Lines;
+use crate::meter::Meter;
 use crate::outcome;
 use crate::state::State;
 
@@ -44,15 +46,16 @@ pub(crate) async fn describe(
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let answer = tokio::time::timeout(limits.timeout, async {
+    let mut meter = Meter::new(limits.timeout);
+    let work = meter.watch(async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
             .nebula_action_actions()
             .call_describe(&mut cell.store)
             .await
-    })
-    .await;
-    cell.close(answer)
+    });
+    let answer = tokio::time::timeout(limits.timeout, work).await;
+    cell.close(answer, &meter)
 }
 
 /// Runs an action of a component.
@@ -67,15 +70,16 @@ pub(crate) async fn execute(
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let answer = tokio::time::timeout(limits.timeout, async {
+    let mut meter = Meter::new(limits.timeout);
+    let work = meter.watch(async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
             .nebula_action_actions()
             .call_execute(&mut cell.store, action, input)
             .await
-    })
-    .await;
-    cell.close(answer)
+    });
+    let answer = tokio::time::timeout(limits.timeout, work).await;
+    cell.close(answer, &meter)
 }
 
 impl Cell {
@@ -83,6 +87,7 @@ impl Cell {
         let began = Instant::now();
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
+        store.call_hook(charge::settle);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(HANDLES);
         let fuelled = store
@@ -105,12 +110,12 @@ impl Cell {
         };
         match fuelled {
             Ok(()) => Ok(cell),
-            Err(error) => Err(cell.close(Ok(Err(error)))),
+            Err(error) => Err(cell.close(Ok(Err(error)), &Meter::new(limits.timeout))),
         }
     }
 
     /// Reads what the call cost and drops its store.
-    fn close<T>(self, answer: Result<wasmtime::Result<T>, Elapsed>) -> Ended<T> {
+    fn close<T>(self, answer: Result<wasmtime::Result<T>, Elapsed>, meter: &Meter) -> Ended<T> {
         let Self {
             store,
             limits,
@@ -120,9 +125,12 @@ impl Cell {
         let lines: Lines = state.lines.clone();
         let kept = lines.take();
         let usage = Usage {
-            fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            fuel: (limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel))
+                .saturating_add(state.owed)
+                .min(limits.fuel),
             memory_bytes: state.limiter.peak(),
             duration_us: micros(began.elapsed()),
+            cpu_us: micros(meter.used()),
         };
         let refusal = state.limiter.refusal();
         let result = match answer {

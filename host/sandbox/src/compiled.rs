@@ -16,14 +16,19 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::compile::CODE_BYTES;
+use crate::lines::cut;
 use crate::profile::SandboxError;
 
 /// Begins each file: what it is and in which form.
 const MAGIC: &[u8; 16] = b"nebula-compiled1";
+const REFUSED_MAGIC: &[u8; 16] = b"nebula-refused-1";
 const MAC_BYTES: usize = 32;
 const HEAD_BYTES: usize = MAGIC.len() + MAC_BYTES;
-/// The largest file that is read, bytes: more than a component of 64 MiB compiles to.
-const MAX_FILE: u64 = 1 << 30;
+/// The largest file that is read, bytes: code at its cap, and a description.
+const MAX_FILE: u64 = CODE_BYTES + (64 << 20);
+/// What is kept of a reason, bytes.
+const REASON_BYTES: usize = 2 << 10;
 
 /// The folder, the key, and what all its files must agree with.
 pub(crate) struct CompiledCache {
@@ -72,6 +77,40 @@ impl CompiledCache {
         loaded
     }
 
+    /// Why the component was refused, if this version of the node did so before.
+    pub(crate) fn refusal(&self, digest: Digest) -> Option<String> {
+        let file = read(&self.refusal_path(digest)).ok()?;
+        let (head, reason) = file.split_at_checked(HEAD_BYTES)?;
+        let (magic, mac) = head.split_at(MAGIC.len());
+        if magic != REFUSED_MAGIC {
+            return None;
+        }
+        let right = self.refusal_mac(digest, reason).verify_slice(mac);
+        right.ok()?;
+        String::from_utf8(reason.to_vec()).ok()
+    }
+
+    /// Keeps why a component is refused, so that no start compiles it again.
+    pub(crate) fn refuse(&self, digest: Digest, reason: &str) {
+        let reason = cut(reason, REASON_BYTES).as_bytes();
+        let mac = self.refusal_mac(digest, reason).finalize().into_bytes();
+        let file = [REFUSED_MAGIC, &mac[..], reason].concat();
+        if let Err(error) = self.replace(&self.refusal_path(digest), &file) {
+            tracing::warn!(%digest, %error, "a refusal cannot be kept");
+        }
+    }
+
+    fn refusal_path(&self, digest: Digest) -> PathBuf {
+        self.path(digest).with_extension("refused")
+    }
+
+    /// What is refused is up to the limits of this version too.
+    fn refusal_mac(&self, digest: Digest, reason: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.mac(REFUSED_MAGIC, digest, env!("CARGO_PKG_VERSION").as_bytes());
+        mac.update(reason);
+        mac
+    }
+
     /// Keeps a component. A file that cannot be written costs the next start a
     /// compilation and nothing else.
     pub(crate) fn store(&self, digest: Digest, component: &Component, prepared: &Prepared) {
@@ -96,7 +135,7 @@ impl CompiledCache {
         file.extend_from_slice(&description);
         file.extend_from_slice(&code);
         let mac = self
-            .mac(digest, &file[HEAD_BYTES..])
+            .mac(MAGIC, digest, &file[HEAD_BYTES..])
             .finalize()
             .into_bytes();
         file[MAGIC.len()..HEAD_BYTES].copy_from_slice(&mac);
@@ -128,11 +167,11 @@ impl CompiledCache {
             .join(format!("{}-{}.compiled", digest.hex(), &settings[..16]))
     }
 
-    fn mac(&self, digest: Digest, body: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, magic: &[u8; 16], digest: Digest, body: &[u8]) -> Hmac<Sha256> {
         // A key of 32 bytes is shorter than a block of SHA-256: any is accepted.
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
             .expect("HMAC takes keys of any length");
-        mac.update(MAGIC);
+        mac.update(magic);
         mac.update(digest.as_bytes());
         mac.update(&self.settings);
         mac.update(body);
@@ -145,7 +184,7 @@ impl CompiledCache {
         if magic != MAGIC {
             return None;
         }
-        self.mac(digest, body).verify_slice(mac).ok()?;
+        self.mac(MAGIC, digest, body).verify_slice(mac).ok()?;
         let (length, rest) = body.split_first_chunk::<4>()?;
         let (description, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         Some(VerifiedCode { description, code })
@@ -191,7 +230,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Everything that machine code depends on beside the component: the version
 /// of wasmtime and the settings of its compiler.
-fn settings_hash(engine: &Engine) -> [u8; 32] {
+pub(crate) fn settings_hash(engine: &Engine) -> [u8; 32] {
     struct Sha(Sha256);
     impl Hasher for Sha {
         fn write(&mut self, bytes: &[u8]) {

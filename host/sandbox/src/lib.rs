@@ -10,11 +10,15 @@
 //! - `profile`: how wasmtime is configured, and why.
 //! - `structure`: what is refused before anything is compiled; effect from imports.
 //! - `load`: compile or take from the cache, describe, keep.
-//! - `compiled`: compiled components on disk, under a MAC.
+//! - `compile`: the process that compiles, and what its end means.
+//! - `compiled`: compiled components and refusals on disk, under a MAC.
 //! - `describe`: what a component says about itself, checked.
+//! - `slots`: whose turn it is; what a tenant's calls take together.
 //! - `call`: one call from its fresh store to its report.
 //! - `outcome`: what an answer or an error of the guest means.
 //! - `limits`: figures, and the limiter that sums over a store.
+//! - `charge`: what host calls cost a guest, in fuel.
+//! - `meter`: the CPU time of a call.
 //! - `value`: whether bytes are a payload.
 //! - `ticker`: the thread that moves epochs while calls run.
 //! - `state`: what a store holds.
@@ -24,6 +28,8 @@
 
 mod bindings;
 mod call;
+mod charge;
+mod compile;
 mod compiled;
 mod describe;
 mod host;
@@ -31,9 +37,11 @@ mod http;
 mod limits;
 mod lines;
 mod load;
+mod meter;
 mod outcome;
 mod profile;
 mod sandbox;
+mod slots;
 mod state;
 mod structure;
 mod ticker;
@@ -42,6 +50,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use compile::{Compiler, compile_child};
 /// The words of the [`Runner`](nebula_flow::ports::Runner) that a [`Sandbox`] is.
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};

@@ -1,11 +1,15 @@
 //! Figures, and the limiter that sums memories and tables over a whole store
-//! (wasmtime's own counts each memory and each table by itself).
+//! (wasmtime's own counts each memory and each table by itself) and over the
+//! calls of a tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_flow::payload::MAX_PAYLOAD;
 use nebula_flow::ports::Limits;
 use wasmtime::ResourceLimiter;
+
+use crate::slots::TenantMemory;
 
 /// The largest component, bytes.
 pub(crate) const COMPONENT_BYTES: usize = 64 << 20;
@@ -45,9 +49,11 @@ pub(crate) const DESCRIBE: Limits = Limits {
     timeout: Duration::from_secs(10),
 };
 
-/// Sums what a store's memories and tables take.
+/// Sums what a store's memories and tables take, and takes it from what the
+/// store's tenant may have.
 #[derive(Debug)]
 pub(crate) struct StoreLimiter {
+    tenant: Arc<TenantMemory>,
     limit: u64,
     used: u64,
     peak: u64,
@@ -63,8 +69,9 @@ pub(crate) enum Refused {
 }
 
 impl StoreLimiter {
-    pub(crate) const fn new(limit: u64) -> Self {
+    pub(crate) const fn new(limit: u64, tenant: Arc<TenantMemory>) -> Self {
         Self {
+            tenant,
             limit,
             used: 0,
             peak: 0,
@@ -89,18 +96,24 @@ impl StoreLimiter {
         })
     }
 
-    fn take(&mut self, more: u64) -> bool {
-        match self.used.checked_add(more) {
-            Some(used) if used <= self.limit => {
-                self.used = used;
-                self.peak = self.peak.max(used);
-                true
-            }
-            _ => {
-                self.refused = Some(Refused::Memory);
-                false
-            }
+    /// Whether the store may have so many bytes more. That its tenant has none
+    /// left ends the call: the guest must not see what others take.
+    fn take(&mut self, more: u64) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(more);
+        if used > self.limit {
+            self.refused = Some(Refused::Memory);
+            return Ok(false);
         }
+        self.tenant.take(more)?;
+        self.used = used;
+        self.peak = self.peak.max(used);
+        Ok(true)
+    }
+}
+
+impl Drop for StoreLimiter {
+    fn drop(&mut self) {
+        self.tenant.give_back(self.used);
     }
 }
 
@@ -115,7 +128,7 @@ impl ResourceLimiter for StoreLimiter {
         if maximum.is_some_and(|max| desired > max) {
             return Ok(false);
         }
-        Ok(self.take(desired.saturating_sub(current) as u64))
+        self.take(desired.saturating_sub(current) as u64)
     }
 
     fn table_growing(
@@ -134,7 +147,7 @@ impl ResourceLimiter for StoreLimiter {
         if maximum.is_some_and(|max| desired > max) {
             return Ok(false);
         }
-        let taken = self.take(ELEMENT_BYTES * desired.saturating_sub(current) as u64);
+        let taken = self.take(ELEMENT_BYTES * desired.saturating_sub(current) as u64)?;
         if taken {
             self.elements = elements;
         }
@@ -191,9 +204,26 @@ pub(crate) fn duration(time: Duration) -> String {
 mod tests {
     use super::*;
 
+    fn limiter(limit: u64) -> StoreLimiter {
+        StoreLimiter::new(limit, Arc::new(TenantMemory::new(1 << 40)))
+    }
+
+    #[test]
+    fn a_full_tenant_ends_the_call_and_gets_back_what_ended_calls_had() {
+        let tenant = Arc::new(TenantMemory::new(1 << 20));
+        let mut first = StoreLimiter::new(1 << 20, Arc::clone(&tenant));
+        let mut second = StoreLimiter::new(1 << 20, Arc::clone(&tenant));
+        assert!(first.memory_growing(0, 768 << 10, None).expect("answers"));
+        let error = second.memory_growing(0, 512 << 10, None).expect_err("full");
+        assert!(error.to_string().contains("all of their 1 MiB"), "{error}");
+        assert_eq!((second.refusal(), second.peak()), (None, 0));
+        drop(first);
+        assert!(second.memory_growing(0, 512 << 10, None).expect("answers"));
+    }
+
     #[test]
     fn memories_and_tables_share_one_limit() {
-        let mut limiter = StoreLimiter::new(1 << 20);
+        let mut limiter = limiter(1 << 20);
         assert!(limiter.memory_growing(0, 512 << 10, None).expect("answers"));
         assert!(
             limiter.memory_growing(0, 256 << 10, None).expect("answers"),
@@ -218,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_elements_of_all_tables_are_summed() {
-        let mut limiter = StoreLimiter::new(1 << 30);
+        let mut limiter = limiter(1 << 30);
         assert!(limiter.table_growing(0, 60_000, None).expect("answers"));
         assert!(!limiter.table_growing(0, 60_000, None).expect("answers"));
         assert_eq!(
@@ -229,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_growth_beyond_a_memory_s_own_maximum_is_not_the_host_s_refusal() {
-        let mut limiter = StoreLimiter::new(1 << 30);
+        let mut limiter = limiter(1 << 30);
         assert!(
             !limiter
                 .memory_growing(0, 2 << 16, Some(1 << 16))

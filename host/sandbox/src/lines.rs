@@ -86,7 +86,7 @@ impl Kept {
             return;
         }
         self.bytes += message.len();
-        self.lines.push((level.to_owned(), message.to_owned()));
+        self.lines.push((level.to_owned(), printable(message)));
     }
 
     const fn partial(&mut self, output: Output) -> &mut Partial {
@@ -112,6 +112,12 @@ impl Partial {
         self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.open = true;
     }
+}
+
+/// The text with whatever could forge a line or drive a terminal replaced.
+fn printable(text: &str) -> String {
+    let control = |c: char| c.is_control() && c != '\t';
+    text.replace(control, "\u{fffd}")
 }
 
 /// A panic's message, if the guest wrote one to stderr.
@@ -190,6 +196,16 @@ mod tests {
         }
         let bytes: usize = pairs(&lines).iter().map(|(_, m)| m.len()).sum();
         assert!(bytes <= MAX_BYTES + 200, "{bytes}");
+    }
+
+    #[test]
+    fn a_line_can_forge_no_other_and_drive_no_terminal() {
+        let lines = Lines::default();
+        lines.push("info", "a\tb\r\nnode: all is well\u{1b}[2J\0\u{9b}é");
+        assert_eq!(
+            pairs(&lines)[0].1,
+            "a\tb\u{fffd}\u{fffd}node: all is well\u{fffd}[2J\u{fffd}\u{fffd}é"
+        );
     }
 
     #[test]

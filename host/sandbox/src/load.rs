@@ -13,6 +13,7 @@ use wasmtime::component::Component as Compiled;
 
 use crate::bindings::CellPre;
 use crate::call;
+use crate::compile;
 use crate::describe;
 use crate::host::clocks::GuestClock;
 use crate::host::random::GuestRandom;
@@ -93,7 +94,11 @@ impl Inner {
         if let Some(loaded) = slot.get() {
             return loaded.clone();
         }
-        let loaded = slot.get_or_init(|| self.make(component)).await.clone();
+        // On a task of its own: a caller that waits no longer must not undo
+        // what others wait for, nor make the next one begin anew.
+        let (inner, component) = (Arc::clone(self), component.clone());
+        let making = async move { slot.get_or_init(|| inner.make(&component)).await.clone() };
+        let loaded = tokio::spawn(making).await.map_err(|e| host(&e))?;
         if loaded
             .as_ref()
             .is_err_and(|failure| failure.kind == FailureKind::Host)
@@ -105,17 +110,12 @@ impl Inner {
     }
 
     async fn make(self: &Arc<Self>, component: &Component) -> Result<Arc<Loaded>, Failure> {
-        let (inner, component, digest) = (Arc::clone(self), component.clone(), component.digest());
         let _permit = self.compiles.acquire().await.map_err(|e| host(&e))?;
-        let built = blocking(move || inner.compiled(&component)).await??;
-        let (pre, prepared) = match built {
-            Built::Known(pre, prepared) => (pre, prepared),
-            Built::Fresh(pre, compiled, structure) => {
-                let prepared = self.describe(&pre, structure).await?;
-                let (inner, kept) = (Arc::clone(self), prepared.clone());
-                blocking(move || inner.keep(digest, &compiled, &kept)).await?;
-                (pre, prepared)
-            }
+        let (inner, kept) = (Arc::clone(self), component.clone());
+        let known = blocking(move || inner.known(&kept)).await??;
+        let (pre, prepared) = match known {
+            Known::Ready(pre, prepared) => (pre, prepared),
+            Known::New(structure) => self.compile(component, structure).await?,
         };
         let actions = prepared
             .actions
@@ -129,23 +129,67 @@ impl Inner {
         }))
     }
 
-    /// Takes the component from the cache, or checks and compiles it.
-    fn compiled(&self, component: &Component) -> Result<Built, Failure> {
+    /// Takes the component from the cache, or checks whether it may be compiled.
+    fn known(&self, component: &Component) -> Result<Known, Failure> {
         let digest = component.digest();
-        if let Some((compiled, prepared)) = self
-            .cache
-            .as_ref()
-            .and_then(|c| c.load(&self.engine, digest))
-        {
-            return Ok(Built::Known(self.link(&compiled)?, prepared));
+        if let Some(cache) = &self.cache {
+            if let Some((compiled, prepared)) = cache.load(&self.engine, digest) {
+                return Ok(Known::Ready(self.link(&compiled)?, prepared));
+            }
+            if let Some(reason) = cache.refusal(digest) {
+                return Err(refused(reason));
+            }
         }
-        let structure = structure::check(component.bytes())?;
+        Ok(Known::New(structure::check(component.bytes())?))
+    }
+
+    /// Compiles a new component, has it describe itself and keeps it; or keeps
+    /// why it is refused.
+    async fn compile(
+        self: &Arc<Self>,
+        component: &Component,
+        structure: Structure,
+    ) -> Result<(CellPre<State>, Prepared), Failure> {
+        let (inner, digest) = (Arc::clone(self), component.digest());
+        match self.compile_and_describe(component, structure).await {
+            Ok((compiled, pre, prepared)) => {
+                let kept = prepared.clone();
+                blocking(move || inner.keep(digest, &compiled, &kept)).await?;
+                Ok((pre, prepared))
+            }
+            Err(failure) => {
+                if failure.kind == FailureKind::Component {
+                    let reason = failure.message.clone();
+                    blocking(move || inner.keep_refusal(digest, &reason)).await?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn compile_and_describe(
+        self: &Arc<Self>,
+        component: &Component,
+        structure: Structure,
+    ) -> Result<(Compiled, CellPre<State>, Prepared), Failure> {
         let began = std::time::Instant::now();
-        let compiled = Compiled::new(&self.engine, component.bytes())
-            .map_err(|e| refused(format!("the component cannot be compiled: {e:#}")))?;
-        tracing::debug!(%digest, millis = began.elapsed().as_millis(), "compiled a component");
+        let compiled = self.code(component).await?;
+        let (digest, millis) = (component.digest(), began.elapsed().as_millis());
+        tracing::debug!(%digest, millis, "compiled a component");
         let pre = self.link(&compiled)?;
-        Ok(Built::Fresh(pre, compiled, structure))
+        let prepared = self.describe(&pre, structure).await?;
+        Ok((compiled, pre, prepared))
+    }
+
+    /// The component's machine code.
+    async fn code(self: &Arc<Self>, component: &Component) -> Result<Compiled, Failure> {
+        let inner = Arc::clone(self);
+        let Some(compiler) = &self.compiler else {
+            let component = component.clone();
+            return blocking(move || compile::here(&inner.engine, component.bytes())).await?;
+        };
+        let code = compile::in_child(compiler, component.bytes()).await?;
+        blocking(move || code.load(&inner.engine)).await?
     }
 
     fn link(&self, compiled: &Compiled) -> Result<CellPre<State>, Failure> {
@@ -161,22 +205,23 @@ impl Inner {
     ) -> Result<Prepared, Failure> {
         let lines = Lines::default();
         let state = State::new(
-            StoreLimiter::new(DESCRIBE.memory_bytes),
+            StoreLimiter::new(DESCRIBE.memory_bytes, Arc::clone(&self.own_memory)),
             GuestClock::virtual_from(Timestamp::from_millis(0)),
             GuestRandom::seeded([0; 32]),
             None,
             Outgoing::new(None, lines.clone()),
             lines,
         );
-        let _permit = self.calls.acquire().await.map_err(|e| host(&e))?;
         let _ticking = self.ticker.tick();
         let ended = call::describe(&self.engine, pre, state, DESCRIBE).await;
-        let said = ended.result.map_err(|failure| match failure.kind {
-            FailureKind::Host => failure,
-            _ => refused(format!(
-                "the component cannot describe itself: {}",
-                failure.message
-            )),
+        let said = ended.result.map_err(|failure| Failure {
+            kind: match failure.kind {
+                // By the wall, on a host that may be busy: not for ever.
+                kind @ (FailureKind::Host | FailureKind::TimedOut) => kind,
+                _ => FailureKind::Component,
+            },
+            message: format!("the component cannot describe itself: {}", failure.message),
+            ..failure
         })?;
         Ok(Prepared {
             actions: describe::actions(said)?,
@@ -190,14 +235,20 @@ impl Inner {
             cache.store(digest, compiled, prepared);
         }
     }
+
+    fn keep_refusal(&self, digest: Digest, reason: &str) {
+        if let Some(cache) = &self.cache {
+            cache.refuse(digest, reason);
+        }
+    }
 }
 
-/// What compiling gave.
-enum Built {
+/// What is known of a component before it is compiled.
+enum Known {
     /// It was in the cache, with its description.
-    Known(CellPre<State>, Prepared),
-    /// It was compiled and has not described itself yet.
-    Fresh(CellPre<State>, Compiled, Structure),
+    Ready(CellPre<State>, Prepared),
+    /// It may be compiled.
+    New(Structure),
 }
 
 /// Compiling and files would hold up whatever else runs on this thread.

@@ -4,15 +4,18 @@
 
 use bytes::Bytes;
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::payload::{MAX_PAYLOAD, PayloadError};
+use nebula_flow::payload::MAX_PAYLOAD;
 use nebula_flow::ports::{Limits, Outcome};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use crate::bindings::exports::nebula::action::actions;
 use crate::host::cli::GuestExit;
+use crate::host::random::NoRandom;
 use crate::limits::{HANDLES, bytes, digits, duration};
 use crate::lines::{cut, panic_message};
+use crate::meter::CpuSpent;
+use crate::slots::TenantFull;
 use crate::value;
 
 /// The longest message that is kept of a guest's, bytes.
@@ -70,19 +73,14 @@ fn message(text: &str) -> String {
     cut(text, MESSAGE_BYTES).to_owned()
 }
 
-/// An input that is over its cap.
+/// An input that is over its caps, in size or depth, never reaches the guest.
 pub(crate) fn check_input(input: &[u8]) -> Result<(), Failure> {
-    if input.len() <= MAX_PAYLOAD {
-        return Ok(());
-    }
-    let error = PayloadError::TooLarge {
-        size: input.len(),
-        limit: MAX_PAYLOAD,
-    };
-    Err(Failure::new(
-        FailureKind::InvalidInput,
-        format!("the input is too large: {error}"),
-    ))
+    value::check(input).map_err(|error| {
+        Failure::new(
+            FailureKind::InvalidInput,
+            format!("the input cannot be used: {error}"),
+        )
+    })
 }
 
 /// The call ran into its time-out.
@@ -106,8 +104,11 @@ pub(crate) fn failure(
     if let Some(exit) = error.downcast_ref::<GuestExit>() {
         return Failure::new(FailureKind::Trapped, exit.to_string());
     }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Failure::new(FailureKind::Host, "the instance pool is full");
+    if let Some(spent) = error.downcast_ref::<CpuSpent>() {
+        return Failure::new(FailureKind::TimedOut, spent.to_string());
+    }
+    if let Some(pressure) = pressure(error) {
+        return Failure::new(FailureKind::Host, pressure);
     }
     if let Some(refusal) = refusal {
         return Failure::new(FailureKind::MemoryLimit, refusal);
@@ -135,6 +136,19 @@ pub(crate) fn failure(
         FailureKind::InvalidOutput,
         format!("the component broke its contract: {}", cut(&cause, 300)),
     )
+}
+
+/// What the host lacks for the moment, which is not the guest's doing.
+fn pressure(error: &wasmtime::Error) -> Option<String> {
+    if let Some(full) = error.downcast_ref::<TenantFull>() {
+        return Some(full.to_string());
+    }
+    if let Some(none @ NoRandom::Machine(_)) = error.downcast_ref::<NoRandom>() {
+        return Some(none.to_string());
+    }
+    error
+        .is::<PoolConcurrencyLimitError>()
+        .then(|| "the instance pool is full".into())
 }
 
 fn trapped(

@@ -2,8 +2,8 @@
 //! sandbox's profile; the tests read the values back.
 
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    Strategy, WasmBacktraceDetails, WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel,
+    PoolingAllocationConfig, Strategy, VariableOperatorCost, WasmBacktraceDetails, WasmFeatures,
 };
 
 use crate::limits;
@@ -92,6 +92,12 @@ pub(crate) fn engine(
     Ok((engine, Allocation::OnDemand))
 }
 
+/// The engine of a compiling process: without a pool, all else the same, so that
+/// its code fits the engine of a sandbox.
+pub(crate) fn compiling_engine() -> Result<Engine, SandboxError> {
+    Engine::new(&config(Allocation::OnDemand, 1)).map_err(|e| SandboxError::engine(&e))
+}
+
 fn config(allocation: Allocation, max_calls: u32) -> Config {
     let mut config = Config::new();
     config
@@ -100,6 +106,7 @@ fn config(allocation: Allocation, max_calls: u32) -> Config {
         // A pure call must not see which bits this machine puts into a NaN.
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
+        .operator_cost(costs())
         .epoch_interruption(true)
         .wasm_features(WasmFeatures::all().difference(FEATURES), false)
         .concurrency_support(false)
@@ -120,6 +127,20 @@ fn config(allocation: Allocation, max_calls: u32) -> Config {
         Allocation::OnDemand => config.allocation_strategy(InstanceAllocationStrategy::OnDemand),
     };
     config
+}
+
+/// The fuel of each instruction: one unit, but for those that leave the guest to
+/// ask the host for memory, which pay by page and element, given or refused.
+fn costs() -> OperatorCost {
+    OperatorCost {
+        MemoryGrow: u8::MAX,
+        TableGrow: u8::MAX,
+        variable: VariableOperatorCost {
+            memory_grow_per_page: u8::MAX,
+            ..VariableOperatorCost::new()
+        },
+        ..OperatorCost::new()
+    }
 }
 
 /// A pool that `max_calls` calls cannot exhaust, whatever their components have.
@@ -161,6 +182,53 @@ mod tests {
         }
         for new in ["48.0.8", "48.0.12", "49.0.0", wasmtime_environ::VERSION] {
             assert!(check_version(new).is_ok(), "{new}");
+        }
+    }
+
+    #[test]
+    fn wasmtime_has_the_parts_without_which_it_may_abort_and_no_others() {
+        // GHSA-rc4p-x33f-vpr2 and GHSA-2674-w29h-wqvj: compiled in, switched off.
+        let manifest = include_str!("../../../Cargo.toml");
+        let line = |name: &str| {
+            let begin = format!("{name} = ");
+            let line = manifest.lines().find(|line| line.starts_with(&begin));
+            line.expect("the workspace names it")
+        };
+        let wasmtime = line("wasmtime");
+        assert!(wasmtime.contains("default-features = false"));
+        assert!(wasmtime.contains("\"gc\"") && wasmtime.contains("\"threads\""));
+        for off in [
+            "component-model-async",
+            "winch",
+            "parallel-compilation",
+            "cache",
+        ] {
+            assert!(!wasmtime.contains(&format!("\"{off}\"")), "{off}");
+        }
+        for wasi in ["wasmtime-wasi", "wasmtime-wasi-http"] {
+            let only = "default-features = false, features = [\"p2\"] }";
+            assert!(line(wasi).ends_with(only), "{wasi}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_compiling_process_fits_the_engine_of_a_sandbox() {
+        let wat = "(component (core module (memory 1) (func (memory.grow (i32.const 1)) drop)))";
+        let component = wat::parse_str(wat).expect("parses");
+        let code = compiling_engine()
+            .and_then(|engine| {
+                let code = engine.precompile_component(&component);
+                code.map_err(|e| SandboxError::engine(&e))
+            })
+            .expect("compiles");
+        for allocation in [Allocation::Pooled, Allocation::OnDemand] {
+            let (engine, _) = engine(allocation, 4).expect("an engine");
+            let hash = crate::compiled::settings_hash;
+            assert_eq!(hash(&engine), hash(&compiling_engine().expect("an engine")));
+            #[expect(unsafe_code, reason = "these are the bytes that wasmtime just gave")]
+            // SAFETY: nothing has touched them since.
+            let loaded = unsafe { wasmtime::component::Component::deserialize(&engine, &code) };
+            loaded.expect("it fits");
         }
     }
 
@@ -207,6 +275,13 @@ mod tests {
                 assert_eq!(pool.get_pagemap_scan(), Enabled::Auto);
                 assert!(pool.get_memory_keep_resident() >= 64 << 10);
                 assert_eq!(pool.get_table_elements(), 100_000);
+                assert_eq!(pool.get_total_component_instances(), 4);
+                assert_eq!(pool.get_total_core_instances(), 4 * 32);
+                assert_eq!(pool.get_total_memories(), 4 * 8);
+                assert_eq!(pool.get_total_tables(), 4 * 16);
+                assert_eq!(pool.get_max_core_instances_per_component(), 32);
+                assert_eq!(pool.get_max_memories_per_component(), 8);
+                assert_eq!(pool.get_max_tables_per_component(), 16);
             } else {
                 assert_eq!(allocation, Allocation::OnDemand);
             }

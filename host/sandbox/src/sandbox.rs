@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nebula_egress::Egress;
@@ -15,6 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::call::{self, deadline};
+use crate::compile::Compiler;
 use crate::compiled::CompiledCache;
 use crate::host;
 use crate::host::clocks::GuestClock;
@@ -25,6 +26,7 @@ use crate::lines::{Lines, cut};
 use crate::load::{self, Loaded, Shelf};
 use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
+use crate::slots::{Slots, TenantMemory};
 use crate::state::{Caller, State};
 use crate::ticker::Ticker;
 
@@ -36,8 +38,16 @@ pub struct SandboxConfig {
     /// This node's key for the MAC over compiled components. Whoever has it and
     /// may write the folder can run machine code here.
     pub cache_key: [u8; 32],
+    /// The program that compiles components in a process of its own; without it
+    /// they are compiled in this one, which is only for components that the
+    /// caller built.
+    pub compiler: Option<Compiler>,
     /// How many calls run at once; more wait for their turn.
     pub max_concurrent_calls: u32,
+    /// How many of these a tenant may have.
+    pub max_calls_per_tenant: u32,
+    /// Bytes of memory that the calls of a tenant may take together.
+    pub tenant_memory_bytes: u64,
     /// How many components are kept ready; the one used longest ago makes room.
     pub max_loaded: usize,
     /// Where instances come from.
@@ -45,12 +55,16 @@ pub struct SandboxConfig {
 }
 
 impl Default for SandboxConfig {
-    /// No cache folder, 64 calls, 256 components, pooled.
+    /// No cache folder, no compiling process, 64 calls of one tenant or several,
+    /// 2 GiB for each tenant, 256 components, pooled.
     fn default() -> Self {
         Self {
             cache_dir: None,
             cache_key: [0; 32],
+            compiler: None,
             max_concurrent_calls: 64,
+            max_calls_per_tenant: 64,
+            tenant_memory_bytes: 2 << 30,
             max_loaded: 256,
             allocation: Allocation::Pooled,
         }
@@ -69,10 +83,13 @@ pub(crate) struct Inner {
     pub(crate) ticker: Ticker,
     pub(crate) shelf: Shelf,
     pub(crate) cache: Option<CompiledCache>,
-    /// One permit for each slot of the pool, so that it is never exhausted.
-    pub(crate) calls: Semaphore,
+    /// One for each place in the pool, so that it is never exhausted.
+    slots: Slots,
+    pub(crate) compiler: Option<Compiler>,
     /// Compiling takes a core for tens of milliseconds; one is left for calls.
     pub(crate) compiles: Semaphore,
+    /// For components that describe themselves.
+    pub(crate) own_memory: Arc<TenantMemory>,
     egress: Arc<Egress>,
     allocation: Allocation,
 }
@@ -86,7 +103,11 @@ impl Sandbox {
     pub fn new(config: SandboxConfig, egress: Arc<Egress>) -> Result<Self, SandboxError> {
         profile::check_version(wasmtime_environ::VERSION)?;
         let max_calls = config.max_concurrent_calls.max(1);
-        let (engine, allocation) = profile::engine(config.allocation, max_calls)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let max_compiles = cores.saturating_sub(1).max(1);
+        // A component that describes itself has a place of its own.
+        let places = max_calls.saturating_add(u32::try_from(max_compiles).unwrap_or(u32::MAX));
+        let (engine, allocation) = profile::engine(config.allocation, places)?;
         let failed = |e: &dyn std::fmt::Display| SandboxError::Engine(e.to_string());
         let linker = host::linker(&engine).map_err(|e| failed(&e))?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| failed(&e))?;
@@ -94,15 +115,20 @@ impl Sandbox {
             .cache_dir
             .map(|dir| CompiledCache::open(dir, config.cache_key, &engine))
             .transpose()?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
             ticker,
             shelf: Shelf::new(config.max_loaded),
             cache,
-            calls: Semaphore::new(max_calls as usize),
-            compiles: Semaphore::new(cores.saturating_sub(1).max(1)),
+            slots: Slots::new(
+                max_calls as usize,
+                config.max_calls_per_tenant as usize,
+                config.tenant_memory_bytes,
+            ),
+            compiler: config.compiler,
+            compiles: Semaphore::new(max_compiles),
+            own_memory: Arc::new(TenantMemory::new(config.tenant_memory_bytes)),
             egress,
             allocation,
         })))
@@ -139,14 +165,18 @@ impl Inner {
         outcome::check_input(&call.input)?;
         let loaded = self.load(&call.component).await?;
         let action = loaded.action(&call.action)?;
-        let _permit = self.calls.acquire().await.map_err(|e| load::host(&e))?;
+        let permit = self
+            .slots
+            .take(&call.tenant, patience(call.limits.timeout))
+            .await;
+        let permit = permit.map_err(|e| load::host(&e))?;
         let _ticking = self.ticker.tick();
         let (id, limits) = (call.action.clone(), call.limits);
         // No copy, unless somebody else holds the input too.
         let input = Vec::from(std::mem::take(&mut call.input));
         let state = match loaded.prepared.effect {
-            Effect::Pure => pure(call, action),
-            Effect::Effectful => self.effectful(call, action),
+            Effect::Pure => pure(call, action, permit.memory()),
+            Effect::Effectful => self.effectful(call, action, permit.memory()),
         };
         let ended = call::execute(
             &self.engine,
@@ -164,7 +194,12 @@ impl Inner {
         })
     }
 
-    fn effectful(&self, call: Call, action: Arc<ActionMetadata>) -> State {
+    fn effectful(
+        &self,
+        call: Call,
+        action: Arc<ActionMetadata>,
+        tenant: Arc<TenantMemory>,
+    ) -> State {
         let lines = Lines::default();
         let timeout = call.limits.timeout;
         let reach = Reach::new(
@@ -179,7 +214,7 @@ impl Inner {
             pure: false,
         };
         State::new(
-            StoreLimiter::new(call.limits.memory_bytes),
+            StoreLimiter::new(call.limits.memory_bytes, tenant),
             GuestClock::real(),
             GuestRandom::Machine,
             Some(caller),
@@ -189,12 +224,18 @@ impl Inner {
     }
 }
 
+/// How long a call waits for a slot: what the host allows it beyond its time-out
+/// is half of it, or a second, and the call itself may need it all.
+fn patience(timeout: Duration) -> Duration {
+    timeout / 4 + Duration::from_millis(400)
+}
+
 /// The state of a call whose result depends on nothing but the call.
-fn pure(call: Call, action: Arc<ActionMetadata>) -> State {
+fn pure(call: Call, action: Arc<ActionMetadata>, tenant: Arc<TenantMemory>) -> State {
     let lines = Lines::default();
     let seed = call.identity.seed();
     State::new(
-        StoreLimiter::new(call.limits.memory_bytes),
+        StoreLimiter::new(call.limits.memory_bytes, tenant),
         GuestClock::virtual_from(call.ready_at),
         GuestRandom::seeded(seed),
         Some(Caller {

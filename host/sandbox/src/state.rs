@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) lines: Lines,
     pub(crate) caller: Option<Caller>,
     pub(crate) outgoing: Outgoing,
+    /// Fuel that the host call under way costs (`charge`).
+    pub(crate) owed: u64,
     http: WasiHttpCtx,
 }
 
@@ -56,6 +58,7 @@ impl State {
             lines,
             caller,
             outgoing,
+            owed: 0,
             http,
         }
     }
@@ -63,10 +66,49 @@ impl State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.called();
         WasiHttpCtxView {
             hooks: &mut self.outgoing,
             table: &mut self.table,
             ctx: &mut self.http,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slots::TenantMemory;
+    use wasmtime::component::Resource;
+    use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host as _;
+    use wasmtime_wasi::p2::bindings::io::poll::Host as _;
+
+    fn state() -> State {
+        let lines = Lines::default();
+        State::new(
+            StoreLimiter::new(1 << 20, Arc::new(TenantMemory::new(1 << 20))),
+            GuestClock::virtual_from(Timestamp::from_millis(0)),
+            GuestRandom::seeded([0; 32]),
+            None,
+            Outgoing::new(None, lines.clone()),
+            lines,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_table_of_resources_and_a_poll_have_their_caps() {
+        let mut state = state();
+        let first = state.subscribe_instant(0).expect("a timer");
+        let list = |n| (0..n).map(|_| Resource::new_borrow(first.rep())).collect();
+        let ready = state.poll(list(1_024)).await.expect("as many as may be");
+        assert_eq!(ready.len(), 1_024);
+        let error = state.poll(list(1_025)).await.expect_err("one too many");
+        assert_eq!(
+            error.to_string(),
+            "1025 entries in one poll; at most 1,024 are allowed"
+        );
+        // A timer is two resources: the clock's and the one to poll.
+        let made = (0..2_000).take_while(|_| state.subscribe_instant(0).is_ok());
+        assert!(made.count() < 1_024);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), PayloadError> {
     }
     let mut reader = rmp_serde::Deserializer::new(bytes);
     reader.set_max_depth(MAX_DEPTH);
-    Checked::deserialize(&mut reader).map_err(|e| PayloadError::Malformed(e.to_string()))?;
+    Checked::deserialize(&mut reader).map_err(PayloadError::reading)?;
     if reader.get_ref().is_empty() {
         Ok(())
     } else {

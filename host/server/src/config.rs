@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nebula_flow::ports::Limits;
+use nebula_sandbox::Compiler;
 
 /// The port on which people find a node.
 pub const PORT: u16 = 7300;
@@ -26,6 +27,9 @@ pub struct Config {
     pub max_active: usize,
     /// How many calls run in the sandbox at once.
     pub max_concurrent_calls: u32,
+    /// The program that compiles components in a process of its own; without it
+    /// only components that the caller built may be offered.
+    pub compiler: Option<Compiler>,
     /// The API's door.
     pub door: DoorConfig,
 }
@@ -62,6 +66,7 @@ impl Config {
             limits: Limits::default(),
             max_active: 4_096,
             max_concurrent_calls: 64,
+            compiler: None,
             door: DoorConfig::default(),
         }
     }
@@ -77,6 +82,13 @@ impl Config {
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.listen.set_port(port);
+        self
+    }
+
+    /// With a program that compiles components in a process of its own.
+    #[must_use]
+    pub fn with_compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = Some(compiler);
         self
     }
 

@@ -143,7 +143,9 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
     let sandbox = SandboxConfig {
         cache_dir: Some(config.data_dir.join("compiled")),
         cache_key: *keys.compiled(),
+        compiler: config.compiler.clone(),
         max_concurrent_calls: config.max_concurrent_calls,
+        max_calls_per_tenant: config.max_concurrent_calls,
         ..SandboxConfig::default()
     };
     let runner: Arc<dyn Runner> = Arc::new(Sandbox::new(sandbox, egress)?);

@@ -59,7 +59,11 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
     let input = payload::encode(&input).map_err(|e| Error::refused(e.to_string()))?;
     let file = build::component(&test.path).await?;
     let component = nebula_hub::local(&file).map_err(|e| Error::refused(e.to_string()))?;
-    let sandbox = Sandbox::new(SandboxConfig::default(), Arc::default())
+    let config = SandboxConfig {
+        compiler: Some(super::super::compiler()),
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::new(config, Arc::default())
         .map_err(|e| Error::node(format!("the sandbox cannot start: {e}")))?;
     let prepared = sandbox
         .prepare(&component)

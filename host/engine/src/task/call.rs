@@ -50,6 +50,7 @@ impl Ran {
                 fuel: 0,
                 memory_bytes: 0,
                 duration_us: 0,
+                cpu_us: 0,
             },
             lines: Vec::new(),
             value: None,

@@ -21,8 +21,9 @@ use crate::state::State;
 #[error("it called exit({0}) instead of answering")]
 pub(crate) struct GuestExit(u8);
 
-/// What one write to an output may have.
-const WRITE_BYTES: usize = 64 << 10;
+/// What one write to an output may have: no more than the price of a host call
+/// covers.
+const WRITE_BYTES: usize = 4 << 10;
 
 /// An output of the guest. It never fails and never fills, so that a guest
 /// which prints too much loses lines and not its result.

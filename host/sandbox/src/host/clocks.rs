@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
+use crate::charge::POLL_ENTRY;
 use crate::limits::POLL_ENTRIES;
 use crate::state::State;
 
@@ -190,6 +191,7 @@ impl poll::Host for State {
         if list.len() > POLL_ENTRIES {
             return Err(PollTooLong(list.len()).into());
         }
+        self.charge_each(POLL_ENTRY, list.len());
         if let GuestClock::Virtual(clock) = &self.clock {
             let clock = Arc::clone(clock);
             clock.next.store(NEVER, Ordering::Relaxed);

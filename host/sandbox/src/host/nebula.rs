@@ -3,6 +3,7 @@
 use crate::bindings::nebula::action::context::{self, CallIdentity};
 use crate::bindings::nebula::action::credentials::{self, CredentialError};
 use crate::bindings::nebula::action::log::{self, Level};
+use crate::charge::{HASHED_BYTE, TEXT_BYTE};
 use crate::state::{Caller, State};
 
 /// A component asked who it is while it described itself.
@@ -32,6 +33,7 @@ impl context::Host for State {
     }
 
     fn idempotency_key(&mut self, operation: String) -> wasmtime::Result<String> {
+        self.charge_each(HASHED_BYTE, operation.len());
         Ok(self
             .caller("context.idempotency-key")?
             .identity
@@ -54,6 +56,7 @@ impl context::Host for State {
 
 impl log::Host for State {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.charge_each(TEXT_BYTE, message.len());
         let level = match level {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -68,6 +71,7 @@ impl log::Host for State {
 
 impl credentials::Host for State {
     fn get(&mut self, name: String) -> wasmtime::Result<Result<String, CredentialError>> {
+        self.charge_each(TEXT_BYTE, name.len());
         let caller = self.caller("credentials.get")?;
         if !caller.action.credentials.contains(&name) {
             return Ok(Err(CredentialError::Undeclared(name)));

@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
+use crate::charge::RANDOM_BYTE;
 use crate::limits::RANDOM_BYTES;
 use crate::state::State;
 
@@ -65,9 +66,17 @@ impl GuestRandom {
     }
 }
 
+impl State {
+    fn random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        let bytes = self.random.bytes(len)?;
+        self.charge_each(RANDOM_BYTE, bytes.len());
+        Ok(bytes)
+    }
+}
+
 impl random::Host for State {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.random.bytes(len)?)
+        self.random_bytes(len)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
@@ -77,7 +86,7 @@ impl random::Host for State {
 
 impl insecure::Host for State {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.random.bytes(len)?)
+        self.random_bytes(len)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {

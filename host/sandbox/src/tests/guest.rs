@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// Interfaces that the tests call and that `wit/deps` does not have.
-const MORE_WIT: [(&str, &str); 3] = [
+const MORE_WIT: [(&str, &str); 5] = [
     (
         "random.wit",
         "package wasi:random@0.2.6;
@@ -27,8 +27,17 @@ const MORE_WIT: [(&str, &str); 3] = [
         "cli.wit",
         "package wasi:cli@0.2.6;
          interface exit { exit: func(status: result); }
+         interface environment { get-environment: func() -> list<tuple<string, string>>; }
          interface stdout { use wasi:io/streams@0.2.6.{output-stream}; get-stdout: func() -> output-stream; }
          interface stderr { use wasi:io/streams@0.2.6.{output-stream}; get-stderr: func() -> output-stream; }",
+    ),
+    (
+        "sockets.wit",
+        "package wasi:sockets@0.2.6; interface instance-network { instance-network: func() -> u32; }",
+    ),
+    (
+        "other.wit",
+        "package other:host@1.0.0; interface secrets { all: func() -> u32; }",
     ),
     (
         "filesystem.wit",
@@ -51,12 +60,15 @@ const WORLD: &str = "package nebula:test;
         import wasi:cli/exit@0.2.6;
         import wasi:cli/stdout@0.2.6;
         import wasi:cli/stderr@0.2.6;
+        import wasi:cli/environment@0.2.6;
         import wasi:filesystem/preopens@0.2.6;
+        import wasi:sockets/instance-network@0.2.6;
+        import other:host/secrets@1.0.0;
         export nebula:action/actions@0.1.0;
     }";
 
 /// Functions that a guest's code may call; only those it names are imported.
-const IMPORTS: [(&str, &str, &str, &str); 31] = [
+const IMPORTS: [(&str, &str, &str, &str); 42] = [
     (
         "$identity",
         "nebula:action/context@0.1.0",
@@ -228,12 +240,87 @@ const IMPORTS: [(&str, &str, &str, &str); 31] = [
         "(param i32)",
     ),
     (
+        "$environment",
+        "wasi:cli/environment@0.2.6",
+        "get-environment",
+        "(param i32)",
+    ),
+    (
+        "$network",
+        "wasi:sockets/instance-network@0.2.6",
+        "instance-network",
+        "(result i32)",
+    ),
+    (
+        "$secrets",
+        "other:host/secrets@1.0.0",
+        "all",
+        "(result i32)",
+    ),
+    (
+        "$check_write",
+        "wasi:io/streams@0.2.6",
+        "[method]output-stream.check-write",
+        "(param i32 i32)",
+    ),
+    (
+        "$write",
+        "wasi:io/streams@0.2.6",
+        "[method]output-stream.write",
+        "(param i32 i32 i32 i32)",
+    ),
+    (
+        "$skip",
+        "wasi:io/streams@0.2.6",
+        "[method]input-stream.blocking-skip",
+        "(param i32 i64 i32)",
+    ),
+    (
+        "$request_body",
+        "wasi:http/types@0.2.6",
+        "[method]outgoing-request.body",
+        "(param i32 i32)",
+    ),
+    (
+        "$body_writer",
+        "wasi:http/types@0.2.6",
+        "[method]outgoing-body.write",
+        "(param i32 i32)",
+    ),
+    (
+        "$consume",
+        "wasi:http/types@0.2.6",
+        "[method]incoming-response.consume",
+        "(param i32 i32)",
+    ),
+    (
+        "$body_stream",
+        "wasi:http/types@0.2.6",
+        "[method]incoming-body.stream",
+        "(param i32 i32)",
+    ),
+    (
+        "$set_method",
+        "wasi:http/types@0.2.6",
+        "[method]outgoing-request.set-method",
+        "(param i32 i32 i32 i32) (result i32)",
+    ),
+    (
         "$drop_poll",
         "wasi:io/poll@0.2.6",
         "[resource-drop]pollable",
         "(param i32)",
     ),
 ];
+
+/// The contract's folder; two rooms build guests from this file.
+fn wit() -> PathBuf {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = room
+        .ancestors()
+        .find(|a| a.join("wit/action.wit").is_file());
+    root.expect("the rooms stand below the root").join("wit")
+}
 
 /// Where the description lies in the guest's memory.
 const DESCRIPTION: u32 = 8_192;
@@ -284,9 +371,7 @@ impl Guest {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut module = wat::parse_str(self.text()).expect("the guest's text parses");
         let mut resolve = Resolve::default();
-        resolve
-            .push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"))
-            .expect("wit/ parses");
+        resolve.push_dir(wit()).expect("wit/ parses");
         for (name, text) in MORE_WIT {
             resolve.push_str(name, text).expect("the interfaces parse");
         }

@@ -231,7 +231,11 @@ async fn recursion_in_data_is_refused() {
          (call $bytes (i32.const 16384) (i32.const 4001))",
     );
     let report = run(&sandbox(), &guest).await;
-    assert_eq!(failure(&report).kind, FailureKind::InvalidOutput);
+    assert_failure(
+        &report,
+        FailureKind::InvalidOutput,
+        "the action's output cannot be used: the value nests too deep; at most 128 levels are allowed",
+    );
 }
 
 #[tokio::test]
@@ -291,8 +295,20 @@ async fn an_input_over_its_cap_never_reaches_the_guest() {
     let mut large = call(&component, limits());
     large.input = vec![0xc0; (4 << 20) + 1].into();
     let report = sandbox().run(large).await;
-    assert_eq!(failure(&report).kind, FailureKind::InvalidInput);
+    assert_failure(
+        &report,
+        FailureKind::InvalidInput,
+        "the input cannot be used: the value has 4194305 bytes; at most 4194304 are allowed",
+    );
     assert_eq!(report.usage.fuel, 0);
+    let mut deep = call(&component, limits());
+    deep.input = [vec![0x91; 10_000], vec![0xc0]].concat().into();
+    let report = sandbox().run(deep).await;
+    assert_failure(
+        &report,
+        FailureKind::InvalidInput,
+        "the input cannot be used: the value nests too deep; at most 128 levels are allowed",
+    );
 }
 
 #[tokio::test]

@@ -7,10 +7,13 @@
 )]
 
 mod cache;
+mod charges;
+mod compile;
 mod effects;
 mod guest;
 mod limits;
 mod pure;
+mod tenants;
 
 use std::sync::Arc;
 

@@ -107,7 +107,9 @@ fn problem(error: Error) -> Problem {
         Error::Payload(PayloadError::TooLarge { .. }) => {
             Problem::new(Code::PayloadTooLarge, detail)
         }
-        Error::Payload(PayloadError::Malformed(_)) => Problem::new(Code::InvalidBody, detail),
+        Error::Payload(PayloadError::TooDeep { .. } | PayloadError::Malformed(_)) => {
+            Problem::new(Code::InvalidBody, detail)
+        }
         Error::Finished { .. } => {
             Problem::new(Code::ExecutionFinished, detail).hint("nothing is left to cancel")
         }

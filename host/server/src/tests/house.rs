@@ -233,6 +233,7 @@ impl Runner for Functions {
             fuel: 7,
             memory_bytes: 65_536,
             duration_us: 12,
+            cpu_us: 9,
         };
         Report {
             result,

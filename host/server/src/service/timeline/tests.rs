@@ -49,6 +49,7 @@ const USAGE: Usage = Usage {
     fuel: 10,
     memory_bytes: 64,
     duration_us: 2_000,
+    cpu_us: 1_500,
 };
 
 #[tokio::test]

@@ -1,0 +1,2 @@
+;; Imports the network.
+(func $attack (result i32) (call $number (i64.extend_i32_u (call $network))))

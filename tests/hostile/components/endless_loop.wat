@@ -1,0 +1,2 @@
+;; Loops for ever.
+(func $attack (result i32) (loop $again (br $again)) unreachable)

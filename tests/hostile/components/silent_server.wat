@@ -1,0 +1,15 @@
+(func $send (result i32)
+    (local $request i32) (local $future i32)
+    (local.set $request (call $request (call $fields)))
+    (drop (call $set_scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (drop (call $set_authority (local.get $request) (i32.const 1) (i32.const 530) (i32.const 8)))
+    (drop (call $set_path (local.get $request) (i32.const 1) (i32.const 539) (i32.const 1)))
+    (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 3136))
+    (local.set $future (i32.load (i32.const 3144)))
+    (call $block (call $subscribe_response (local.get $future)))
+    (call $response (local.get $future) (i32.const 3200))
+    ;; The outer two layers say that there is an answer and that it is taken once.
+    (if (i32.load8_u (i32.const 3216)) (then unreachable))
+    (i32.load (i32.const 3224)))
+;; Asks a server that takes the request and never answers.
+(func $attack (result i32) (drop (call $send)) unreachable)

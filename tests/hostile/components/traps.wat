@@ -1,0 +1,2 @@
+;; Traps.
+(func $attack (result i32) unreachable)

@@ -23,7 +23,7 @@ use nebula_storage::Sqlite;
 use semver::{Version, VersionReq};
 
 use crate::config::Config;
-use crate::node::{Running, Server, bind};
+use crate::node::{Door, Running, Server};
 use crate::sealed::SealedRecords;
 
 /// A running node on a folder of its own.
@@ -98,8 +98,8 @@ impl House {
     pub(super) async fn with(config: Config, folder: tempfile::TempDir) -> Self {
         let panics = Arc::new(AtomicBool::new(false));
         let engine = engine(folder.path(), Arc::clone(&panics));
-        let listener = bind(config.listen).await.expect("binds");
-        let running = Server::new(config, listener, engine)
+        let door = Door::bind(&config).await.expect("binds");
+        let running = Server::new(config, door, engine)
             .expect("is put together")
             .spawn();
         Self {

@@ -4,9 +4,12 @@
 
 mod access;
 mod actions;
+mod connections;
 mod door;
+mod generated;
 mod hostile;
 mod house;
+mod keys;
 mod live;
 mod node;
 mod openapi;

@@ -1,10 +1,13 @@
 //! The tree of commands.
 
 mod action;
+mod config;
 mod credential;
 mod dev;
 mod execution;
 mod grant;
+mod key;
+mod serve;
 mod workflow;
 
 use std::process::ExitCode;
@@ -37,6 +40,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a node with everything embedded
     Dev(dev::Dev),
+    /// Run a node for others, by a configuration file; every request needs a key
+    Serve(serve::Serve),
+    /// Check and show the settings of a node
+    #[command(subcommand)]
+    Config(config::Config),
     /// Deploy, validate, execute and list workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
@@ -51,12 +59,15 @@ pub(crate) enum Command {
     Credential(credential::Credential),
     /// Let actions reach hosts
     Grant(grant::GrantArgs),
+    /// Make, list and revoke keys of the API
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 impl Command {
-    /// Whether it is a node, which logs what it does.
+    /// Whether it is a node, which logs as its settings say.
     pub(crate) const fn is_node(&self) -> bool {
-        matches!(self, Self::Dev(_))
+        matches!(self, Self::Dev(_) | Self::Serve(_))
     }
 }
 
@@ -74,11 +85,14 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
     };
     match cli.command {
         Command::Dev(command) => dev::run(&context, command).await,
+        Command::Serve(command) => serve::run(&context, command).await,
+        Command::Config(command) => config::run(&context, command),
         Command::Workflow(command) => workflow::run(&context, command).await,
         Command::Execution(command) => execution::run(&context, command).await,
         Command::Action(command) => action::run(&context, command).await,
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
+        Command::Key(command) => key::run(&context, command).await,
     }
 }
 

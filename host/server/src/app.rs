@@ -8,6 +8,7 @@ use nebula_flow::ports::{Clock, Components, EventLog, Records};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::HttpConfig;
+use crate::metrics::Metrics;
 use crate::service::keys::Touched;
 use crate::versions::Versions;
 use crate::watch::Watches;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// When each key was last used.
     pub(crate) touched: Touched,
+    /// The node's figures.
+    pub(crate) metrics: Arc<Metrics>,
     /// The node's name.
     pub(crate) name: String,
     /// Whether every request needs a key.

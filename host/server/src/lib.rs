@@ -10,6 +10,7 @@
 //! - `rest`: who may do what, HTTP to use cases and back.
 //! - `service`: the use cases, one file each.
 //! - `app`, `watch`: what requests share, and who waits for which execution.
+//! - `metrics`: the node's figures.
 //! - `versions`: deployed versions that were read lately.
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
 //! - `packs`: the components that this binary brings along.
@@ -17,6 +18,7 @@
 mod app;
 pub mod config;
 mod keys;
+mod metrics;
 mod node;
 mod node_file;
 mod packs;

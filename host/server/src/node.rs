@@ -21,6 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::app::{Hosts, Shared};
 use crate::config::{Auth, Config};
 use crate::keys::{KeyError, Keys, make_private_dir};
+use crate::metrics::Metrics;
+use crate::metrics::ports::{CountedLog, CountedRunner};
 use crate::node_file::Announcement;
 use crate::packs::PACKS;
 use crate::rest::configure_routes;
@@ -40,6 +42,7 @@ pub struct Server {
     door: Door,
     address: SocketAddr,
     engine: EngineConfig,
+    metrics: Arc<Metrics>,
     announcement: Announcement,
 }
 
@@ -116,8 +119,8 @@ pub enum BuildError {
 /// free, another process holds the folder, or a part does not start.
 pub async fn build(config: Config) -> Result<Server, BuildError> {
     let door = Door::bind(&config).await?;
-    let engine = open(&config).await?;
-    Server::new(config, door, engine)
+    let (engine, metrics) = open(&config).await?;
+    Server::new(config, door, engine, metrics)
 }
 
 /// Whether a node with these settings may be served where they say, and its
@@ -167,10 +170,10 @@ impl Door {
 /// # Errors
 /// When another process holds the folder, or a part does not start.
 pub async fn embedded(data_dir: impl AsRef<Path>) -> Result<EngineConfig, BuildError> {
-    open(&Config::dev(data_dir)).await
+    open(&Config::dev(data_dir)).await.map(|(engine, _)| engine)
 }
 
-async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
+async fn open(config: &Config) -> Result<(EngineConfig, Metrics), BuildError> {
     make_private_dir(&config.data_dir).map_err(|error| BuildError::Folder {
         path: config.data_dir.clone(),
         error,
@@ -197,7 +200,8 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         &config.components,
     )
     .await?;
-    Ok(EngineConfig {
+    let metrics = Metrics::new().with_store(&store);
+    let engine = EngineConfig {
         log: Arc::new(store),
         records,
         runner,
@@ -206,7 +210,8 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         limits: config.limits,
         owner: owner(&config.name)?,
         max_active: config.max_active,
-    })
+    };
+    Ok((engine, metrics))
 }
 
 /// A name that no other living engine has.
@@ -220,8 +225,14 @@ impl Server {
     pub(crate) fn new(
         config: Config,
         door: Door,
-        engine: EngineConfig,
+        mut engine: EngineConfig,
+        metrics: Metrics,
     ) -> Result<Self, BuildError> {
+        let metrics = Arc::new(metrics);
+        engine.log = Arc::new(CountedLog::new(engine.log, Arc::clone(&metrics)));
+        let slots = config.max_concurrent_calls;
+        let runner = CountedRunner::new(engine.runner, Arc::clone(&metrics), slots);
+        engine.runner = Arc::new(runner);
         let bind = |error| BuildError::Bind {
             address: config.listen,
             error,
@@ -238,6 +249,7 @@ impl Server {
             door,
             address,
             engine,
+            metrics,
             announcement,
         })
     }
@@ -259,6 +271,7 @@ impl Server {
             door,
             address,
             engine,
+            metrics,
             announcement,
         } = self;
         let url = url(&door, address);
@@ -272,6 +285,7 @@ impl Server {
             watches: Watches::follow(&*engine.log),
             streams: Arc::new(Semaphore::new(config.http.max_streams)),
             touched: Touched::default(),
+            metrics: Arc::clone(&metrics),
             name: config.name,
             keys_required: config.auth == Auth::Keys,
             hosts: Hosts {
@@ -288,6 +302,7 @@ impl Server {
             listener: door.listener,
             tls: door.tls,
             router: configure_routes(shared),
+            connections: metrics.connections.clone(),
             http: config.http,
         };
         let serving = tokio::spawn(serve(entrance, stopping));

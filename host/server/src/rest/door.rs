@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -25,7 +26,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use nebula_api::{Code, Problem, problem};
 use tracing::Instrument;
 
-use super::guard;
+use super::guard::{self, Template};
 use super::reply::{Pending, Refusal};
 use crate::app::{Hosts, Shared};
 
@@ -38,6 +39,8 @@ pub(crate) async fn pass(
     request: Request,
     next: Next,
 ) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
     let id = request_id(request.headers());
     let span = tracing::debug_span!("request", id = ?id, method = %request.method(), path = request.uri().path());
     let answer = async {
@@ -52,7 +55,14 @@ pub(crate) async fn pass(
     };
     let response = answer.instrument(span.clone()).await;
     let _entered = span.enter();
-    tracing::debug!(status = response.status().as_u16(), "answered");
+    let status = response.status().as_u16();
+    tracing::debug!(status, "answered");
+    let template = response.extensions().get::<Template>();
+    // What has no route has no name of its own either: any path may be asked for.
+    let route = template.map_or("none", |Template(path)| path.as_str());
+    shared
+        .metrics
+        .answered(&method, route, status, begun.elapsed());
     finish(response, id)
 }
 

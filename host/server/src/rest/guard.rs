@@ -21,6 +21,20 @@ use super::reply::Refusal;
 use crate::app::{App, Shared};
 use crate::service::keys::{self, Caller, KeyRefused};
 
+/// Where Prometheus looks for figures; the only route outside the API.
+pub(crate) const METRICS: &str = "/metrics";
+
+impl Access {
+    /// The whole path.
+    pub(crate) fn full_path(&self) -> String {
+        if self.path == METRICS {
+            METRICS.into()
+        } else {
+            format!("{}{}", nebula_api::PREFIX, self.path)
+        }
+    }
+}
+
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -44,7 +58,7 @@ pub(crate) const ADMIN: Need = Need::Role(Role::Admin);
 pub(crate) struct Access {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub(crate) method: &'static str,
-    /// Below the API's prefix.
+    /// Its template; below the API's prefix, unless it stands outside the API.
     pub(crate) path: &'static str,
     /// Who may.
     pub(crate) need: Need,
@@ -53,8 +67,10 @@ pub(crate) struct Access {
 /// Routes, each with who may use it.
 #[derive(Default)]
 pub(crate) struct Routes {
-    /// What serves them.
-    pub(crate) router: Router<Arc<Shared>>,
+    /// What serves those of the API, below its prefix.
+    pub(crate) api: Router<Arc<Shared>>,
+    /// What serves those that others have a fixed place for.
+    pub(crate) outside: Router<Arc<Shared>>,
     /// The table of who may do what.
     pub(crate) table: Vec<Access>,
 }
@@ -113,7 +129,11 @@ impl Routes {
         T: 'static,
     {
         let route = on(filter, handler).route_layer(middleware::from_fn_with_state(need, admit));
-        self.router = self.router.route(path, route);
+        if path == METRICS {
+            self.outside = self.outside.route(path, route);
+        } else {
+            self.api = self.api.route(path, route);
+        }
         self.table.push(Access { method, path, need });
         self
     }

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::extract::Query;
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
+use crate::metrics::Counted;
 use crate::service::history::{Follow, From};
 use crate::service::{Error, executions, history};
 
@@ -164,8 +165,8 @@ async fn follow(
 }
 
 /// A place among the streams; free again when dropped.
-fn place(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+fn place(app: &App) -> Result<(OwnedSemaphorePermit, Counted), Refusal> {
+    let permit: Result<_, Refusal> = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
         let most = app.http.max_streams;
         Problem::new(
             Code::TooManyStreams,
@@ -173,7 +174,8 @@ fn place(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
         )
         .hint("read the pages at `…/events` or `…/logs`, or come back later; `http.max_streams` is the bound")
         .into()
-    })
+    });
+    Ok((permit?, Counted::in_gauge(&app.metrics.streams)))
 }
 
 /// The next piece of the stream, and whether it is the last.

@@ -1,4 +1,4 @@
-//! `/health`, `/ready`, `/openapi.json`.
+//! `/health`, `/ready`, `/openapi.json`, `/metrics`.
 
 use std::sync::Arc;
 
@@ -75,4 +75,22 @@ pub(crate) async fn openapi() -> Response {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The node's figures, in Prometheus' text format
+#[utoipa::path(
+    get, path = "/metrics", tag = "node",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Reply {
+    let text = shared.metrics.text().map_err(|error| {
+        tracing::error!(%error, "the figures cannot be written");
+        Problem::new(Code::Internal, "the figures cannot be written")
+    })?;
+    let mut response = Response::new(Body::from(text));
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    Ok(response)
 }

@@ -8,7 +8,7 @@ use nebula_api::{Code, Problem};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
-use super::guard::{ADMIN, ANYONE, Need, OPERATOR, Routes, VIEWER};
+use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, VIEWER};
 use super::reply::Refusal;
 use super::{access, actions, door, executions, keys, live, node, workflows};
 use crate::app::{App, Shared};
@@ -23,6 +23,7 @@ pub(crate) fn routes() -> Routes {
         .get("/health", ANYONE, node::health)
         .get("/ready", ANYONE, node::ready)
         .get("/openapi.json", VIEWER, node::openapi)
+        .get(METRICS, VIEWER, node::metrics)
         .get("/workflows", VIEWER, workflows::list)
         .post("/workflows", OPERATOR, workflows::deploy)
         .post("/workflows/validate", VIEWER, workflows::validate)
@@ -75,8 +76,9 @@ pub(crate) fn routes() -> Routes {
 
 /// Mounts everything.
 pub(crate) fn configure_routes(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .nest(nebula_api::PREFIX, routes().router)
+    let Routes { api, outside, .. } = routes();
+    outside
+        .nest(nebula_api::PREFIX, api)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
@@ -143,6 +145,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         node::health,
         node::ready,
         node::openapi,
+        node::metrics,
     ),
     components(schemas(Problem))
 )]
@@ -160,8 +163,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
     for access in routes().table {
-        let path = format!("{}{}", nebula_api::PREFIX, access.path);
-        let Some(item) = document.paths.paths.get_mut(&path) else {
+        let Some(item) = document.paths.paths.get_mut(&access.full_path()) else {
             continue;
         };
         let operation = match access.method {

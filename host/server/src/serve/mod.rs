@@ -18,6 +18,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use self::patience::Patient;
 use self::seat::{Seat, Seated, Seats};
 use crate::config::HttpConfig;
+use crate::metrics::Counted;
 
 /// Between two tries to accept, when the system refuses (no descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,6 +44,8 @@ pub(crate) struct Entrance {
     pub(crate) tls: Option<TlsAcceptor>,
     /// Answers requests.
     pub(crate) router: Router,
+    /// Counts the connections that are open.
+    pub(crate) connections: Gauge,
     /// Bounds.
     pub(crate) http: HttpConfig,
 }
@@ -52,6 +56,7 @@ pub(crate) async fn serve(entrance: Entrance, mut stopping: watch::Receiver<bool
         listener,
         tls,
         router,
+        connections: open,
         http,
     } = entrance;
     let permits = Arc::new(Semaphore::new(affordable(http.max_connections)));
@@ -80,8 +85,9 @@ pub(crate) async fn serve(entrance: Entrance, mut stopping: watch::Receiver<bool
         };
         let stream = Patient::new(stream, &http, Arc::clone(&connection.seat));
         let watcher = graceful.watcher();
+        let counted = Counted::in_gauge(&open);
         connections.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, counted);
             connection.run(stream, watcher).await;
         });
         while connections.try_join_next().is_some() {}

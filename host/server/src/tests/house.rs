@@ -23,6 +23,7 @@ use nebula_storage::Sqlite;
 use semver::{Version, VersionReq};
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::node::{Door, Running, Server};
 use crate::sealed::SealedRecords;
 
@@ -99,7 +100,7 @@ impl House {
         let panics = Arc::new(AtomicBool::new(false));
         let engine = engine(folder.path(), Arc::clone(&panics));
         let door = Door::bind(&config).await.expect("binds");
-        let running = Server::new(config, door, engine)
+        let running = Server::new(config, door, engine, Metrics::new())
             .expect("is put together")
             .spawn();
         Self {
@@ -132,7 +133,7 @@ impl House {
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let uri = if path.starts_with("/api") {
+        let uri = if path.starts_with("/api") || path.starts_with("/metrics") {
             path.to_owned()
         } else {
             format!("/api/v1{path}")

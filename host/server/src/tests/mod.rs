@@ -11,6 +11,7 @@ mod hostile;
 mod house;
 mod keys;
 mod live;
+mod metrics;
 mod node;
 mod openapi;
 mod workflows;

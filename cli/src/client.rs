@@ -1,18 +1,23 @@
 //! The node's API over HTTP/1.1.
 
+use std::path::Path;
+
 use bytes::{Buf, Bytes};
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
+use crate::connect::Way;
 use crate::error::{Error, Result};
 
 /// A node's address.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Client {
-    authority: String,
+    way: Way,
+    key: Option<HeaderValue>,
 }
 
 /// What is sent besides method and path.
@@ -46,21 +51,30 @@ impl Body {
 }
 
 impl Client {
-    /// From `http://host:port`.
-    pub(crate) fn new(address: &str) -> Result<Self> {
-        let rest = address
-            .strip_prefix("http://")
-            .unwrap_or(address)
-            .trim_end_matches('/');
-        if rest.is_empty() || rest.contains(['/', '@']) || address.starts_with("https://") {
-            return Err(
-                Error::refused(format!("`{address}` is not a node's address"))
-                    .hint("write it like http://127.0.0.1:7300"),
-            );
-        }
+    /// A node at this address; `roots` are those of its certificate, if they
+    /// are not the system's.
+    pub(crate) fn new(address: &str, roots: Option<&Path>) -> Result<Self> {
         Ok(Self {
-            authority: rest.to_owned(),
+            way: Way::new(address, roots)?,
+            key: None,
         })
+    }
+
+    /// Sends this key with each request; never where others could read it.
+    pub(crate) fn with_key(mut self, key: Option<String>) -> Result<Self> {
+        let Some(key) = key else { return Ok(self) };
+        if self.way.is_open() {
+            let authority = &self.way.authority;
+            return Err(Error::refused(format!(
+                "the key would travel to {authority} in the clear"
+            ))
+            .hint("address the node as https://…, or take the key away"));
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {key}"))
+            .map_err(|_| Error::refused("what was given as a key is not one"))?;
+        value.set_sensitive(true);
+        self.key = Some(value);
+        Ok(self)
     }
 
     /// GET, as JSON.
@@ -124,7 +138,10 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &self.authority);
+            .header("host", &self.way.authority);
+        if let Some(key) = &self.key {
+            request = request.header(AUTHORIZATION, key);
+        }
         if let Some(content_type) = body.content_type {
             request = request.header("content-type", content_type);
         }
@@ -134,17 +151,7 @@ impl Client {
         let request = request
             .body(Full::new(body.bytes))
             .map_err(|e| Error::refused(format!("the request cannot be made: {e}")))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the operator names the node on the command line"
-        )]
-        let stream = tokio::net::TcpStream::connect(&self.authority)
-            .await
-            .map_err(|e| {
-                Error::node(format!("no node answers at {}: {e}", self.authority))
-                    .hint("start one with `nebula dev`")
-            })?;
-        let _ = stream.set_nodelay(true);
+        let stream = self.way.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| self.lost(&e))?;
@@ -158,7 +165,7 @@ impl Client {
     fn lost(&self, error: &dyn std::fmt::Display) -> Error {
         Error::node(format!(
             "the connection to {} was lost: {error}",
-            self.authority
+            self.way.authority
         ))
     }
 }

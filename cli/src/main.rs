@@ -2,13 +2,18 @@
 //!
 //! - `commands`: one file per group of verbs: arguments, help and function together.
 //! - `node`: finds the node to talk to, or opens the data folder itself.
-//! - `client`: the node's API over HTTP.
+//! - `client`, `connect`, `key`: the node's API over HTTP, TCP or TLS, and the key
+//!   that is sent to it.
+//! - `logs`: log lines, on standard error.
 //! - `output`: tables, JSON, YAML.
 //! - `error`: what went wrong, whose problem it is, and the exit code.
 
 mod client;
 mod commands;
+mod connect;
 mod error;
+mod key;
+mod logs;
 mod node;
 mod output;
 
@@ -24,7 +29,9 @@ fn main() -> ExitCode {
         // Nothing but the compiler: no runtime, no logs.
         return nebula_sandbox::compile_child();
     }
-    init_logs(cli.command.is_node());
+    if !cli.command.is_node() {
+        logs::init_quiet();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -36,17 +43,4 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => error.report(),
     }
-}
-
-/// A node logs what it does; other verbs only what they warn of. To stderr, as
-/// `NEBULA_LOG` says.
-fn init_logs(node: bool) {
-    use tracing_subscriber::EnvFilter;
-    let default = if node { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_env("NEBULA_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .try_init();
 }

@@ -19,6 +19,12 @@ pub(crate) struct NodeArgs {
     /// The node's data folder [default: ~/.local/share/nebula]
     #[arg(long, global = true, env = "NEBULA_DATA", value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
+    /// A file of mode 0600 with the key to send; NEBULA_API_KEY may have the key itself
+    #[arg(long, global = true, env = "NEBULA_API_KEY_FILE", value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Certificates (PEM) that the node's own may lead to, instead of the system's
+    #[arg(long, global = true, env = "NEBULA_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// A node that answers, for as long as this lives.
@@ -45,18 +51,22 @@ impl NodeArgs {
         Ok(base.join("nebula"))
     }
 
+    /// The key to send. A folder that this command opens itself needs none.
+    fn key(&self) -> Result<Option<String>> {
+        crate::key::read(self.api_key_file.as_deref())
+    }
+
     /// The node to talk to.
     pub(crate) async fn connect(&self) -> Result<Node> {
         if let Some(address) = &self.server {
-            return Ok(Node {
-                client: Client::new(address)?,
-                own: None,
-            });
+            let client = Client::new(address, self.ca_file.as_deref())?.with_key(self.key()?)?;
+            return Ok(Node { client, own: None });
         }
         let folder = self.folder()?;
         if let Some(address) = running(&folder) {
-            let client = Client::new(&address)?;
+            let client = Client::new(&address, self.ca_file.as_deref())?;
             if client.get("/api/v1/health").await.is_ok() {
+                let client = client.with_key(self.key()?)?;
                 return Ok(Node { client, own: None });
             }
         }
@@ -72,7 +82,7 @@ impl NodeArgs {
         })?;
         let own = server.spawn();
         Ok(Node {
-            client: Client::new(&format!("http://{}", own.address()))?,
+            client: Client::new(own.url(), None)?,
             own: Some(own),
         })
     }

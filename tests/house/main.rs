@@ -7,6 +7,7 @@ mod forgotten;
 mod packs;
 mod rooms;
 mod seed;
+mod serve;
 mod sizes;
 mod wit;
 

@@ -1,10 +1,13 @@
 //! The tree of commands.
 
 mod action;
+mod config;
 mod credential;
 mod dev;
 mod execution;
 mod grant;
+mod key;
+mod serve;
 mod workflow;
 
 use std::process::ExitCode;
@@ -41,6 +44,11 @@ const COMPILE: &str = "compile-component";
 pub(crate) enum Command {
     /// Run a node with everything embedded
     Dev(dev::Dev),
+    /// Run a node for others, by a configuration file; every request needs a key
+    Serve(serve::Serve),
+    /// Check and show the settings of a node
+    #[command(subcommand)]
+    Config(config::Config),
     /// Deploy, validate, execute and list workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
@@ -55,6 +63,9 @@ pub(crate) enum Command {
     Credential(credential::Credential),
     /// Let actions reach hosts
     Grant(grant::GrantArgs),
+    /// Make, list and revoke keys of the API
+    #[command(subcommand)]
+    Key(key::Key),
     /// Turn the component on standard input into machine code; a node starts it
     #[command(hide = true, name = COMPILE)]
     CompileComponent,
@@ -66,9 +77,9 @@ impl Command {
         matches!(self, Self::CompileComponent)
     }
 
-    /// Whether it is a node, which logs what it does.
+    /// Whether it is a node, which logs as its settings say.
     pub(crate) const fn is_node(&self) -> bool {
-        matches!(self, Self::Dev(_))
+        matches!(self, Self::Dev(_) | Self::Serve(_))
     }
 }
 
@@ -91,11 +102,14 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
     };
     match cli.command {
         Command::Dev(command) => dev::run(&context, command).await,
+        Command::Serve(command) => serve::run(&context, command).await,
+        Command::Config(command) => config::run(&context, command),
         Command::Workflow(command) => workflow::run(&context, command).await,
         Command::Execution(command) => execution::run(&context, command).await,
         Command::Action(command) => action::run(&context, command).await,
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
+        Command::Key(command) => key::run(&context, command).await,
         Command::CompileComponent => Ok(nebula_sandbox::compile_child()),
     }
 }

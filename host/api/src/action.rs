@@ -64,6 +64,9 @@ pub struct ActionsQuery {
 pub struct ActionSearch {
     /// Words that id, name, category or description must have.
     pub q: String,
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

@@ -7,6 +7,7 @@
 //! - [`execution`]: starting executions, watching them, what each step cost.
 //! - [`action`]: the actions that are installed.
 //! - [`access`]: credentials and grants.
+//! - [`key`]: keys of the API, and what each role may do.
 //! - [`node`]: health, readiness, and the file by which a node is found.
 //! - [`problem`]: how every refusal looks.
 //! - [`page`], [`time`]: pages of lists, instants.
@@ -14,6 +15,7 @@
 pub mod access;
 pub mod action;
 pub mod execution;
+pub mod key;
 pub mod node;
 pub mod page;
 pub mod problem;

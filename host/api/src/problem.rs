@@ -113,6 +113,14 @@ codes! {
     InvalidHeader = "invalid_header", 400, "A header is wrong";
     /// The request is not one that the node understands at all.
     BadRequest = "bad_request", 400, "The request is not understood";
+    /// The body nests deeper than is read.
+    TooDeep = "too_deep", 400, "The body nests too deeply";
+    /// No key was sent, and one is needed.
+    Unauthenticated = "unauthenticated", 401, "A key is needed";
+    /// The key is unknown, revoked or over.
+    InvalidKey = "invalid_key", 401, "The key is not valid";
+    /// The key's role may not do this.
+    Forbidden = "forbidden", 403, "The key may not do this";
     /// `Host` names neither a loopback address nor a configured one.
     HostRefused = "host_refused", 403, "The host name is not one of this node";
     /// A page of another origin sent it.
@@ -129,6 +137,8 @@ codes! {
     CredentialNotFound = "credential_not_found", 404, "There is no such credential";
     /// No such grant.
     GrantNotFound = "grant_not_found", 404, "There is no such grant";
+    /// No such key.
+    KeyNotFound = "key_not_found", 404, "There is no such key";
     /// The route has other methods.
     MethodNotAllowed = "method_not_allowed", 405, "The route does not have this method";
     /// The body did not arrive in time.
@@ -147,6 +157,8 @@ codes! {
     InvalidInput = "invalid_input", 422, "The input is not what the workflow takes";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
+    /// As many streams as the node gives are open.
+    TooManyStreams = "too_many_streams", 429, "Too many streams are open";
     /// A defect of the node.
     Internal = "internal", 500, "The node made a mistake";
     /// The store is in trouble, or the node is about to stop.

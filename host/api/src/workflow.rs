@@ -60,6 +60,19 @@ pub struct Workflow {
     pub actions: BTreeMap<String, PinnedAction>,
 }
 
+/// One version of a workflow, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowVersion {
+    /// 1 for the first.
+    pub version: u32,
+    /// For people.
+    pub description: String,
+    /// When it was deployed.
+    pub deployed_at: Time,
+    /// What each action reference was fixed to.
+    pub actions: BTreeMap<String, PinnedAction>,
+}
+
 /// What an action reference was fixed to at deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PinnedAction {

@@ -1,20 +1,23 @@
-//! What every request may use: the ports and the bounds, never the engine.
+//! What requests may use: the ports and the bounds, never the engine.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use nebula_flow::TenantId;
 use nebula_flow::ports::{Clock, Components, EventLog, Records};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::config::DoorConfig;
+use crate::config::HttpConfig;
+use crate::metrics::Metrics;
+use crate::service::keys::Touched;
 use crate::versions::Versions;
 use crate::watch::Watches;
 
-/// What every request may use.
-pub(crate) struct App {
+/// What all requests share.
+pub(crate) struct Shared {
     /// Executions.
     pub(crate) log: Arc<dyn EventLog>,
-    /// Definitions, grants, credentials, blobs.
+    /// Definitions, grants, credentials, keys, blobs.
     pub(crate) records: Arc<dyn Records>,
     /// Actions.
     pub(crate) components: Arc<dyn Components>,
@@ -24,20 +27,56 @@ pub(crate) struct App {
     pub(crate) versions: Versions,
     /// Who waits for which execution.
     pub(crate) watches: Watches,
-    /// On whose account; there is one tenant until there are credentials for more.
-    pub(crate) tenant: TenantId,
+    /// A place for each live stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// When each key was last used.
+    pub(crate) touched: Touched,
+    /// The node's figures.
+    pub(crate) metrics: Arc<Metrics>,
     /// The node's name.
     pub(crate) name: String,
+    /// Whether every request needs a key.
+    pub(crate) keys_required: bool,
+    /// Which values of `Host` are taken.
+    pub(crate) hosts: Hosts,
     /// Bounds of the door.
-    pub(crate) door: DoorConfig,
+    pub(crate) http: HttpConfig,
     /// Becomes true when the node is told to stop: long answers end then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Shared by all requests.
-pub(crate) type Shared = Arc<App>;
+/// Which values of `Host` are taken besides loopback ones, without a port.
+pub(crate) struct Hosts {
+    /// These.
+    pub(crate) names: Vec<String>,
+    /// Any IP address: for a node that others reach. A page whose name was
+    /// rebound to the node has that name here, never an address.
+    pub(crate) any_address: bool,
+}
+
+/// What one request may use: what all share, on the account of its caller.
+#[derive(Clone)]
+pub(crate) struct App {
+    shared: Arc<Shared>,
+    /// On whose account; it comes from the caller's key and from nowhere else.
+    pub(crate) tenant: TenantId,
+}
 
 impl App {
+    /// On the account of a tenant.
+    pub(crate) const fn new(shared: Arc<Shared>, tenant: TenantId) -> Self {
+        Self { shared, tenant }
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Shared {
     /// Returns once the node is told to stop.
     pub(crate) async fn stopped(&self) {
         let mut stopping = self.stopping.clone();

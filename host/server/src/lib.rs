@@ -6,10 +6,11 @@
 //! - [`config`]: what a node is told.
 //! - `node`: [`build`] wires every room once, [`Server::spawn`] serves,
 //!   [`Running::drain`] ends.
-//! - `serve`: connections: how many, how long.
-//! - `rest`: HTTP to use cases and back.
+//! - `serve`: connections: how many, how long, TLS.
+//! - `rest`: who may do what, HTTP to use cases and back.
 //! - `service`: the use cases, one file each.
 //! - `app`, `watch`: what requests share, and who waits for which execution.
+//! - `metrics`: the node's figures.
 //! - `versions`: deployed versions that were read lately.
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
 //! - `packs`: the components that this binary brings along.
@@ -17,6 +18,7 @@
 mod app;
 pub mod config;
 mod keys;
+mod metrics;
 mod node;
 mod node_file;
 mod packs;
@@ -27,12 +29,15 @@ mod service;
 mod versions;
 mod watch;
 
-pub use config::{Config, DoorConfig, PORT};
+pub use config::{
+    Auth, Config, HttpConfig, Layers, LogConfig, LogFormat, PORT, Settings, TlsConfig,
+};
 pub use keys::KeyError;
-pub use node::{BuildError, Running, Server, build, embedded};
+pub use node::{BuildError, Running, Server, build, check, embedded};
 pub use packs::PACKS;
 pub use rest::routes::openapi;
 pub use sealed::SealedRecords;
+pub use serve::tls::TlsError;
 
 #[cfg(test)]
 mod tests;

@@ -9,23 +9,27 @@ use std::time::Duration;
 
 use nebula_egress::{Egress, EgressConfig};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
-use nebula_flow::TenantId;
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::{Catalog, HubError};
 use nebula_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use nebula_storage::{OpenError, Sqlite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
-use crate::app::App;
-use crate::config::Config;
+use crate::app::{Hosts, Shared};
+use crate::config::{Auth, Config};
 use crate::keys::{KeyError, Keys, make_private_dir};
+use crate::metrics::Metrics;
+use crate::metrics::ports::{CountedLog, CountedRunner};
 use crate::node_file::Announcement;
 use crate::packs::PACKS;
 use crate::rest::configure_routes;
 use crate::sealed::SealedRecords;
-use crate::serve::serve;
+use crate::serve::tls::{self, TlsError};
+use crate::serve::{Entrance, serve};
+use crate::service::keys::Touched;
 use crate::versions::Versions;
 use crate::watch::Watches;
 
@@ -35,15 +39,17 @@ const RELEASE: Duration = Duration::from_secs(2);
 /// A node that is put together and bound, and does not serve yet.
 pub struct Server {
     config: Config,
-    listener: TcpListener,
+    door: Door,
     address: SocketAddr,
     engine: EngineConfig,
+    metrics: Arc<Metrics>,
     announcement: Announcement,
 }
 
 /// A node that serves. Dropping it stops everything at once, as a crash would.
 pub struct Running {
     address: SocketAddr,
+    url: String,
     announcement: Announcement,
     stop: watch::Sender<bool>,
     serving: Serving,
@@ -58,12 +64,21 @@ struct Serving(JoinHandle<()>);
 /// Why a node cannot be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The address is reachable from elsewhere.
+    /// Whoever reaches the node could use it.
     #[error(
-        "a node without authentication listens on loopback only, and {0} is not: use 127.0.0.1 or [::1], \
-         and a tunnel or a proxy that authenticates to reach it from elsewhere"
+        "{0} can be reached from elsewhere than this machine's loopback, and the node is open to whoever reaches it: \
+         set `auth = \"keys\"` and make a key with `nebula key create`, or listen on 127.0.0.1 without a proxy"
     )]
-    NotLoopback(SocketAddr),
+    Open(SocketAddr),
+    /// Keys would travel in the clear.
+    #[error(
+        "{0} is not a loopback address, and keys would travel there in the clear: set `tls.certificate` and `tls.key`, \
+         or `behind_proxy = true` if a proxy in front of the node ends TLS"
+    )]
+    Clear(SocketAddr),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be had.
     #[error("{address} cannot be listened on: {error}; choose another port, or 0 for a free one")]
     Bind {
@@ -100,22 +115,53 @@ pub enum BuildError {
 /// Puts a node together: binds, then opens the data folder and wires the rooms.
 ///
 /// # Errors
-/// When the address is not loopback or not free, another process holds the
-/// folder, or a part does not start.
+/// When the address is not one that these settings may be served on, or not
+/// free, another process holds the folder, or a part does not start.
 pub async fn build(config: Config) -> Result<Server, BuildError> {
-    let listener = bind(config.listen).await?;
-    let engine = open(&config).await?;
-    Server::new(config, listener, engine)
+    let door = Door::bind(&config).await?;
+    let (engine, metrics) = open(&config).await?;
+    Server::new(config, door, engine, metrics)
 }
 
-/// Binds, early: who connects from now on is served once the node is ready.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
-    if !address.ip().is_loopback() {
-        return Err(BuildError::NotLoopback(address));
+/// Whether a node with these settings may be served where they say, and its
+/// certificate is good; nothing is opened or bound.
+///
+/// # Errors
+/// When whoever reaches it could use it, or keys would travel in the clear, or
+/// the certificate does not read.
+pub fn check(config: &Config) -> Result<(), BuildError> {
+    Door::tls(config).map(drop)
+}
+
+/// Where requests come in.
+pub(crate) struct Door {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Door {
+    /// Binds, early: who connects from now on is served once the node is ready.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, BuildError> {
+        let tls = Self::tls(config)?;
+        let address = config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| BuildError::Bind { address, error })?;
+        Ok(Self { listener, tls })
     }
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| BuildError::Bind { address, error })
+
+    fn tls(config: &Config) -> Result<Option<TlsAcceptor>, BuildError> {
+        let is_loopback = config.listen.ip().is_loopback();
+        let is_reachable = !is_loopback || config.behind_proxy;
+        if is_reachable && config.auth == Auth::Open {
+            return Err(BuildError::Open(config.listen));
+        }
+        if !is_loopback && config.tls.is_none() && !config.behind_proxy {
+            return Err(BuildError::Clear(config.listen));
+        }
+        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(acceptor)
+    }
 }
 
 /// An engine's ports over a data folder, with everything embedded and no API:
@@ -124,10 +170,10 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError>
 /// # Errors
 /// When another process holds the folder, or a part does not start.
 pub async fn embedded(data_dir: impl AsRef<Path>) -> Result<EngineConfig, BuildError> {
-    open(&Config::dev(data_dir)).await
+    open(&Config::dev(data_dir)).await.map(|(engine, _)| engine)
 }
 
-async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
+async fn open(config: &Config) -> Result<(EngineConfig, Metrics), BuildError> {
     make_private_dir(&config.data_dir).map_err(|error| BuildError::Folder {
         path: config.data_dir.clone(),
         error,
@@ -156,7 +202,8 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         &config.components,
     )
     .await?;
-    Ok(EngineConfig {
+    let metrics = Metrics::new().with_store(&store);
+    let engine = EngineConfig {
         log: Arc::new(store),
         records,
         runner,
@@ -165,7 +212,8 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         limits: config.limits,
         owner: owner(&config.name)?,
         max_active: config.max_active,
-    })
+    };
+    Ok((engine, metrics))
 }
 
 /// A name that no other living engine has.
@@ -178,27 +226,32 @@ impl Server {
     /// Puts ready-built ports behind the door.
     pub(crate) fn new(
         config: Config,
-        listener: TcpListener,
-        engine: EngineConfig,
+        door: Door,
+        mut engine: EngineConfig,
+        metrics: Metrics,
     ) -> Result<Self, BuildError> {
+        let metrics = Arc::new(metrics);
+        engine.log = Arc::new(CountedLog::new(engine.log, Arc::clone(&metrics)));
+        let slots = config.max_concurrent_calls;
+        let runner = CountedRunner::new(engine.runner, Arc::clone(&metrics), slots);
+        engine.runner = Arc::new(runner);
         let bind = |error| BuildError::Bind {
             address: config.listen,
             error,
         };
-        let address = listener.local_addr().map_err(bind)?;
+        let address = door.listener.local_addr().map_err(bind)?;
         let now = nebula_api::Time::from_millis(engine.clock.now().as_millis());
-        let announcement =
-            Announcement::write(&config.data_dir, address, now).map_err(|error| {
-                BuildError::Folder {
-                    path: config.data_dir.clone(),
-                    error,
-                }
+        let announcement = Announcement::write(&config.data_dir, &url(&door, address), now)
+            .map_err(|error| BuildError::Folder {
+                path: config.data_dir.clone(),
+                error,
             })?;
         Ok(Self {
             config,
-            listener,
+            door,
             address,
             engine,
+            metrics,
             announcement,
         })
     }
@@ -217,36 +270,48 @@ impl Server {
     pub fn spawn(self) -> Running {
         let Self {
             config,
-            listener,
+            door,
             address,
             engine,
+            metrics,
             announcement,
         } = self;
+        let url = url(&door, address);
         let (stop, stopping) = watch::channel(false);
-        let app = Arc::new(App {
+        let shared = Arc::new(Shared {
             log: Arc::clone(&engine.log),
             records: Arc::clone(&engine.records),
             components: Arc::clone(&engine.components),
             clock: Arc::clone(&engine.clock),
             versions: Versions::default(),
             watches: Watches::follow(&*engine.log),
-            tenant: TenantId::default_tenant(),
+            streams: Arc::new(Semaphore::new(config.http.max_streams)),
+            touched: Touched::default(),
+            metrics: Arc::clone(&metrics),
             name: config.name,
-            door: config.door.clone(),
+            keys_required: config.auth == Auth::Keys,
+            hosts: Hosts {
+                names: config.hosts,
+                any_address: !config.listen.ip().is_loopback(),
+            },
+            http: config.http.clone(),
             stopping: stopping.clone(),
         });
         let log = Arc::downgrade(&engine.log);
         let records = Arc::downgrade(&engine.records);
         let engine = WorkflowEngine::new(engine);
-        let serving = tokio::spawn(serve(
-            listener,
-            configure_routes(app),
-            config.door,
-            stopping,
-        ));
-        tracing::info!(%address, "the node serves");
+        let entrance = Entrance {
+            listener: door.listener,
+            tls: door.tls,
+            router: configure_routes(shared),
+            connections: metrics.connections.clone(),
+            http: config.http,
+        };
+        let serving = tokio::spawn(serve(entrance, stopping));
+        tracing::info!(%url, "the node serves");
         Running {
             address,
+            url,
             announcement,
             stop,
             serving: Serving(serving),
@@ -262,6 +327,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as the beginning of an URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Takes no more connections, lets requests and steps in flight end, and
@@ -292,6 +363,11 @@ impl Running {
         drop(announcement);
         tracing::info!("the node has stopped");
     }
+}
+
+fn url(door: &Door, address: SocketAddr) -> String {
+    let scheme = if door.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 impl Drop for Serving {

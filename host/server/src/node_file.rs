@@ -1,7 +1,6 @@
 //! `node.json`: by it a client finds the node that runs on a data folder.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use nebula_api::Time;
@@ -14,11 +13,11 @@ pub(crate) struct Announcement {
 
 impl Announcement {
     /// Writes the file, in place of one that a crashed node left.
-    pub(crate) fn write(data_dir: &Path, address: SocketAddr, now: Time) -> std::io::Result<Self> {
+    pub(crate) fn write(data_dir: &Path, url: &str, now: Time) -> std::io::Result<Self> {
         let path = data_dir.join(NODE_FILE);
         let node = NodeFile {
             pid: std::process::id(),
-            address: format!("http://{address}"),
+            address: url.into(),
             started_at: now,
         };
         // Renamed into place, so that no reader sees half of it.

@@ -13,6 +13,7 @@
 //! - [`rules`]: what may happen: a batch and facts in, writes and verdicts out.
 //! - [`batch`]: one batch from its facts to its answers.
 //! - [`queue`]: where requests wait for the writer, and when it must not wait.
+//! - [`figures`]: what the writer does, in numbers.
 //! - [`feeds`]: arrivals and changes.
 //! - [`codec`]: bodies as bytes.
 //! - [`trouble`]: what a store can suffer from.
@@ -32,6 +33,7 @@ mod doors;
 mod batch;
 mod codec;
 mod feeds;
+mod figures;
 mod log;
 mod memory;
 mod queue;
@@ -41,5 +43,6 @@ mod rules;
 mod sqlite;
 mod trouble;
 
+pub use figures::Figures;
 pub use memory::Memory;
 pub use sqlite::{OpenError, Sqlite};

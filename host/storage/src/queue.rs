@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::batch::{self, Store};
 use crate::feeds::{Feeds, News};
+use crate::figures::Figures;
 use crate::request::Request;
 use crate::trouble::Trouble;
 
@@ -38,6 +39,7 @@ pub(crate) struct Queue {
     /// Requests whose arrival was told and that are not settled.
     told: AtomicUsize,
     feeds: Arc<Feeds>,
+    figures: Arc<Figures>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +67,13 @@ impl Queue {
             room: Arc::new(Semaphore::new(WAITING_BYTES / UNIT)),
             told: AtomicUsize::new(0),
             feeds,
+            figures: Arc::default(),
         }
+    }
+
+    /// What the writer does, in numbers.
+    pub(crate) fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
     }
 
     /// Queues a request once there is room.
@@ -94,6 +102,7 @@ impl Queue {
         });
         waiting.bytes += bytes;
         waiting.urgent += usize::from(urgent);
+        self.figures.queued();
         // Told under the lock: whoever acts on it is queued behind the
         // submission, and no later message of the same inbox is told before it.
         if let Some(arrival) = early {
@@ -123,8 +132,11 @@ impl Queue {
                 .into_iter()
                 .map(|item| (item.request, item.room))
                 .unzip();
+            let count = requests.len();
+            self.figures.taken(count);
             let told = requests.iter().filter(|r| r.is_announced()).count();
             batch::run(store, requests, &self.feeds);
+            self.figures.written(count);
             self.told.fetch_sub(told, Ordering::AcqRel);
             drop(rooms);
         }

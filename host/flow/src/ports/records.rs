@@ -59,6 +59,8 @@ pub enum Kind {
     Grant,
     /// A credential, by name. Encrypted at rest.
     Credential,
+    /// A key of the API, by its id: who may do what, and a hash of its secret.
+    ApiKey,
 }
 
 impl Kind {
@@ -70,6 +72,7 @@ impl Kind {
             Self::WorkflowVersion => "workflow_version",
             Self::Grant => "grant",
             Self::Credential => "credential",
+            Self::ApiKey => "api_key",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/credentials` and `/grants`.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use nebula_api::access::{Credential, Grant, GrantKey, GrantsQuery, PageQuery, SetCredential};
@@ -8,7 +8,7 @@ use nebula_api::{Page, Problem, problem};
 
 use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
-use crate::app::{App, Shared};
+use crate::app::App;
 use crate::service::{credentials, grants};
 
 /// List the credentials; their secrets are never given back
@@ -17,10 +17,7 @@ use crate::service::{credentials, grants};
     params(PageQuery),
     responses((status = 200, body = Page<Credential>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn list_credentials(
-    State(app): State<Shared>,
-    Query(query): Query<PageQuery>,
-) -> Reply {
+pub(crate) async fn list_credentials(app: App, Query(query): Query<PageQuery>) -> Reply {
     reply::ok(&credentials::list(&app, query).await?)
 }
 
@@ -30,7 +27,7 @@ pub(crate) async fn list_credentials(
     params(("name" = String, Path, description = "As workflows bind it")),
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn get_credential(State(app): State<Shared>, Path(name): Path<String>) -> Reply {
+pub(crate) async fn get_credential(app: App, Path(name): Path<String>) -> Reply {
     reply::ok(&credentials::get(&app, &name).await?)
 }
 
@@ -41,11 +38,7 @@ pub(crate) async fn get_credential(State(app): State<Shared>, Path(name): Path<S
     request_body = SetCredential,
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn set_credential(
-    State(app): State<Shared>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Reply {
+pub(crate) async fn set_credential(app: App, Path(name): Path<String>, request: Request) -> Reply {
     let body = extract::json(&app, request).await?;
     reply::ok(&credentials::set(&app, &name, body).await?)
 }
@@ -57,7 +50,7 @@ pub(crate) async fn set_credential(
     responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn remove_credential(
-    State(app): State<Shared>,
+    app: App,
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
     credentials::remove(&app, &name).await?;
@@ -70,10 +63,7 @@ pub(crate) async fn remove_credential(
     params(GrantsQuery),
     responses((status = 200, body = Page<Grant>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn list_grants(
-    State(app): State<Shared>,
-    Query(query): Query<GrantsQuery>,
-) -> Reply {
+pub(crate) async fn list_grants(app: App, Query(query): Query<GrantsQuery>) -> Reply {
     reply::ok(&grants::list(&app, query).await?)
 }
 
@@ -87,7 +77,7 @@ pub(crate) async fn list_grants(
         (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
     )
 )]
-pub(crate) async fn add_grant(State(app): State<Shared>, request: Request) -> Reply {
+pub(crate) async fn add_grant(app: App, request: Request) -> Reply {
     set_grant(&app, request).await
 }
 
@@ -101,7 +91,7 @@ pub(crate) async fn add_grant(State(app): State<Shared>, request: Request) -> Re
         (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
     )
 )]
-pub(crate) async fn put_grant(State(app): State<Shared>, request: Request) -> Reply {
+pub(crate) async fn put_grant(app: App, request: Request) -> Reply {
     set_grant(&app, request).await
 }
 
@@ -112,7 +102,7 @@ pub(crate) async fn put_grant(State(app): State<Shared>, request: Request) -> Re
     responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn remove_grant(
-    State(app): State<Shared>,
+    app: App,
     Query(grant): Query<GrantKey>,
 ) -> Result<Response, Refusal> {
     grants::remove(&app, grant).await?;

@@ -1,12 +1,12 @@
 //! `/actions`.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use nebula_api::action::{Action, ActionSearch, ActionSummary, ActionsQuery};
 use nebula_api::{Page, Problem, problem};
 
 use super::extract::Query;
 use super::reply::{self, Reply};
-use crate::app::Shared;
+use crate::app::App;
 use crate::service::actions;
 
 /// List the installed actions
@@ -15,7 +15,7 @@ use crate::service::actions;
     params(ActionsQuery),
     responses((status = 200, body = Page<ActionSummary>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<ActionsQuery>) -> Reply {
+pub(crate) async fn list(app: App, Query(query): Query<ActionsQuery>) -> Reply {
     reply::ok(&actions::list(&app, query).await?)
 }
 
@@ -25,7 +25,7 @@ pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<ActionsQ
     params(ActionSearch),
     responses((status = 200, body = Page<ActionSummary>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn search(State(app): State<Shared>, Query(query): Query<ActionSearch>) -> Reply {
+pub(crate) async fn search(app: App, Query(query): Query<ActionSearch>) -> Reply {
     reply::ok(&actions::search(&app, query).await?)
 }
 
@@ -35,6 +35,6 @@ pub(crate) async fn search(State(app): State<Shared>, Query(query): Query<Action
     params(("action" = String, Path, description = "Its id, e.g. `weather.fetch`")),
     responses((status = 200, body = Action), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn get(State(app): State<Shared>, Path(action): Path<String>) -> Reply {
+pub(crate) async fn get(app: App, Path(action): Path<String>) -> Reply {
     reply::ok(&actions::get(&app, &action).await?)
 }

@@ -2,14 +2,15 @@
 //! is answered in any case, with a problem if not otherwise.
 //!
 //! Loopback is not a boundary, since any web page can send requests to it.
-//! Therefore the `Host` must be a loopback one or configured (a page whose
+//! Therefore, whether keys are needed or not, the `Host` must be a loopback one or configured (a page whose
 //! name was rebound to 127.0.0.1 has another), a foreign `Origin` is refused,
 //! and writes need a content type that no plain form can send.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,42 +18,68 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName,
-    HeaderValue, ORIGIN, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+    HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use nebula_api::{Code, Problem, problem};
 use tracing::Instrument;
 
+use super::guard::{self, Template};
 use super::reply::{Pending, Refusal};
-use crate::app::Shared;
+use crate::app::{Hosts, Shared};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets a request pass, or answers it here.
-pub(crate) async fn pass(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
     let id = request_id(request.headers());
     let span = tracing::debug_span!("request", id = ?id, method = %request.method(), path = request.uri().path());
     let answer = async {
-        match check(&request, &app.door.hosts) {
-            Err(problem) => Refusal::from(problem).into_response(),
-            Ok(()) => AssertUnwindSafe(next.run(request))
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| {
-                    tracing::error!("a handler panicked");
-                    let detail =
-                        "the node made a mistake; its log says more under this request's id";
-                    Refusal::from(Problem::new(Code::Internal, detail)).into_response()
-                }),
-        }
+        AssertUnwindSafe(answer(&shared, request, next))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                tracing::error!("a handler panicked");
+                let detail = "the node made a mistake; its log says more under this request's id";
+                Refusal::from(Problem::new(Code::Internal, detail)).into_response()
+            })
     };
     let response = answer.instrument(span.clone()).await;
     let _entered = span.enter();
-    tracing::debug!(status = response.status().as_u16(), "answered");
+    let status = response.status().as_u16();
+    tracing::debug!(status, "answered");
+    let template = response.extensions().get::<Template>();
+    // What has no route has no name of its own either: any path may be asked for.
+    let route = template.map_or("none", |Template(path)| path.as_str());
+    shared
+        .metrics
+        .answered(&method, route, status, begun.elapsed());
     finish(response, id)
+}
+
+/// Checks where a request comes from and who sends it, then lets it on.
+async fn answer(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = check(&request, &shared.hosts) {
+        return Refusal::from(problem).into_response();
+    }
+    match guard::identify(shared, request.headers()).await {
+        Err(refusal) => refusal.into_response(),
+        Ok(caller) => {
+            // No handler and no log line has a use for it any more.
+            request.headers_mut().remove(AUTHORIZATION);
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+    }
 }
 
 /// The caller's id for the request if it is a short token, else a fresh one.
@@ -79,13 +106,13 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         })
 }
 
-fn check(request: &Request, configured: &[String]) -> Result<(), Problem> {
+fn check(request: &Request, configured: &Hosts) -> Result<(), Problem> {
     let host = host(request.headers(), request.uri(), configured)?;
     origin(request.headers(), &host)?;
     content_type(request.method(), request.uri(), request.headers())
 }
 
-fn host(headers: &HeaderMap, uri: &Uri, configured: &[String]) -> Result<Authority, Problem> {
+fn host(headers: &HeaderMap, uri: &Uri, configured: &Hosts) -> Result<Authority, Problem> {
     let refuse = |what: String| {
         Problem::new(Code::HostRefused, what)
             .hint("address the node as localhost or 127.0.0.1, or configure the name")
@@ -107,7 +134,7 @@ fn host(headers: &HeaderMap, uri: &Uri, configured: &[String]) -> Result<Authori
     }
 }
 
-fn is_ours(authority: &Authority, configured: &[String]) -> bool {
+fn is_ours(authority: &Authority, configured: &Hosts) -> bool {
     let host = authority.host();
     let bare = host
         .strip_prefix('[')
@@ -115,8 +142,11 @@ fn is_ours(authority: &Authority, configured: &[String]) -> bool {
         .unwrap_or(host);
     !authority.as_str().contains('@')
         && (bare.eq_ignore_ascii_case("localhost")
-            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            || bare
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback() || configured.any_address)
             || configured
+                .names
                 .iter()
                 .any(|name| name.eq_ignore_ascii_case(bare)))
 }
@@ -216,7 +246,7 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let mut problem = match response.extensions_mut().remove::<Pending>() {
-            Some(pending) => std::sync::Arc::unwrap_or_clone(pending.0),
+            Some(pending) => Arc::unwrap_or_clone(pending.0),
             None => generic(status),
         };
         problem.request_id = id.to_str().ok().map(str::to_owned);
@@ -230,6 +260,10 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
             .insert(CONTENT_TYPE, HeaderValue::from_static(problem::MEDIA_TYPE));
         if let Some(allow) = allow {
             response.headers_mut().insert(ALLOW, allow);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"nebula\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
     }
     let headers = response.headers_mut();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{
@@ -13,7 +13,7 @@ use nebula_flow::time::Span;
 
 use super::extract::{self, Query};
 use super::reply::{self, Reply};
-use crate::app::Shared;
+use crate::app::App;
 use crate::service::start_execution::{self, Start};
 use crate::service::{Error, cancel_execution, executions};
 
@@ -43,14 +43,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
     )
 )]
 pub(crate) async fn execute(
-    State(app): State<Shared>,
+    app: App,
     Path(workflow): Path<String>,
     Query(query): Query<ExecuteQuery>,
     request: Request,
 ) -> Reply {
     let wait = query.wait.as_deref().map(parse_wait).transpose()?.flatten();
     let key = idempotency_key(request.headers())?;
-    let body = extract::body(&app, request, app.door.max_input_body).await?;
+    let body = extract::body(&app, request, app.http.max_input_body).await?;
     let input = if body.is_empty() {
         nebula_flow::Value::Null
     } else {
@@ -92,7 +92,7 @@ pub(crate) async fn execute(
     params(ExecutionsQuery),
     responses((status = 200, body = Page<ExecutionSummary>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<ExecutionsQuery>) -> Reply {
+pub(crate) async fn list(app: App, Query(query): Query<ExecutionsQuery>) -> Reply {
     reply::ok(&executions::list(&app, query).await?)
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<Executio
     params(("execution" = String, Path, description = "Its id")),
     responses((status = 200, body = Execution), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn get(State(app): State<Shared>, Path(execution): Path<String>) -> Reply {
+pub(crate) async fn get(app: App, Path(execution): Path<String>) -> Reply {
     reply::ok(&executions::get(&app, executions::parse_id(&execution)?).await?)
 }
 
@@ -116,11 +116,7 @@ pub(crate) async fn get(State(app): State<Shared>, Path(execution): Path<String>
         (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
     )
 )]
-pub(crate) async fn cancel(
-    State(app): State<Shared>,
-    Path(execution): Path<String>,
-    request: Request,
-) -> Reply {
+pub(crate) async fn cancel(app: App, Path(execution): Path<String>, request: Request) -> Reply {
     let execution = executions::parse_id(&execution)?;
     let body: Cancel = extract::json_or_default(&app, request).await?;
     reply::json(

@@ -45,7 +45,7 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Byte
         return Err(too_large());
     }
     let read = Limited::new(request.into_body(), max).collect();
-    match tokio::time::timeout(app.door.body_timeout, read).await {
+    match tokio::time::timeout(app.http.body_timeout, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "the body broke off").into()),
@@ -53,7 +53,7 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Byte
             Code::RequestTimeout,
             format!(
                 "the body did not arrive within {} s",
-                app.door.body_timeout.as_secs()
+                app.http.body_timeout.as_secs()
             ),
         )
         .into()),
@@ -62,7 +62,7 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Byte
 
 /// Reads a JSON body.
 pub(crate) async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Refusal> {
-    parse(&body(app, request, app.door.max_body).await?)
+    parse(&body(app, request, app.http.max_body).await?)
 }
 
 /// Reads a JSON body that may be absent.
@@ -70,7 +70,7 @@ pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
     app: &App,
     request: Request,
 ) -> Result<T, Refusal> {
-    let bytes = body(app, request, app.door.max_body).await?;
+    let bytes = body(app, request, app.http.max_body).await?;
     if bytes.is_empty() {
         Ok(T::default())
     } else {
@@ -93,8 +93,9 @@ fn refuse(error: &serde_json::Error, pointer: &str) -> Refusal {
             Code::InvalidBody,
             "the shapes of all bodies are at /api/v1/openapi.json",
         ),
+        // serde_json's own bound; it has no other name for it than this text.
         _ if error.to_string().starts_with("recursion limit") => {
-            (Code::MalformedJson, "values may nest 127 levels deep")
+            (Code::TooDeep, "values may nest 127 levels deep")
         }
         _ => (Code::MalformedJson, "send one JSON value"),
     };
@@ -150,10 +151,9 @@ mod tests {
         assert_eq!(problem.position, Some(Position { line: 2, column: 3 }));
         assert_eq!(refused::<Value>("").code, "malformed_json");
         assert_eq!(refused::<Value>("1 2").code, "malformed_json");
-        assert_eq!(
-            refused::<Value>(&"[".repeat(100_000)).code,
-            "malformed_json"
-        );
+        let problem = refused::<Value>(&"[".repeat(100_000));
+        assert_eq!(problem.code, "too_deep");
+        assert!(problem.hint.is_some_and(|hint| hint.contains("127")));
     }
 
     #[test]

@@ -3,22 +3,25 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{Event, HistoryQuery, LogLine};
-use nebula_api::{Page, Problem, problem};
+use nebula_api::{Code, Page, Problem, problem};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::extract::Query;
-use super::reply::{self, Reply};
-use crate::app::Shared;
+use super::reply::{self, Refusal, Reply};
+use crate::app::App;
+use crate::metrics::Counted;
 use crate::service::history::{Follow, From};
 use crate::service::{Error, executions, history};
 
@@ -36,7 +39,7 @@ const EVENT_STREAM: &str = "text/event-stream";
     responses((status = 200, body = Page<Event>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn events(
-    State(app): State<Shared>,
+    app: App,
     Path(execution): Path<String>,
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
@@ -66,7 +69,7 @@ pub(crate) async fn events(
     )
 )]
 pub(crate) async fn events_stream(
-    State(app): State<Shared>,
+    app: App,
     Path(execution): Path<String>,
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
@@ -83,7 +86,7 @@ pub(crate) async fn events_stream(
     responses((status = 200, body = Page<LogLine>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn logs(
-    State(app): State<Shared>,
+    app: App,
     Path(execution): Path<String>,
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
@@ -109,7 +112,7 @@ pub(crate) async fn logs(
     )
 )]
 pub(crate) async fn logs_stream(
-    State(app): State<Shared>,
+    app: App,
     Path(execution): Path<String>,
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
@@ -131,7 +134,7 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 }
 
 async fn follow(
-    app: Shared,
+    app: App,
     execution: &str,
     query: &HistoryQuery,
     headers: &HeaderMap,
@@ -145,10 +148,14 @@ async fn follow(
     if kind == Kind::Events && last.is_some() && follow.is_exhausted().await? {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let body = stream::unfold(Some((app, follow)), move |state| async move {
-        let (app, mut follow) = state?;
-        let (chunk, ends) = next(&app, &mut follow, kind).await?;
-        Some((Ok::<_, Infallible>(chunk), (!ends).then_some((app, follow))))
+    let place = place(&app)?;
+    // A piece is read when the one before it is on its way: who takes nothing
+    // costs one piece, and the connection's own time-out lets it go.
+    let body = stream::unfold(Some((app, follow, place)), move |state| async move {
+        let (app, mut follow, place) = state?;
+        let (piece, ends) = next(&app, &mut follow, kind).await?;
+        let rest = (!ends).then_some((app, follow, place));
+        Some((Ok::<_, Infallible>(piece), rest))
     });
     let mut response = Response::new(Body::from_stream(body));
     response
@@ -157,8 +164,22 @@ async fn follow(
     Ok(response)
 }
 
+/// A place among the streams; free again when dropped.
+fn place(app: &App) -> Result<(OwnedSemaphorePermit, Counted), Refusal> {
+    let permit: Result<_, Refusal> = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        let most = app.http.max_streams;
+        Problem::new(
+            Code::TooManyStreams,
+            format!("the node gives {most} streams at once, and all are taken"),
+        )
+        .hint("read the pages at `…/events` or `…/logs`, or come back later; `http.max_streams` is the bound")
+        .into()
+    });
+    Ok((permit?, Counted::in_gauge(&app.metrics.streams)))
+}
+
 /// The next piece of the stream, and whether it is the last.
-async fn next(app: &Shared, follow: &mut Follow, kind: Kind) -> Option<(Bytes, bool)> {
+async fn next(app: &App, follow: &mut Follow, kind: Kind) -> Option<(Bytes, bool)> {
     let entries = async {
         match kind {
             Kind::Events => follow

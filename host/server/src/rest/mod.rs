@@ -3,15 +3,18 @@
 //!
 //! - [`routes`]: every route and its OpenAPI document, in one place.
 //! - [`door`]: what every request passes.
+//! - [`guard`]: who sends it, and whether its route is for them.
 //! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
 //! - [`workflows`], [`executions`], [`live`], [`actions`], [`access`],
-//!   [`node`]: the handlers.
+//!   [`keys`], [`node`]: the handlers.
 
 pub(crate) mod access;
 pub(crate) mod actions;
 pub(crate) mod door;
 pub(crate) mod executions;
 pub(crate) mod extract;
+pub(crate) mod guard;
+pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod node;
 pub(crate) mod reply;

@@ -1,4 +1,6 @@
-//! `/health`, `/ready`, `/openapi.json`.
+//! `/health`, `/ready`, `/openapi.json`, `/metrics`.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -8,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use nebula_api::Problem;
 use nebula_api::node::{Health, Readiness};
 use nebula_api::{Code, problem};
+use nebula_flow::TenantId;
 
 use super::reply::{self, Reply};
 use super::routes;
@@ -19,10 +22,10 @@ use crate::service::Error;
     get, path = "/api/v1/health", tag = "node",
     responses((status = 200, body = Health), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn health(State(app): State<Shared>) -> Reply {
+pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Reply {
     reply::ok(&Health {
         status: "ok".into(),
-        node: app.name.clone(),
+        node: shared.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
 }
@@ -34,21 +37,24 @@ pub(crate) async fn health(State(app): State<Shared>) -> Reply {
     get, path = "/api/v1/ready", tag = "node",
     responses((status = 200, body = Readiness), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn ready(State(app): State<Shared>) -> Reply {
-    if *app.stopping.borrow() {
+pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Reply {
+    if *shared.stopping.borrow() {
         return Err(Problem::new(Code::Unavailable, "the node is stopping").into());
     }
     let query = nebula_flow::ports::ExecutionQuery {
         limit: 1,
         ..Default::default()
     };
-    app.log
-        .executions(&app.tenant, &query)
+    // The node as a whole is asked, on nobody's account.
+    let tenant = TenantId::default_tenant();
+    shared
+        .log
+        .executions(&tenant, &query)
         .await
         .map_err(Error::from)?;
-    let actions = app
+    let actions = shared
         .components
-        .actions(&app.tenant)
+        .actions(&tenant)
         .await
         .map_err(Error::from)?;
     reply::ok(&Readiness {
@@ -69,4 +75,22 @@ pub(crate) async fn openapi() -> Response {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The node's figures, in Prometheus' text format
+#[utoipa::path(
+    get, path = "/metrics", tag = "node",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Reply {
+    let text = shared.metrics.text().map_err(|error| {
+        tracing::error!(%error, "the figures cannot be written");
+        Problem::new(Code::Internal, "the figures cannot be written")
+    })?;
+    let mut response = Response::new(Body::from(text));
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    Ok(response)
 }

@@ -92,6 +92,9 @@ fn problem(error: Error) -> Problem {
         Error::GrantNotFound { .. } => {
             Problem::new(Code::GrantNotFound, detail).hint("look at GET /api/v1/grants")
         }
+        Error::KeyNotFound(_) => {
+            Problem::new(Code::KeyNotFound, detail).hint("look at GET /api/v1/keys")
+        }
         Error::InvalidId(_) => Problem::new(Code::InvalidId, detail),
         Error::InvalidQuery { .. } => Problem::new(Code::InvalidQuery, detail),
         Error::InvalidBody { pointer, .. } => {

@@ -1,67 +1,94 @@
 //! Every route, and the OpenAPI document that is made from the handlers.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use axum::routing::{get, post};
 use axum::{Router, middleware};
 use bytes::Bytes;
 use nebula_api::{Code, Problem};
 use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
+use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, VIEWER};
 use super::reply::Refusal;
-use super::{access, actions, door, executions, live, node, workflows};
-use crate::app::Shared;
+use super::{access, actions, door, executions, keys, live, node, workflows};
+use crate::app::{App, Shared};
+
+/// The name of the scheme by which keys are sent.
+const SCHEME: &str = "key";
+
+/// Every route, and the table of who may use it. The same table stands in
+/// `docs/server.md`, where a test compares it.
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/health", ANYONE, node::health)
+        .get("/ready", ANYONE, node::ready)
+        .get("/openapi.json", VIEWER, node::openapi)
+        .get(METRICS, VIEWER, node::metrics)
+        .get("/workflows", VIEWER, workflows::list)
+        .post("/workflows", OPERATOR, workflows::deploy)
+        .post("/workflows/validate", VIEWER, workflows::validate)
+        .get("/workflows/schema", VIEWER, workflows::schema)
+        .get("/workflows/{workflow}", VIEWER, workflows::get)
+        .get(
+            "/workflows/{workflow}/versions",
+            VIEWER,
+            workflows::versions,
+        )
+        .post(
+            "/workflows/{workflow}/execute",
+            OPERATOR,
+            executions::execute,
+        )
+        .get("/executions", VIEWER, executions::list)
+        .get("/executions/{execution}", VIEWER, executions::get)
+        .post(
+            "/executions/{execution}/cancel",
+            OPERATOR,
+            executions::cancel,
+        )
+        .get("/executions/{execution}/events", VIEWER, live::events)
+        .get(
+            "/executions/{execution}/events/stream",
+            VIEWER,
+            live::events_stream,
+        )
+        .get("/executions/{execution}/logs", VIEWER, live::logs)
+        .get(
+            "/executions/{execution}/logs/stream",
+            VIEWER,
+            live::logs_stream,
+        )
+        .get("/actions", VIEWER, actions::list)
+        .get("/actions/search", VIEWER, actions::search)
+        .get("/actions/{action}", VIEWER, actions::get)
+        .get("/credentials", OPERATOR, access::list_credentials)
+        .get("/credentials/{name}", OPERATOR, access::get_credential)
+        .put("/credentials/{name}", ADMIN, access::set_credential)
+        .delete("/credentials/{name}", ADMIN, access::remove_credential)
+        .get("/grants", VIEWER, access::list_grants)
+        .post("/grants", ADMIN, access::add_grant)
+        .put("/grants", ADMIN, access::put_grant)
+        .delete("/grants", ADMIN, access::remove_grant)
+        .get("/keys", ADMIN, keys::list)
+        .post("/keys", ADMIN, keys::create)
+        .delete("/keys/{key}", ADMIN, keys::revoke)
+}
 
 /// Mounts everything.
-pub(crate) fn configure_routes(app: Shared) -> Router {
-    let api = Router::new()
-        .route("/workflows", get(workflows::list).post(workflows::deploy))
-        .route("/workflows/validate", post(workflows::validate))
-        .route("/workflows/schema", get(workflows::schema))
-        .route("/workflows/{workflow}", get(workflows::get))
-        .route("/workflows/{workflow}/execute", post(executions::execute))
-        .route("/executions", get(executions::list))
-        .route("/executions/{execution}", get(executions::get))
-        .route("/executions/{execution}/cancel", post(executions::cancel))
-        .route("/executions/{execution}/events", get(live::events))
-        .route(
-            "/executions/{execution}/events/stream",
-            get(live::events_stream),
-        )
-        .route("/executions/{execution}/logs", get(live::logs))
-        .route(
-            "/executions/{execution}/logs/stream",
-            get(live::logs_stream),
-        )
-        .route("/actions", get(actions::list))
-        .route("/actions/search", get(actions::search))
-        .route("/actions/{action}", get(actions::get))
-        .route("/credentials", get(access::list_credentials))
-        .route(
-            "/credentials/{name}",
-            get(access::get_credential)
-                .put(access::set_credential)
-                .delete(access::remove_credential),
-        )
-        .route(
-            "/grants",
-            get(access::list_grants)
-                .post(access::add_grant)
-                .put(access::put_grant)
-                .delete(access::remove_grant),
-        )
-        .route("/health", get(node::health))
-        .route("/ready", get(node::ready))
-        .route("/openapi.json", get(node::openapi));
-    Router::new()
+pub(crate) fn configure_routes(shared: Arc<Shared>) -> Router {
+    let Routes { api, outside, .. } = routes();
+    outside
         .nest(nebula_api::PREFIX, api)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), door::pass))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            door::pass,
+        ))
+        .with_state(shared)
 }
 
-async fn unknown_route(uri: http::Uri) -> Refusal {
+async fn unknown_route(_: App, uri: http::Uri) -> Refusal {
     Problem::new(
         Code::RouteNotFound,
         format!("no route is at {}", uri.path()),
@@ -70,7 +97,7 @@ async fn unknown_route(uri: http::Uri) -> Refusal {
     .into()
 }
 
-async fn wrong_method(method: http::Method, uri: http::Uri) -> Refusal {
+async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
     Problem::new(
         Code::MethodNotAllowed,
         format!("{} does not take {method}", uri.path()),
@@ -92,6 +119,7 @@ async fn wrong_method(method: http::Method, uri: http::Uri) -> Refusal {
         workflows::validate,
         workflows::schema,
         workflows::get,
+        workflows::versions,
         executions::execute,
         executions::list,
         executions::get,
@@ -111,17 +139,47 @@ async fn wrong_method(method: http::Method, uri: http::Uri) -> Refusal {
         access::add_grant,
         access::put_grant,
         access::remove_grant,
+        keys::list,
+        keys::create,
+        keys::revoke,
         node::health,
         node::ready,
         node::openapi,
+        node::metrics,
     ),
     components(schemas(Problem))
 )]
 struct Document;
 
-/// The OpenAPI document of the whole API.
+/// The OpenAPI document of the whole API, with the role that each operation
+/// needs.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    scheme.description = Some(
+        "A key, made by `nebula key create` or POST /keys. A node on loopback may need none."
+            .into(),
+    );
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
+    for access in routes().table {
+        let Some(item) = document.paths.paths.get_mut(&access.full_path()) else {
+            continue;
+        };
+        let operation = match access.method {
+            "GET" => &mut item.get,
+            "POST" => &mut item.post,
+            "PUT" => &mut item.put,
+            _ => &mut item.delete,
+        };
+        let Some(operation) = operation else { continue };
+        operation.security = Some(match access.need {
+            Need::Nothing => Vec::new(),
+            // OpenAPI 3.1: for a scheme that has no scopes, the roles.
+            Need::Role(role) => vec![SecurityRequirement::new(SCHEME, [role.name()])],
+        });
+    }
+    document
 }
 
 /// The same as JSON bytes, made once.

@@ -1,15 +1,16 @@
 //! `/workflows`.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use http::StatusCode;
+use nebula_api::access::PageQuery;
 use nebula_api::workflow::{
-    Deployed, Validation, Workflow, WorkflowQuery, WorkflowSummary, WorkflowsQuery,
+    Deployed, Validation, Workflow, WorkflowQuery, WorkflowSummary, WorkflowVersion, WorkflowsQuery,
 };
 use nebula_api::{Code, Page, Problem, problem};
 
 use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
-use crate::app::{App, Shared};
+use crate::app::App;
 use crate::service::{deploy_workflow, workflows};
 
 /// List the workflows
@@ -18,7 +19,7 @@ use crate::service::{deploy_workflow, workflows};
     params(WorkflowsQuery),
     responses((status = 200, body = Page<WorkflowSummary>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<WorkflowsQuery>) -> Reply {
+pub(crate) async fn list(app: App, Query(query): Query<WorkflowsQuery>) -> Reply {
     reply::ok(&workflows::list(&app, query).await?)
 }
 
@@ -37,7 +38,7 @@ pub(crate) async fn list(State(app): State<Shared>, Query(query): Query<Workflow
         (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
     )
 )]
-pub(crate) async fn deploy(State(app): State<Shared>, request: Request) -> Reply {
+pub(crate) async fn deploy(app: App, request: Request) -> Reply {
     let text = text(&app, request).await?;
     let deployed = deploy_workflow::deploy(&app, &text).await?;
     let status = if deployed.created {
@@ -57,7 +58,7 @@ pub(crate) async fn deploy(State(app): State<Shared>, request: Request) -> Reply
     )),
     responses((status = 200, body = Validation), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
-pub(crate) async fn validate(State(app): State<Shared>, request: Request) -> Reply {
+pub(crate) async fn validate(app: App, request: Request) -> Reply {
     let text = text(&app, request).await?;
     let errors = deploy_workflow::validate(&app, &text).await?;
     let errors: Vec<_> = errors.into_iter().map(reply::diagnostic).collect();
@@ -83,15 +84,29 @@ pub(crate) async fn schema() -> Reply {
     responses((status = 200, body = Workflow), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn get(
-    State(app): State<Shared>,
+    app: App,
     Path(workflow): Path<String>,
     Query(query): Query<WorkflowQuery>,
 ) -> Reply {
     reply::ok(&workflows::get(&app, &workflow, query.version).await?)
 }
 
+/// List a workflow's versions, newest first
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/versions", tag = "workflows", operation_id = "list_workflow_versions",
+    params(("workflow" = String, Path, description = "Its name or id"), PageQuery),
+    responses((status = 200, body = Page<WorkflowVersion>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn versions(
+    app: App,
+    Path(workflow): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Reply {
+    reply::ok(&workflows::versions(&app, &workflow, query).await?)
+}
+
 async fn text(app: &App, request: Request) -> Result<String, Refusal> {
-    let bytes = extract::body(app, request, app.door.max_body).await?;
+    let bytes = extract::body(app, request, app.http.max_body).await?;
     String::from_utf8(bytes.into()).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Problem::new(

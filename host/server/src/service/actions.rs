@@ -53,15 +53,26 @@ pub(crate) async fn search(app: &App, query: ActionSearch) -> Result<Page<Action
         .collect();
     // Stable: equals stay in the order of their ids.
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    // The order is the same each time, so that the id of the last is a place in it.
+    let from = match &query.cursor {
+        None => 0,
+        Some(last) => {
+            let place = found
+                .iter()
+                .position(|(_, a)| a.metadata.id.as_str() == last);
+            1 + place.ok_or_else(|| Error::InvalidQuery {
+                parameter: "cursor",
+                message: "give `next_cursor` of the page before, as it is".into(),
+            })?
+        }
+    };
     let items = found
         .into_iter()
-        .take(limit)
+        .skip(from)
+        .take(limit + 1)
         .map(|(_, action)| summary(action))
         .collect();
-    Ok(Page {
-        items,
-        next_cursor: None,
-    })
+    Ok(paging::page(items, limit, |a: &ActionSummary| a.id.clone()))
 }
 
 /// One action.

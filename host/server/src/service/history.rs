@@ -1,8 +1,6 @@
 //! What happened to an execution: its events and its log lines, as pages or
 //! followed live.
 
-use std::sync::Arc;
-
 use nebula_api::Page;
 use nebula_api::execution as wire;
 use nebula_flow::event::{Event, Recorded};
@@ -88,7 +86,7 @@ pub(crate) async fn lines(
 
 /// An execution that is followed to its end.
 pub(crate) struct Follow {
-    app: Arc<App>,
+    app: App,
     execution: ExecutionId,
     watch: Watch,
     after: u64,
@@ -97,7 +95,7 @@ pub(crate) struct Follow {
 
 impl Follow {
     /// Follows from behind the entry `after` on.
-    pub(crate) async fn new(app: Arc<App>, execution: ExecutionId, after: u64) -> Result<Self> {
+    pub(crate) async fn new(app: App, execution: ExecutionId, after: u64) -> Result<Self> {
         let watch = app.watches.watch(execution);
         executions::summary(&app, execution).await?;
         Ok(Self {
@@ -123,7 +121,7 @@ impl Follow {
                 continue;
             }
             let mut events = Vec::with_capacity(recorded.len());
-            let mut values = Values::new(&*self.app.records);
+            let mut values = Values::of_a_piece(&*self.app.records);
             for recorded in recorded {
                 if !events.is_empty()
                     && payload(&recorded.event).is_some_and(|p| !values.affords(p))

@@ -6,6 +6,7 @@
 //! - [`start_execution`], [`cancel_execution`]: what is submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
+//! - [`keys`]: who may do what through the API.
 //! - [`values`], [`paging`]: payloads as JSON, bounded lists.
 
 pub(crate) mod actions;
@@ -15,6 +16,7 @@ pub(crate) mod deploy_workflow;
 pub(crate) mod executions;
 pub(crate) mod grants;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod paging;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
@@ -50,6 +52,8 @@ pub(crate) enum Error {
     CredentialNotFound(String),
     #[error("action `{action}` has no grant for `{host}`")]
     GrantNotFound { action: String, host: String },
+    #[error("no key `{0}` is known")]
+    KeyNotFound(String),
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
     #[error("query parameter `{parameter}`: {message}")]

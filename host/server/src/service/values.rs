@@ -11,6 +11,9 @@ use super::{Error, Result};
 /// Bytes of MessagePack that one answer shows at most: two of the largest payloads.
 pub(crate) const BUDGET: usize = 2 * payload::MAX_PAYLOAD;
 
+/// The same of one piece of a stream, unless one payload alone has more.
+const PIECE: usize = 256 << 10;
+
 /// Decodes the payloads of one answer.
 pub(crate) struct Values<'a> {
     records: &'a dyn Records,
@@ -23,6 +26,14 @@ impl<'a> Values<'a> {
         Self {
             records,
             left: BUDGET,
+        }
+    }
+
+    /// With as much as one piece of a stream has: what a watcher costs the node.
+    pub(crate) fn of_a_piece(records: &'a dyn Records) -> Self {
+        Self {
+            records,
+            left: PIECE,
         }
     }
 

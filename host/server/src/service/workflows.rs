@@ -1,12 +1,16 @@
 //! Deployed workflows: found by name or id, listed, looked at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nebula_api::Page;
-use nebula_api::workflow::{PinnedAction, Workflow, WorkflowSummary, WorkflowsQuery};
+use nebula_api::access::PageQuery;
+use nebula_api::workflow::{
+    PinnedAction, Workflow, WorkflowSummary, WorkflowVersion, WorkflowsQuery,
+};
 use nebula_flow::WorkflowId;
 use nebula_flow::deploy::{self, DeployedWorkflow, Head};
-use nebula_flow::ports::Kind;
+use nebula_flow::ports::{Kind, ResolvedAction};
 
 use super::actions::effect;
 use super::values::time;
@@ -56,12 +60,6 @@ pub(crate) async fn select(
 /// One workflow in full.
 pub(crate) async fn get(app: &App, workflow: &str, version: Option<u32>) -> Result<Workflow> {
     let (found, deployed) = select(app, workflow, version).await?;
-    let pinned = |action: &nebula_flow::ports::ResolvedAction| PinnedAction {
-        id: action.metadata.id.to_string(),
-        version: action.metadata.version.to_string(),
-        digest: action.digest.to_string(),
-        effect: effect(action.effect).into(),
-    };
     Ok(Workflow {
         id: deployed.id.to_string(),
         name: deployed.definition.name.to_string(),
@@ -71,12 +69,55 @@ pub(crate) async fn get(app: &App, workflow: &str, version: Option<u32>) -> Resu
         deployed_at: time(deployed.deployed_at),
         definition: serde_json::to_value(&deployed.definition)
             .map_err(|e| Error::Damaged(e.to_string()))?,
-        actions: deployed
-            .actions
-            .iter()
-            .map(|(reference, a)| (reference.clone(), pinned(a)))
-            .collect(),
+        actions: pinned(&deployed),
     })
+}
+
+fn pinned(deployed: &DeployedWorkflow) -> BTreeMap<String, PinnedAction> {
+    let pin = |action: &ResolvedAction| PinnedAction {
+        id: action.metadata.id.to_string(),
+        version: action.metadata.version.to_string(),
+        digest: action.digest.to_string(),
+        effect: effect(action.effect).into(),
+    };
+    let actions = deployed.actions.iter();
+    actions
+        .map(|(reference, a)| (reference.clone(), pin(a)))
+        .collect()
+}
+
+/// A page of a workflow's versions, newest first.
+pub(crate) async fn versions(
+    app: &App,
+    workflow: &str,
+    query: PageQuery,
+) -> Result<Page<WorkflowVersion>> {
+    let limit = paging::limit(query.limit)?;
+    let found = find(app, workflow).await?;
+    let newest = match query.cursor.as_deref().map(str::parse::<u32>) {
+        None => found.version,
+        Some(Ok(last)) => found.version.min(last.saturating_sub(1)),
+        Some(Err(_)) => {
+            return Err(Error::InvalidQuery {
+                parameter: "cursor",
+                message: "give `next_cursor` of the page before, as it is".into(),
+            });
+        }
+    };
+    // Versions are numbered without gaps.
+    let mut items = Vec::new();
+    for version in (1..=newest).rev().take(limit + 1) {
+        let deployed = load(app, found.id, version).await?;
+        items.push(WorkflowVersion {
+            version,
+            description: deployed.definition.description.clone(),
+            deployed_at: time(deployed.deployed_at),
+            actions: pinned(&deployed),
+        });
+    }
+    Ok(paging::page(items, limit, |v: &WorkflowVersion| {
+        v.version.to_string()
+    }))
 }
 
 /// A page of workflows by name.

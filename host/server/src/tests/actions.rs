@@ -12,6 +12,22 @@ async fn actions_are_listed_searched_and_looked_at() {
     let found = house.get("/actions/search?q=ECHO%20does").await.expect(200);
     assert_eq!(found["items"][0]["id"], "test.echo");
     assert_eq!(found["items"].as_array().map(Vec::len), Some(1));
+    let mut ids = Vec::new();
+    let mut path = "/actions/search?q=test&limit=2".to_owned();
+    loop {
+        let page = house.get(&path).await.expect(200);
+        let items = page["items"].as_array().expect("items");
+        ids.extend(
+            items
+                .iter()
+                .map(|a| a["id"].as_str().expect("an id").to_owned()),
+        );
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/actions/search?q=test&limit=2&cursor={cursor}");
+    }
+    assert_eq!(ids, ["test.block", "test.echo", "test.fail"]);
     let none = house.get("/actions/search?q=zebra").await.expect(200);
     assert_eq!(none["items"].as_array().map(Vec::len), Some(0));
     assert_eq!(

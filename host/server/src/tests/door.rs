@@ -9,7 +9,7 @@ use crate::config::Config;
 async fn a_foreign_host_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = Config::dev(folder.path()).with_port(0);
-    config.door.hosts = vec!["nebula.internal".into()];
+    config.hosts = vec!["nebula.internal".into()];
     let house = House::with(config, folder).await;
     let ask = |host: &'static str| {
         let request = Request::builder()
@@ -215,8 +215,8 @@ async fn a_body_over_the_cap_is_refused_however_it_arrives() {
 async fn who_is_slow_with_a_head_or_a_body_is_let_go() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = Config::dev(folder.path()).with_port(0);
-    config.door.head_timeout = std::time::Duration::from_millis(100);
-    config.door.body_timeout = std::time::Duration::from_millis(100);
+    config.http.head_timeout = std::time::Duration::from_millis(100);
+    config.http.body_timeout = std::time::Duration::from_millis(100);
     let house = House::with(config, folder).await;
     for beginning in ["", "GET /api/v1/health HTTP/1.1\r\nhost: lo"] {
         let mut stream = house.connect().await;

@@ -63,7 +63,7 @@ fn check(answer: &Answer, what: &str) {
     assert!(!code.is_empty(), "{what}");
 }
 
-fn operations() -> Vec<(Method, String)> {
+pub(super) fn operations() -> Vec<(Method, String)> {
     let document = serde_json::to_value(crate::openapi()).expect("a document");
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -80,7 +80,7 @@ fn operations() -> Vec<(Method, String)> {
     operations
 }
 
-fn fill(path: &str, name: &str) -> String {
+pub(super) fn fill(path: &str, name: &str) -> String {
     let mut out = String::new();
     for (i, part) in path.split(['{', '}']).enumerate() {
         out.push_str(if i % 2 == 0 { part } else { name });

@@ -23,7 +23,8 @@ use nebula_storage::Sqlite;
 use semver::{Version, VersionReq};
 
 use crate::config::Config;
-use crate::node::{Running, Server, bind};
+use crate::metrics::Metrics;
+use crate::node::{Door, Running, Server};
 use crate::sealed::SealedRecords;
 
 /// A running node on a folder of its own.
@@ -98,8 +99,8 @@ impl House {
     pub(super) async fn with(config: Config, folder: tempfile::TempDir) -> Self {
         let panics = Arc::new(AtomicBool::new(false));
         let engine = engine(folder.path(), Arc::clone(&panics));
-        let listener = bind(config.listen).await.expect("binds");
-        let running = Server::new(config, listener, engine)
+        let door = Door::bind(&config).await.expect("binds");
+        let running = Server::new(config, door, engine, Metrics::new())
             .expect("is put together")
             .spawn();
         Self {
@@ -132,7 +133,7 @@ impl House {
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let uri = if path.starts_with("/api") {
+        let uri = if path.starts_with("/api") || path.starts_with("/metrics") {
             path.to_owned()
         } else {
             format!("/api/v1{path}")

@@ -5,7 +5,7 @@ use nebula_flow::{Value, json};
 use super::house::House;
 
 /// The events in a stream's text: id, type, data.
-fn parse(text: &str) -> Vec<(u64, String, Value)> {
+pub(super) fn parse(text: &str) -> Vec<(u64, String, Value)> {
     text.split("\n\n")
         .filter(|block| block.starts_with("id:"))
         .map(|block| {

@@ -4,10 +4,14 @@
 
 mod access;
 mod actions;
+mod connections;
 mod door;
+mod generated;
 mod hostile;
 mod house;
+mod keys;
 mod live;
+mod metrics;
 mod node;
 mod openapi;
 mod workflows;

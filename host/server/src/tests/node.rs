@@ -13,7 +13,7 @@ async fn an_address_that_is_not_loopback_is_refused() {
     for address in ["0.0.0.0:0", "192.0.2.1:7300", "[::]:0"] {
         let config = Config::dev(folder.path()).with_listen(address.parse().expect("an address"));
         let refused = build(config).await.err().expect("is refused");
-        assert!(matches!(refused, BuildError::NotLoopback(_)), "{refused}");
+        assert!(matches!(refused, BuildError::Open(_)), "{refused}");
     }
     assert_eq!(
         std::fs::read_dir(folder.path()).expect("reads").count(),

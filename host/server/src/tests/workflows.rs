@@ -318,3 +318,34 @@ async fn a_wait_that_is_over_leaves_the_execution_running() {
         );
     }
 }
+
+#[tokio::test]
+async fn versions_are_listed_newest_first_in_pages_and_each_can_be_read() {
+    let house = House::new().await;
+    for action in ["test.echo", "test.fail", "test.block"] {
+        house.deploy("w", action).await;
+    }
+    let first = house.get("/workflows/w/versions?limit=2").await.expect(200);
+    let versions = |page: &nebula_flow::Value| {
+        let items = page["items"].as_array().expect("items");
+        items
+            .iter()
+            .map(|v| v["version"].as_u64().expect("a number"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(versions(&first), [3, 2]);
+    assert!(first["items"][0]["actions"]["test.block"]["digest"].is_string());
+    let cursor = first["next_cursor"].as_str().expect("more");
+    let rest = house
+        .get(&format!("/workflows/w/versions?limit=2&cursor={cursor}"))
+        .await;
+    let rest = rest.expect(200);
+    assert_eq!(versions(&rest), [1]);
+    assert!(rest["next_cursor"].is_null());
+    let old = house.get("/workflows/w?version=1").await.expect(200);
+    assert_eq!(old["definition"]["nodes"]["only"]["action"], "test.echo");
+    let wrong = house.get("/workflows/w/versions?cursor=x").await;
+    assert_eq!(wrong.problem(400), "invalid_query");
+    let none = house.get("/workflows/nothing/versions").await;
+    assert_eq!(none.problem(404), "workflow_not_found");
+}

@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 pub use open::OpenError;
 
 use crate::feeds::Feeds;
+use crate::figures::Figures;
 use crate::log::{Backend, Log};
 use crate::queue::Queue;
 use crate::request::Request;
@@ -96,6 +97,14 @@ impl Sqlite {
                 folder,
             }),
         }))))
+    }
+}
+
+impl Sqlite {
+    /// What the writer does, in numbers.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        self.0.0.queue.figures()
     }
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use nebula_flow::ports::{Expect, Kind, Records};
+
 use super::*;
 
 #[test]
@@ -26,4 +28,29 @@ fn every_page_is_read_from_an_index_in_its_order() {
             "{sql}: {plan:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_writers_figures_say_what_was_committed_together() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Sqlite::open(dir.path()).expect("opens");
+    let figures = store.figures();
+    assert_eq!((figures.commits(), figures.requests()), (0, 0));
+    let tenant = TenantId::default_tenant();
+    let put = |n: u32| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move {
+            let key = n.to_string();
+            let value = Bytes::from_static(b"{}");
+            store
+                .put(Kind::Grant, &tenant, &key, value, Expect::Any)
+                .await
+        }
+    };
+    for done in futures_util::future::join_all((0..50).map(put)).await {
+        done.expect("puts");
+    }
+    drop(store);
+    assert_eq!((figures.requests(), figures.waiting()), (50, 0));
+    assert!((1..=50).contains(&figures.commits()));
 }

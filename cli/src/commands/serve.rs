@@ -1,0 +1,129 @@
+//! `nebula serve`: a node for others, by a configuration file. `nebula dev`
+//! runs the same way, with other defaults.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nebula_server::{Config, Layers, Running, Settings};
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::{logs, output};
+
+/// Run a node for others, by a configuration file; every request needs a key
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Where settings come from, and the few that are also options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SettingsArgs {
+    /// The configuration file (TOML); docs/server.md has every setting
+    #[arg(long, env = "NEBULA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on, e.g. 127.0.0.1:7300
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// A proxy in front of the node ends TLS
+    #[arg(long)]
+    behind_proxy: bool,
+    /// Shape of the log on standard error: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl SettingsArgs {
+    /// Reads every layer.
+    pub(crate) fn read(self, context: &Context) -> Result<Settings> {
+        let layers = layers(context, self.config.as_deref())?
+            .with_option("listen", "--listen", self.listen)
+            .with_option(
+                "behind_proxy",
+                "--behind-proxy",
+                self.behind_proxy.then(|| "true".into()),
+            )
+            .with_option("log_format", "--log-format", self.log_format);
+        let defaults = Config::serve(context.node.folder()?);
+        defaults
+            .read(layers)
+            .map_err(|mistakes| Error::refused(mistakes.to_string()))
+    }
+}
+
+/// The file and the environment, and the data folder if it was an option.
+pub(crate) fn layers(context: &Context, file: Option<&std::path::Path>) -> Result<Layers> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let folder = context.node.data.as_ref();
+    let by_option = folder.filter(|folder| {
+        std::env::var_os("NEBULA_DATA").is_none_or(|variable| variable != folder.as_os_str())
+    });
+    let layers = Layers::default().with_environment(variables).with_option(
+        "data",
+        "--data",
+        by_option.map(|folder| folder.display().to_string()),
+    );
+    match file {
+        Some(file) => layers
+            .with_file(file)
+            .map_err(|mistakes| Error::refused(mistakes.to_string())),
+        None => Ok(layers),
+    }
+}
+
+pub(crate) async fn run(context: &Context, serve: Serve) -> Result<ExitCode> {
+    run_node(serve.settings.read(context)?).await
+}
+
+/// Runs a node until it is told to stop.
+pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
+    logs::init(&settings.log)?;
+    let folder = settings.config.data_dir.clone();
+    let server = nebula_server::build(settings.config.with_compiler(super::compiler()))
+        .await
+        .map_err(|e| Error::node(format!("the node cannot start: {e}")))?;
+    let mut signals = Signals::listen()?;
+    let running = server.spawn();
+    output::line(&format!("nebula listens on {}", running.url()))?;
+    output::line(&format!("data folder: {}", folder.display()))?;
+    signals.next().await;
+    output::line("stopping: steps in flight may end; a second signal ends the node at once")?;
+    stop(running, signals).await
+}
+
+/// Drains the node, unless a second signal comes first.
+async fn stop(running: Running, mut signals: Signals) -> Result<ExitCode> {
+    tokio::select! {
+        () = running.drain() => Ok(ExitCode::SUCCESS),
+        () = signals.next() => Err(Error::node("the node was ended before it had drained")
+            .hint("nothing that was accepted is lost: the next start goes on from the log")),
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|e| Error::node(format!("signals cannot be listened to: {e}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a node is told: inert data, nothing is opened or bound here.
+//!
+//! - [`Config`]: the settings as the node uses them.
+//! - [`http`], [`log`]: groups of settings, each with its own defaults.
+//! - [`layers`]: defaults, a file, the environment, the command line, and
+//!   which of them a value came from.
+//! - [`setting`]: values as text and back.
+
+mod http;
+mod layers;
+mod log;
+mod setting;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nebula_flow::ports::Limits;
+use nebula_sandbox::Compiler;
+
+pub use self::http::HttpConfig;
+pub use self::layers::{Layers, Mistake, Mistakes, Shown, Source};
+pub use self::log::{LogConfig, LogFormat};
+use self::setting::{Bytes, Setting, one_of};
+
+/// The port on which people find a node.
+pub const PORT: u16 = 7300;
+
+/// A node's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything is kept; made if it is absent.
+    pub data_dir: PathBuf,
+    /// Where the API listens; port 0 for a free one.
+    pub listen: SocketAddr,
+    /// The node's name, in health answers and as owner of shards.
+    pub name: String,
+    /// Who may use the API.
+    pub auth: Auth,
+    /// Whether a proxy in front of the node ends TLS.
+    pub behind_proxy: bool,
+    /// With what the node ends TLS itself.
+    pub tls: Option<TlsConfig>,
+    /// Values of `Host` that are taken besides loopback ones, without a port.
+    pub hosts: Vec<String>,
+    /// Component files to offer besides the packs of this binary.
+    pub components: Vec<PathBuf>,
+    /// What one call of an action may cost.
+    pub limits: Limits,
+    /// How many executions are in memory at once.
+    pub max_active: usize,
+    /// How many calls run in the sandbox at once.
+    pub max_concurrent_calls: u32,
+    /// The program that compiles components in a process of its own; without it
+    /// only components that the caller built may be offered.
+    pub compiler: Option<Compiler>,
+    /// Bounds of the API's connections and requests.
+    pub http: HttpConfig,
+}
+
+/// Who may use the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Whoever reaches it; on loopback only.
+    Open,
+    /// Bearers of a key.
+    Keys,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The node's certificate, then those that lead to its root.
+    pub certificate: PathBuf,
+    /// The private key; only its owner may read the file.
+    pub key: PathBuf,
+}
+
+impl Config {
+    /// A node with everything embedded, on loopback, open to whoever is there.
+    #[must_use]
+    pub fn dev(data_dir: impl AsRef<Path>) -> Self {
+        Self {
+            data_dir: data_dir.as_ref().to_path_buf(),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT),
+            name: "nebula".into(),
+            auth: Auth::Open,
+            behind_proxy: false,
+            tls: None,
+            hosts: Vec::new(),
+            components: Vec::new(),
+            limits: Limits::default(),
+            max_active: 4_096,
+            max_concurrent_calls: 64,
+            compiler: None,
+            http: HttpConfig::default(),
+        }
+    }
+
+    /// A node that others use: every request needs a key.
+    #[must_use]
+    pub fn serve(data_dir: impl AsRef<Path>) -> Self {
+        Self {
+            auth: Auth::Keys,
+            ..Self::dev(data_dir)
+        }
+    }
+
+    /// These settings as defaults, below what file, environment and command
+    /// line say.
+    ///
+    /// # Errors
+    /// Every mistake, each with its place.
+    pub fn read(self, mut layers: Layers) -> Result<Settings, Mistakes> {
+        let from = &mut layers;
+        let certificate = from.get(
+            "tls.certificate",
+            self.tls.as_ref().map(|t| t.certificate.clone()),
+        );
+        let key = from.get("tls.key", self.tls.map(|t| t.key));
+        if certificate.is_some() != key.is_some() {
+            from.refuse(
+                "tls",
+                "a certificate and a key belong together",
+                "set both `tls.certificate` and `tls.key`, or neither",
+            );
+        }
+        let config = Self {
+            data_dir: from.get("data", self.data_dir),
+            listen: from.get("listen", self.listen),
+            name: from.get("name", self.name),
+            auth: from.get("auth", self.auth),
+            behind_proxy: from.get("behind_proxy", self.behind_proxy),
+            tls: certificate
+                .zip(key)
+                .map(|(certificate, key)| TlsConfig { certificate, key }),
+            hosts: from.get("hosts", self.hosts),
+            components: from.get("components", self.components),
+            limits: Limits {
+                fuel: from.get_in("limits.fuel", self.limits.fuel, 1_000..=1_000_000_000_000),
+                memory_bytes: from
+                    .get_in(
+                        "limits.memory",
+                        Bytes(self.limits.memory_bytes),
+                        Bytes(1 << 20)..=Bytes(4 << 30),
+                    )
+                    .0,
+                timeout: from.get_in(
+                    "limits.timeout",
+                    self.limits.timeout,
+                    Duration::from_millis(1)..=Duration::from_secs(86_400),
+                ),
+            },
+            max_active: from.get_in("limits.executions", self.max_active, 1..=1_000_000),
+            max_concurrent_calls: from.get_in(
+                "limits.calls",
+                self.max_concurrent_calls,
+                1..=10_000,
+            ),
+            compiler: self.compiler,
+            http: self.http.read(from),
+        };
+        let log = LogConfig::default().read(from);
+        let shown = layers.finish()?;
+        Ok(Settings { config, log, shown })
+    }
+
+    /// With another address.
+    #[must_use]
+    pub const fn with_listen(mut self, listen: SocketAddr) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// With another port; 0 takes a free one.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.listen.set_port(port);
+        self
+    }
+
+    /// With a program that compiles components in a process of its own.
+    #[must_use]
+    pub fn with_compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// With component files besides the packs.
+    #[must_use]
+    pub fn with_components(mut self, components: Vec<PathBuf>) -> Self {
+        self.components = components;
+        self
+    }
+}
+
+/// A process's settings, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The node's.
+    pub config: Config,
+    /// How the process logs.
+    pub log: LogConfig,
+    /// Every setting, in the order of the documentation.
+    pub shown: Vec<Shown>,
+}
+
+impl Setting for Auth {
+    fn read(text: &str) -> Result<Self, String> {
+        one_of(text, &[("open", Self::Open), ("keys", Self::Keys)])
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Open => "open".into(),
+            Self::Keys => "keys".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -454,6 +454,8 @@ pub enum Kind {
     Grant,
     /// A credential, by name. Encrypted at rest.
     Credential,
+    /// What an action has reached, by its id.
+    Reached,
 }
 
 impl Kind {
@@ -465,6 +467,7 @@ impl Kind {
             Self::WorkflowVersion => "workflow_version",
             Self::Grant => "grant",
             Self::Credential => "credential",
+            Self::Reached => "reached",
         }
     }
 }

@@ -7,6 +7,7 @@ use nebula_flow::ports::{Clock, Components, EventLog, Records};
 use tokio::sync::watch;
 
 use crate::config::DoorConfig;
+use crate::reached::ReachKeeper;
 use crate::versions::Versions;
 use crate::watch::Watches;
 
@@ -18,6 +19,8 @@ pub(crate) struct App {
     pub(crate) records: Arc<dyn Records>,
     /// Actions.
     pub(crate) components: Arc<dyn Components>,
+    /// What actions have reached.
+    pub(crate) reached: Arc<ReachKeeper>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Deployed versions that were read lately.

@@ -12,6 +12,7 @@
 //! - `app`, `watch`: what requests share, and who waits for which execution.
 //! - `versions`: deployed versions that were read lately.
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
+//! - `reached`: what actions have reached, kept every few seconds.
 //! - `packs`: the components that this binary brings along.
 
 mod app;
@@ -20,6 +21,7 @@ mod keys;
 mod node;
 mod node_file;
 mod packs;
+mod reached;
 mod rest;
 mod sealed;
 mod serve;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nebula_egress::{Egress, EgressConfig};
+use nebula_egress::{Egress, EgressConfig, Ledger};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::TenantId;
 use nebula_flow::ports::{EventLog, Records, Runner};
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::keys::{KeyError, Keys, make_private_dir};
 use crate::node_file::Announcement;
 use crate::packs::PACKS;
+use crate::reached::ReachKeeper;
 use crate::rest::configure_routes;
 use crate::sealed::SealedRecords;
 use crate::serve::serve;
@@ -38,6 +39,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     engine: EngineConfig,
+    ledger: Arc<Ledger>,
     announcement: Announcement,
 }
 
@@ -48,11 +50,13 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: Serving,
     engine: WorkflowEngine,
+    reached: Arc<ReachKeeper>,
+    keeping: Serving,
     log: Weak<dyn EventLog>,
     records: Weak<dyn Records>,
 }
 
-/// The task that serves; aborted when dropped.
+/// A task of the node; aborted when dropped.
 struct Serving(JoinHandle<()>);
 
 /// Why a node cannot be put together.
@@ -104,8 +108,8 @@ pub enum BuildError {
 /// folder, or a part does not start.
 pub async fn build(config: Config) -> Result<Server, BuildError> {
     let listener = bind(config.listen).await?;
-    let engine = open(&config).await?;
-    Server::new(config, listener, engine)
+    let (engine, ledger) = open(&config).await?;
+    Server::new(config, listener, engine, ledger)
 }
 
 /// Binds, early: who connects from now on is served once the node is ready.
@@ -124,10 +128,11 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError>
 /// # Errors
 /// When another process holds the folder, or a part does not start.
 pub async fn embedded(data_dir: impl AsRef<Path>) -> Result<EngineConfig, BuildError> {
-    open(&Config::dev(data_dir)).await
+    let (engine, _ledger) = open(&Config::dev(data_dir)).await?;
+    Ok(engine)
 }
 
-async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
+async fn open(config: &Config) -> Result<(EngineConfig, Arc<Ledger>), BuildError> {
     make_private_dir(&config.data_dir).map_err(|error| BuildError::Folder {
         path: config.data_dir.clone(),
         error,
@@ -140,6 +145,7 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         &keys.credentials(),
     ));
     let egress = Arc::new(Egress::new(EgressConfig::default()));
+    let ledger = Arc::clone(egress.ledger());
     let sandbox = SandboxConfig {
         cache_dir: Some(config.data_dir.join("compiled")),
         cache_key: *keys.compiled(),
@@ -154,7 +160,7 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         &config.components,
     )
     .await?;
-    Ok(EngineConfig {
+    let engine = EngineConfig {
         log: Arc::new(store),
         records,
         runner,
@@ -163,7 +169,8 @@ async fn open(config: &Config) -> Result<EngineConfig, BuildError> {
         limits: config.limits,
         owner: owner(&config.name)?,
         max_active: config.max_active,
-    })
+    };
+    Ok((engine, ledger))
 }
 
 /// A name that no other living engine has.
@@ -178,6 +185,7 @@ impl Server {
         config: Config,
         listener: TcpListener,
         engine: EngineConfig,
+        ledger: Arc<Ledger>,
     ) -> Result<Self, BuildError> {
         let bind = |error| BuildError::Bind {
             address: config.listen,
@@ -197,6 +205,7 @@ impl Server {
             listener,
             address,
             engine,
+            ledger,
             announcement,
         })
     }
@@ -218,13 +227,21 @@ impl Server {
             listener,
             address,
             engine,
+            ledger,
             announcement,
         } = self;
         let (stop, stopping) = watch::channel(false);
+        let reached = Arc::new(ReachKeeper::new(
+            ledger,
+            Arc::clone(&engine.records),
+            Arc::clone(&engine.clock),
+        ));
+        let keeping = tokio::spawn(Arc::clone(&reached).run(stopping.clone()));
         let app = Arc::new(App {
             log: Arc::clone(&engine.log),
             records: Arc::clone(&engine.records),
             components: Arc::clone(&engine.components),
+            reached: Arc::clone(&reached),
             clock: Arc::clone(&engine.clock),
             versions: Versions::default(),
             watches: Watches::follow(&*engine.log),
@@ -249,6 +266,8 @@ impl Server {
             stop,
             serving: Serving(serving),
             engine,
+            reached,
+            keeping: Serving(keeping),
             log,
             records,
         }
@@ -270,6 +289,8 @@ impl Running {
             stop,
             mut serving,
             engine,
+            reached,
+            mut keeping,
             log,
             records,
             ..
@@ -279,7 +300,10 @@ impl Running {
             tracing::error!("the server had panicked");
         }
         engine.shutdown().await;
-        drop((engine, serving));
+        // An error is a panic of the keeper; what it left is kept here.
+        let _ = (&mut keeping.0).await;
+        reached.keep().await;
+        drop((engine, serving, reached));
         // The folder is free once the last task that was stopped has let go.
         let patience = tokio::time::Instant::now() + RELEASE;
         while log.strong_count() + records.strong_count() > 0

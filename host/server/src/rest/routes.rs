@@ -50,6 +50,7 @@ pub(crate) fn configure_routes(app: Shared) -> Router {
                 .put(access::put_grant)
                 .delete(access::remove_grant),
         )
+        .route("/reach", get(access::list_reach))
         .route("/health", get(node::health))
         .route("/ready", get(node::ready))
         .route("/openapi.json", get(node::openapi));
@@ -111,6 +112,7 @@ async fn wrong_method(method: http::Method, uri: http::Uri) -> Refusal {
         access::add_grant,
         access::put_grant,
         access::remove_grant,
+        access::list_reach,
         node::health,
         node::ready,
         node::openapi,

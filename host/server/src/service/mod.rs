@@ -6,6 +6,7 @@
 //! - [`start_execution`], [`cancel_execution`]: what is submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
+//! - [`reach`]: what it has reached.
 //! - [`values`], [`paging`]: payloads as JSON, bounded lists.
 
 pub(crate) mod actions;
@@ -16,6 +17,7 @@ pub(crate) mod executions;
 pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod paging;
+pub(crate) mod reach;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
 pub(crate) mod values;

@@ -238,7 +238,7 @@ async fn the_host_that_was_checked_is_the_host_that_is_resolved() {
         assert_eq!(error.kind(), Kind::Internal, "{url:?}: {error}");
         let resolved = std::mem::take(&mut *asked.lock().unwrap());
         if let Host::Name(name) = &to.host {
-            assert_eq!(resolved, [name.clone()], "{url:?}");
+            assert_eq!(resolved, [name.as_str()], "{url:?}");
             names += 1;
         } else {
             assert!(resolved.is_empty(), "{url:?}");

@@ -299,7 +299,7 @@ async fn of_a_thousand_answers_that_turn_internal_none_reaches_a_listener() {
     // Each name is public the first time and internal from then on.
     let resolver = Resolver::new(move |name: String| {
         let n: usize = name[1..name.find('.').unwrap()].parse().unwrap();
-        let first = count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let first = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         let answer = if first {
             vec![PUBLIC[n % 4].parse().unwrap()]
         } else {

@@ -273,6 +273,46 @@ fn a_secret_is_taken_from_a_file_and_never_shown() {
 }
 
 #[test]
+fn a_grant_is_given_listed_and_taken_back() {
+    let cli = Cli::new();
+    let node = cli.node();
+    let grant = |arguments: &[&str]| cli.run(&[&["grant"], arguments].concat());
+    let given = grant(&[
+        "http.request",
+        "API.example:8443",
+        "--method",
+        "get,post",
+        "--scheme",
+        "https",
+    ]);
+    assert_eq!(given.code, 0, "{given:?}");
+    assert!(
+        given
+            .stdout
+            .contains("may reach API.example:8443: https GET,POST"),
+        "{given:?}"
+    );
+    let inside = grant(&["weather.fetch", "127.0.0.1:80"]);
+    assert_eq!(inside.code, 3, "{inside:?}");
+    assert!(inside.stderr.contains("--at URL"), "{inside:?}");
+
+    let list = grant(&["list"]);
+    let row = |host: &str| list.stdout.lines().find(|line| line.contains(host));
+    assert!(row("api.example:8443").is_some_and(|row| row.contains("https GET,POST")));
+    assert!(row("api.weather.example").is_some_and(|row| row.contains("not granted")));
+    let json = cli.json(&["grant", "list", "http.request"]);
+    let hosts = json["items"][0]["hosts"].as_array().expect("hosts").clone();
+    assert_eq!((hosts.len(), &hosts[0]["host"]), (2, &json!("*")));
+    assert_eq!(hosts[1]["grant"]["methods"][1], "POST");
+
+    let gone = grant(&["revoke", "http.request", "api.example:8443"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let again = grant(&["revoke", "http.request", "api.example:8443"]);
+    assert_ne!(again.code, 0, "{again:?}");
+    node.kill();
+}
+
+#[test]
 fn two_commands_cannot_open_one_folder_and_the_second_is_told_who_has_it() {
     let cli = Cli::new();
     let node = cli.node();

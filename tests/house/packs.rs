@@ -83,6 +83,7 @@ async fn station(actions: &[(&str, &str)]) -> Capabilities {
         .map(|(action, host)| Grant {
             action: ActionId::new(action).expect("an id"),
             host: (*host).to_owned(),
+            schemes: Vec::new(),
             at: Some(at.clone()),
             methods: Vec::new(),
         })

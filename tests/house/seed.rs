@@ -32,6 +32,7 @@ async fn engine(folder: &std::path::Path) -> EngineConfig {
     let grant = Grant {
         action: ActionId::new("weather.fetch").expect("an id"),
         host: "api.weather.example".into(),
+        schemes: Vec::new(),
         at: Some(station),
         methods: Vec::new(),
     };

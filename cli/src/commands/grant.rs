@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::credential::report;
+use super::{Context, segment};
 use crate::client::{Body, Client};
 use crate::error::{Error, Result};
-use crate::output::{self, Show};
+use crate::output::{self, Format, Show};
 
 /// Let actions reach hosts: `nebula grant weather.fetch api.weather.example`
 #[derive(Debug, Args)]
@@ -27,16 +27,22 @@ pub(crate) struct GrantArgs {
     /// Where the host really is; the only way to a loopback or private address
     #[arg(long, value_name = "URL")]
     at: Option<String>,
-    /// Only these HTTP methods (repeatable)
-    #[arg(long = "method", value_name = "METHOD")]
+    /// By which schemes: https if not given, and http too where --at begins with it
+    #[arg(long = "scheme", value_name = "SCHEME", value_delimiter = ',')]
+    schemes: Vec<String>,
+    /// Only these HTTP methods, e.g. GET,POST
+    #[arg(long = "method", value_name = "METHOD", value_delimiter = ',')]
     methods: Vec<String>,
 }
 
 /// The other verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List what actions may reach
-    List,
+    /// List what each action may reach, and what it has reached
+    List {
+        /// Only this action
+        action: Option<String>,
+    },
     /// Take a grant back
     Revoke {
         /// The action
@@ -55,29 +61,14 @@ pub(crate) async fn run(context: &Context, grant: GrantArgs) -> Result<ExitCode>
 
 async fn go(context: &Context, client: &Client, grant: GrantArgs) -> Result<ExitCode> {
     match grant.verb {
-        Some(Verb::List) => {
-            let answer = client.get("/api/v1/grants?limit=200").await?;
-            let items = answer
-                .get("items")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            output::rows(
-                context.format,
-                &answer,
-                &items,
-                &[
-                    ("ACTION", "/action", Show::Text),
-                    ("HOST", "/host", Show::Text),
-                    ("AT", "/at", Show::Text),
-                    ("METHODS", "/methods", Show::Text),
-                ],
-            )?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(Verb::List { action }) => list(context, client, action.as_deref()).await,
         Some(Verb::Revoke { action, host }) => {
-            let body = Body::json(&json!({ "action": action, "host": host }));
-            let answer = client.call(Method::DELETE, "/api/v1/grants", body).await?;
+            let path = format!(
+                "/api/v1/grants?action={}&host={}",
+                segment(&action),
+                segment(&host)
+            );
+            let answer = client.call(Method::DELETE, &path, Body::default()).await?;
             report(
                 context,
                 &answer,
@@ -85,25 +76,129 @@ async fn go(context: &Context, client: &Client, grant: GrantArgs) -> Result<Exit
             )
         }
         None => {
-            let (Some(action), Some(host)) = (grant.action, grant.host) else {
+            let (Some(action), Some(host)) = (&grant.action, &grant.host) else {
                 return Err(Error::refused("an action and a host are needed"));
             };
             let mut body = json!({ "action": action, "host": host });
             if let Some(at) = &grant.at {
                 body["at"] = at.as_str().into();
             }
-            if !grant.methods.is_empty() {
-                body["methods"] = grant
-                    .methods
-                    .iter()
-                    .map(|m| m.to_ascii_uppercase())
-                    .collect();
-            }
+            body["schemes"] = grant.schemes.as_slice().into();
+            body["methods"] = grant.methods.as_slice().into();
             let answer = client
                 .call(Method::POST, "/api/v1/grants", Body::json(&body))
                 .await?;
-            let at = grant.at.map(|at| format!(" at {at}")).unwrap_or_default();
-            report(context, &answer, &format!("{action} may reach {host}{at}"))
+            let may = rights(&answer);
+            report(
+                context,
+                &answer,
+                &format!("{action} may reach {host}: {may}"),
+            )
         }
+    }
+}
+
+async fn list(context: &Context, client: &Client, action: Option<&str>) -> Result<ExitCode> {
+    let only = action.map(|a| format!("&action={}", segment(a)));
+    let only = only.unwrap_or_default();
+    let (mut actions, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/reach?limit=200{only}{cursor}");
+        let mut page = client.get(&path).await?;
+        if let Some(items) = page["items"].as_array_mut() {
+            actions.append(items);
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={}", segment(next)),
+            None => break,
+        }
+    }
+    let answer = json!({ "items": actions });
+    if context.format != Format::Table {
+        output::value(context.format, &answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<Value> = actions.iter().flat_map(rows).collect();
+    output::rows(
+        context.format,
+        &answer,
+        &rows,
+        &[
+            ("ACTION", "/action", Show::Text),
+            ("HOST", "/host", Show::Text),
+            ("MAY", "/may", Show::Text),
+            ("REQUESTS", "/requests", Show::Count),
+            ("LAST", "/last_at", Show::Age),
+            ("REFUSED", "/refused", Show::Count),
+            ("LAST REFUSAL", "/last_refusal/at", Show::Age),
+            ("BECAUSE", "/last_refusal/reason", Show::Text),
+        ],
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One row for each host of an action.
+fn rows(action: &Value) -> Vec<Value> {
+    let hosts = action["hosts"].as_array().into_iter().flatten();
+    let row = |host: &Value| {
+        let mut row = host.clone();
+        row["action"] = action["action"].clone();
+        row["may"] = match (host.get("grant"), host["asked"].as_bool()) {
+            (Some(grant), Some(true)) => rights(grant),
+            (Some(grant), _) => format!("{} (not asked for)", rights(grant)),
+            (None, Some(true)) if host["host"] == "*" => "any host, each by a grant".into(),
+            (None, Some(true)) => "not granted".into(),
+            (None, _) => "not asked for".into(),
+        }
+        .into();
+        row
+    };
+    hosts.map(row).collect()
+}
+
+/// What a grant allows, e.g. `https GET,POST at http://127.0.0.1:8080`.
+fn rights(grant: &Value) -> String {
+    let joined = |field: &str| {
+        let list = grant[field].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
+    let mut text = joined("schemes");
+    let methods = joined("methods");
+    if !methods.is_empty() {
+        text = format!("{text} {methods}");
+    }
+    if let Some(at) = grant["at"].as_str() {
+        text = format!("{text} at {at}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_what_a_host_is_to_an_action() {
+        let action = json!({ "action": "a.b", "installed": true, "hosts": [
+            { "host": "*", "asked": true, "requests": 0, "refused": 0 },
+            { "host": "x.example", "asked": true, "requests": 7, "refused": 0, "grant": {
+                "schemes": ["http", "https"], "methods": ["GET", "POST"], "at": "http://127.0.0.1:9" } },
+            { "host": "y.example", "asked": false, "requests": 0, "refused": 0,
+                "grant": { "schemes": ["https"] } },
+            { "host": "z.example", "asked": false, "requests": 0, "refused": 3 },
+        ] });
+        let rows = rows(&action);
+        let may: Vec<_> = rows.iter().filter_map(|row| row["may"].as_str()).collect();
+        assert_eq!(
+            may,
+            [
+                "any host, each by a grant",
+                "http,https GET,POST at http://127.0.0.1:9",
+                "https (not asked for)",
+                "not asked for",
+            ]
+        );
+        assert!(rows.iter().all(|row| row["action"] == "a.b"));
+        assert_eq!(rows[1]["requests"], 7);
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Time;
+
 /// A credential without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Credential {
@@ -47,12 +49,59 @@ pub struct Grant {
     pub action: String,
     /// `host` (then port 443 for https, 80 for http) or `host:port`.
     pub host: String,
+    /// `https`, `http` or both; empty for https, and for http too where `at`
+    /// begins with it. Answers have them always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<String>,
     /// Where the host really is, if elsewhere, e.g. `http://127.0.0.1:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// HTTP methods; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+}
+
+/// What an action may reach, and what it has reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ActionReach {
+    /// Which action.
+    pub action: String,
+    /// Whether it is installed now.
+    pub installed: bool,
+    /// Hosts that it asks for, is granted, or has reached or tried, by name.
+    pub hosts: Vec<HostReach>,
+}
+
+/// What an action may do and has done at a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostReach {
+    /// `host` or `host:port`; `*` for an action that asks for any.
+    pub host: String,
+    /// Whether its package asks for it; what it does not ask for it does not
+    /// reach, granted or not.
+    pub asked: bool,
+    /// What is granted, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    /// Requests for which a connection was made.
+    pub requests: u64,
+    /// When the last of them was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<Time>,
+    /// Requests that were refused before anything left.
+    pub refused: u64,
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<Refusal>,
+}
+
+/// A request that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Refusal {
+    /// When.
+    pub at: Time,
+    /// Why, and what to do about it.
+    pub reason: String,
 }
 
 /// Which grant.

@@ -103,7 +103,12 @@ const V6: &[(Ipv6Addr, u32, &str)] = &[
 ];
 
 fn internal_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let global_unicast = address.segments()[0] >> 13 == 1;
+    let segments = address.segments();
+    let global_unicast = segments[0] >> 13 == 1;
+    // An IPv4 address in the interface's part (RFC 5214, section 6.1).
+    if segments[4] & 0xfdff == 0 && segments[5] == 0x5efe {
+        return Some("a tunnel to IPv4 (ISATAP)");
+    }
     V6.iter()
         .find(|(net, bits, _)| (address.to_bits() ^ net.to_bits()) >> (128 - bits) == 0)
         .map(|(_, _, what)| *what)
@@ -171,6 +176,8 @@ mod tests {
             "febf::1",
             "fec0::1",
             "ff02::1",
+            "2606:4700::5efe:7f00:1",
+            "2606:4700::200:5efe:a00:1",
             "4000::1",
             "1::1",
         ];

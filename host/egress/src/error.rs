@@ -16,17 +16,58 @@ pub enum EgressError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// No rule names the host and port.
+    /// The package does not ask for the host, so that no grant would open it.
     #[error(
-        "host {host} is not granted to this action; an operator can grant it: `nebula grant <action> {host}`"
+        "{} does not ask for host {host}, so that it cannot be granted; its author must declare it: `hosts(\"{host}\")`",
+        action_or_this(action)
     )]
-    NotGranted {
+    NotAsked {
+        /// Who asks.
+        action: String,
         /// As it was asked for, with its port unless that is the default.
         host: String,
     },
+    /// No rule names the host and port.
+    #[error(
+        "host {host} is not granted to {}; an operator can grant it: `nebula grant {} {host}{}`",
+        action_or_this(action),
+        action_or_gap(action),
+        flag(scheme)
+    )]
+    NotGranted {
+        /// Who asks.
+        action: String,
+        /// As it was asked for, with its port unless that is the default.
+        host: String,
+        /// `http` or `https`.
+        scheme: &'static str,
+    },
+    /// The host is granted, for the other scheme.
+    #[error(
+        "{scheme} to {host} is not granted to {}, only {granted}; an operator can widen the grant: \
+         `nebula grant {} {host} --scheme http,https`",
+        action_or_this(action),
+        action_or_gap(action)
+    )]
+    Scheme {
+        /// Who asks.
+        action: String,
+        /// As it was asked for.
+        host: String,
+        /// As it was asked for.
+        scheme: &'static str,
+        /// What is granted.
+        granted: &'static str,
+    },
     /// The host is granted, for other methods.
-    #[error("{method} to {host} is not granted to this action, only {granted}")]
+    #[error(
+        "{method} to {host} is not granted to {}, only {granted}{}",
+        action_or_this(action),
+        widened(action, host, granted, method)
+    )]
     Method {
+        /// Who asks.
+        action: String,
         /// As it was asked for.
         host: String,
         /// As it was asked for.
@@ -34,16 +75,43 @@ pub enum EgressError {
         /// Those that are granted, joined by commas.
         granted: String,
     },
+    /// A method that nobody may use.
+    #[error("{method} to {host} is never allowed; use another method")]
+    ForbiddenMethod {
+        /// As it was asked for.
+        host: String,
+        /// CONNECT or TRACE.
+        method: String,
+    },
     /// The host is, or has, an address that is not on the public internet.
     #[error(
         "host {host} has an address that is {what}; only an operator can open it, by naming the address: \
-         `nebula grant <action> {host} --at URL`"
+         `nebula grant {} {host} --at URL`",
+        action_or_gap(action)
     )]
     Internal {
+        /// Who asks.
+        action: String,
         /// As it was asked for.
         host: String,
         /// For example `loopback`.
         what: &'static str,
+    },
+    /// A redirect that is not followed.
+    #[error("{host} redirects where this request does not follow: {reason}")]
+    Redirect {
+        /// Who redirects.
+        host: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// One redirect too many.
+    #[error("{host} redirects again after {limit} redirects, which is the most that are followed")]
+    Redirects {
+        /// Who redirects.
+        host: String,
+        /// How many are followed.
+        limit: usize,
     },
     /// A header that a guest may not set, or may not set to this.
     #[error("the request to {host} was refused for its header `{name}`: {reason}")]
@@ -134,6 +202,8 @@ pub enum Kind {
     Invalid,
     /// It is not granted.
     Denied,
+    /// Its redirect is not followed.
+    Redirect,
     /// Its address is not on the public internet.
     Internal,
     /// The name has no address.
@@ -158,7 +228,13 @@ impl EgressError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Url { .. } | Self::Header { .. } | Self::RequestBody { .. } => Kind::Invalid,
-            Self::NotGranted { .. } | Self::Method { .. } | Self::Credential { .. } => Kind::Denied,
+            Self::NotAsked { .. }
+            | Self::NotGranted { .. }
+            | Self::Scheme { .. }
+            | Self::Method { .. }
+            | Self::ForbiddenMethod { .. }
+            | Self::Credential { .. } => Kind::Denied,
+            Self::Redirect { .. } | Self::Redirects { .. } => Kind::Redirect,
             Self::Internal { .. } => Kind::Internal,
             Self::Resolve { .. } => Kind::Resolve,
             Self::Connect { .. } => Kind::Connect,
@@ -170,19 +246,84 @@ impl EgressError {
         }
     }
 
+    /// The host that it was about, as it was asked for; for a URL that cannot be
+    /// read, a word that no host can be.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Url { .. } => "(malformed)",
+            Self::NotAsked { host, .. }
+            | Self::NotGranted { host, .. }
+            | Self::Scheme { host, .. }
+            | Self::Method { host, .. }
+            | Self::ForbiddenMethod { host, .. }
+            | Self::Internal { host, .. }
+            | Self::Redirect { host, .. }
+            | Self::Redirects { host, .. }
+            | Self::Header { host, .. }
+            | Self::Credential { host, .. }
+            | Self::Resolve { host, .. }
+            | Self::Connect { host, .. }
+            | Self::Tls { host, .. }
+            | Self::Timeout { host, .. }
+            | Self::TooLarge { host, .. }
+            | Self::RequestBody { host, .. }
+            | Self::Protocol { host, .. } => host,
+        }
+    }
+
     /// Whether the request was refused before anything of it left this machine.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
             Self::Url { .. }
+                | Self::NotAsked { .. }
                 | Self::NotGranted { .. }
+                | Self::Scheme { .. }
                 | Self::Method { .. }
+                | Self::ForbiddenMethod { .. }
                 | Self::Internal { .. }
                 | Self::Header { .. }
                 | Self::Credential { .. }
         )
     }
+}
+
+fn action_or_this(action: &str) -> &str {
+    if action.is_empty() {
+        "this action"
+    } else {
+        action
+    }
+}
+
+fn action_or_gap(action: &str) -> &str {
+    if action.is_empty() {
+        "<action>"
+    } else {
+        action
+    }
+}
+
+fn flag(scheme: &str) -> &'static str {
+    if scheme == "http" {
+        " --scheme http"
+    } else {
+        ""
+    }
+}
+
+/// How to widen a grant to one more method. A guest chose the method: what a
+/// shell could take for more than a word stays out of a command.
+fn widened(action: &str, host: &str, granted: &str, method: &str) -> String {
+    if !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        return String::new();
+    }
+    let action = action_or_gap(action);
+    format!(
+        "; an operator can widen the grant: `nebula grant {action} {host} --method {granted},{method}`"
+    )
 }
 
 fn shown(host: &str) -> String {

@@ -11,6 +11,7 @@ use http::header::{
 use crate::error::EgressError;
 use crate::host::Authority;
 use crate::policy::{Destination, SecretRule};
+use crate::route::Route;
 
 /// How many header lines a request may have; as many as a response may.
 const MAX_HEADERS: usize = 100;
@@ -33,9 +34,23 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     HeaderName::from_static("http2-settings"),
 ];
 
+/// They say for whom or by which way a request comes; a guest is no proxy.
+const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-real-ip", "x-client-ip"];
+
+/// They ask a server to take a request for one of another method.
+const OTHER_METHOD: [&str; 3] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
 /// Checks a guest's headers and takes out those that the host writes itself.
 /// Returns the length that the guest declared for its body.
-pub(crate) fn check(headers: &mut HeaderMap, to: &Destination) -> Result<Option<u64>, EgressError> {
+pub(crate) fn check(
+    headers: &mut HeaderMap,
+    route: &Route<'_>,
+) -> Result<Option<u64>, EgressError> {
+    let to = &route.destination;
     let refuse = |name: &HeaderName, reason| {
         Err(EgressError::Header {
             host: to.to_string(),
@@ -49,11 +64,8 @@ pub(crate) fn check(headers: &mut HeaderMap, to: &Destination) -> Result<Option<
         if bytes > MAX_HEADER_BYTES || headers.len() > MAX_HEADERS {
             return refuse(name, "at most 100 headers with 65536 bytes are allowed");
         }
-        if HOP_BY_HOP.contains(name) {
-            return refuse(
-                name,
-                "it concerns the connection, which belongs to the host; leave it out",
-            );
+        if let Some(reason) = forbidden(name, route) {
+            return refuse(name, reason);
         }
     }
     // An HTTP library may write the host for its guest; then it must be the URL's.
@@ -76,14 +88,47 @@ pub(crate) fn check(headers: &mut HeaderMap, to: &Destination) -> Result<Option<
     Ok(declared)
 }
 
-/// Takes out of a response what concerned its connection only.
-pub(crate) fn strip_response(headers: &mut HeaderMap) {
+/// Why a guest may not set a header, if it may not.
+fn forbidden(name: &HeaderName, route: &Route<'_>) -> Option<&'static str> {
+    if HOP_BY_HOP.contains(name) {
+        return Some("it concerns the connection, which belongs to the host; leave it out");
+    }
+    // Servers that hand headers on as variables take `_` for `-`.
+    let dashed = name.as_str().replace('_', "-");
+    let twin = dashed != name.as_str();
+    let of_host = |own: &HeaderName| dashed == own.as_str();
+    if twin && (HOP_BY_HOP.iter().any(of_host) || of_host(&CONTENT_LENGTH) || of_host(&HOST)) {
+        return Some("some servers take it for the header with dashes; leave it out");
+    }
+    if OF_PROXIES.contains(&dashed.as_str())
+        || dashed.starts_with("x-forwarded-")
+        || dashed.starts_with("proxy-")
+    {
+        return Some("it speaks for a proxy, and there is none; leave it out");
+    }
+    if !route.rule.methods.is_empty() && OTHER_METHOD.contains(&dashed.as_str()) {
+        return Some("only some methods are granted here, and it names another; leave it out");
+    }
+    None
+}
+
+/// Checks that a response says in one way how long it is, and takes out what
+/// concerned its connection only.
+pub(crate) fn check_response(headers: &mut HeaderMap) -> Result<(), &'static str> {
     if headers.contains_key(TRANSFER_ENCODING) {
-        headers.remove(CONTENT_LENGTH);
+        if headers.contains_key(CONTENT_LENGTH) {
+            return Err("it says its length twice, by `content-length` and `transfer-encoding`");
+        }
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if !chunked || headers.get_all(TRANSFER_ENCODING).iter().count() > 1 {
+            return Err("its `transfer-encoding` is not `chunked` and nothing else");
+        }
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
+    Ok(())
 }
 
 fn names(text: &str, to: &Destination) -> bool {

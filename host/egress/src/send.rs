@@ -4,125 +4,38 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::address;
-use crate::body::{Cap, Connection, Fault, Pace, RequestBody, ResponseBody};
+use crate::body::{Cap, Connection, Fault, RequestBody, ResponseBody};
+use crate::config::{Clock, EgressConfig, Roots, Timeouts};
 use crate::connect::{self, Stream};
 use crate::error::EgressError;
 use crate::header::{self, Secrets};
 use crate::host::Host;
-use crate::policy::{Destination, HostRule, Policy};
-use crate::resolve::Resolver;
+use crate::ledger::Ledger;
+use crate::policy::Policy;
+use crate::route::Route;
 
 /// How many addresses of a name are looked at; more are refused, so that none
 /// goes unfiltered.
 const MAX_ADDRESSES: usize = 64;
-
-/// No deadline is later than this.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// What every request is held to.
-#[derive(Debug, Clone)]
-pub struct EgressConfig {
-    /// To resolve, connect and agree on TLS, unless the request asks for less.
-    pub connect_timeout: Duration,
-    /// Of a request's body.
-    pub max_request_bytes: u64,
-    /// Of a response's body.
-    pub max_response_bytes: u64,
-    /// How many pieces a body may come in, either way.
-    pub max_chunks: u64,
-    /// Gives the addresses of a name.
-    pub resolver: Resolver,
-    /// Who vouches for servers.
-    pub roots: Roots,
-}
-
-/// Who vouches for servers.
-#[derive(Debug, Clone, Default)]
-pub enum Roots {
-    /// Whoever this machine trusts; read at the first https request.
-    #[default]
-    System,
-    /// These and no others.
-    Only(Vec<CertificateDer<'static>>),
-}
-
-/// How long a request may take. Each is held to between 1 ms and the deadline.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// To resolve, connect and agree on TLS.
-    pub connect: Option<Duration>,
-    /// From then to the response's head.
-    pub first_byte: Option<Duration>,
-    /// For each piece of the response's body.
-    pub between_bytes: Option<Duration>,
-    /// For everything, the response's body included; from the call of
-    /// [`Egress::send`] on.
-    pub deadline: Duration,
-}
-
-impl Timeouts {
-    /// A deadline for everything and no other wish.
-    #[must_use]
-    pub const fn within(deadline: Duration) -> Self {
-        Self {
-            connect: None,
-            first_byte: None,
-            between_bytes: None,
-            deadline,
-        }
-    }
-}
 
 /// The one way out for connections whose address a guest chooses.
 #[derive(Debug)]
 pub struct Egress {
     config: EgressConfig,
     tls: OnceCell<Arc<ClientConfig>>,
-}
-
-/// A request that a rule lets pass, and what it still needs.
-pub(crate) struct Route<'a> {
-    destination: Destination,
-    rule: &'a HostRule,
-    /// The destination as messages and the `Host` header say it.
-    shown: String,
-}
-
-/// When each phase of one request is over.
-struct Clock {
-    connect: Instant,
-    connect_limit: Duration,
-    first_byte_limit: Duration,
-    pace: Pace,
-}
-
-impl Default for EgressConfig {
-    /// 10 s, 16 MiB each way in at most 65,536 pieces, the machine's resolver
-    /// and roots.
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            max_request_bytes: 16 << 20,
-            max_response_bytes: 16 << 20,
-            max_chunks: 65_536,
-            resolver: Resolver::system(),
-            roots: Roots::System,
-        }
-    }
+    ledger: Arc<Ledger>,
 }
 
 impl Default for Egress {
@@ -138,7 +51,14 @@ impl Egress {
         Self {
             config,
             tls: OnceCell::new(),
+            ledger: Arc::default(),
         }
+    }
+
+    /// What was reached and refused since it was last taken.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// Sends one request over a connection of its own and returns once the
@@ -159,17 +79,36 @@ impl Egress {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let clock = Clock::start(timeouts, self.config.connect_timeout);
-        let route = Route::find(policy, &request)
-            .inspect_err(|error| tracing::debug!(%error, "egress refused"))?;
+        let sent = self.attempt(policy, request, &clock).await;
+        if let Err(error) = &sent
+            && error.is_refusal()
+        {
+            tracing::debug!(%error, "egress refused");
+            let reason = error.to_string();
+            self.ledger.refused(&policy.caller, error.host(), &reason);
+        }
+        sent
+    }
+
+    async fn attempt<B>(
+        &self,
+        policy: &Policy,
+        request: Request<B>,
+        clock: &Clock,
+    ) -> Result<Response<ResponseBody>, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let route = Route::find(policy, &request)?;
         let fault = Fault::default();
-        let request = self
-            .outgoing(policy, &route, request, &fault)
-            .inspect_err(|error| tracing::debug!(%error, "egress refused"))?;
-        let stream = match timeout_at(clock.connect, self.connect(&route, &clock)).await {
+        let request = self.outgoing(policy, &route, request, &fault)?;
+        let stream = match timeout_at(clock.connect, self.connect(&route, clock)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(route.timeout("accept a connection", clock.connect_limit)),
         };
-        self.exchange(&route, request, stream, &clock, fault).await
+        self.ledger.reached(&policy.caller, &route.shown);
+        self.exchange(&route, request, stream, clock, fault).await
     }
 
     /// The request as it goes out: origin form, our `Host`, secrets in place.
@@ -181,7 +120,7 @@ impl Egress {
         fault: &Fault,
     ) -> Result<Request<RequestBody<B>>, EgressError> {
         let (mut parts, body) = request.into_parts();
-        let declared = header::check(&mut parts.headers, &route.destination)?;
+        let declared = header::check(&mut parts.headers, route)?;
         let private = route.rule.at.is_some() || route.tls();
         let secrets = Secrets {
             rules: &policy.secrets,
@@ -275,6 +214,7 @@ impl Egress {
         {
             tracing::warn!(host = %route.shown, ?addresses, "egress refused an internal address");
             return Err(EgressError::Internal {
+                action: route.caller.action.clone(),
                 host: route.shown.clone(),
                 what,
             });
@@ -338,7 +278,7 @@ impl Egress {
             return Err(protocol("it wants to switch to another protocol".into()));
         }
         let (mut parts, incoming) = response.into_parts();
-        header::strip_response(&mut parts.headers);
+        header::check_response(&mut parts.headers).map_err(|reason| protocol(reason.into()))?;
         let cap = Cap {
             bytes: self.config.max_response_bytes,
             chunks: self.config.max_chunks,
@@ -352,94 +292,5 @@ impl Egress {
             connection,
         )?;
         Ok(Response::from_parts(parts, body))
-    }
-}
-
-impl<'a> Route<'a> {
-    pub(crate) fn find<B>(policy: &'a Policy, request: &Request<B>) -> Result<Self, EgressError> {
-        let destination = Destination::of(request.uri()).map_err(|reason| {
-            let authority = request
-                .uri()
-                .authority()
-                .map_or("", |authority| authority.as_str());
-            // Never show a user name or password.
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            EgressError::Url {
-                host: host.chars().take(80).collect(),
-                reason,
-            }
-        })?;
-        let shown = destination.to_string();
-        let covering: Vec<_> = policy
-            .rules
-            .iter()
-            .filter(|rule| rule.covers(&destination))
-            .collect();
-        if covering.is_empty() {
-            return Err(EgressError::NotGranted { host: shown });
-        }
-        let method = request.method();
-        // A tunnel would get around all checks; an echo would show the secrets.
-        let never = [Method::CONNECT, Method::TRACE].contains(method);
-        match covering.iter().find(|rule| !never && rule.permits(method)) {
-            Some(rule) => Ok(Self {
-                destination,
-                rule,
-                shown,
-            }),
-            None => {
-                let granted: Vec<_> = covering
-                    .iter()
-                    .flat_map(|rule| &rule.methods)
-                    .map(Method::as_str)
-                    .collect();
-                let granted = if granted.is_empty() {
-                    "all but CONNECT and TRACE".into()
-                } else {
-                    granted.join(", ")
-                };
-                Err(EgressError::Method {
-                    host: shown,
-                    method: method.to_string(),
-                    granted,
-                })
-            }
-        }
-    }
-
-    fn tls(&self) -> bool {
-        self.rule
-            .at
-            .as_ref()
-            .map_or(self.destination.tls, |at| at.tls)
-    }
-
-    fn timeout(&self, phase: &'static str, limit: Duration) -> EgressError {
-        EgressError::Timeout {
-            host: self.shown.clone(),
-            phase,
-            limit,
-        }
-    }
-}
-
-impl Clock {
-    fn start(timeouts: Timeouts, connect: Duration) -> Self {
-        let now = Instant::now();
-        let shortest = Duration::from_millis(1);
-        let total = timeouts.deadline.clamp(shortest, LONGEST);
-        let clamp = |wish: Option<Duration>| wish.unwrap_or(total).clamp(shortest, total);
-        let connect_limit = clamp(timeouts.connect).min(connect).max(shortest);
-        let pace = Pace {
-            between: clamp(timeouts.between_bytes),
-            deadline: now + total,
-            total,
-        };
-        Self {
-            connect: now + connect_limit,
-            connect_limit,
-            first_byte_limit: clamp(timeouts.first_byte),
-            pace,
-        }
     }
 }

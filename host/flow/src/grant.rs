@@ -17,6 +17,10 @@ pub struct Grant {
     pub action: ActionId,
     /// `host` (then port 443 for https, 80 for http) or `host:port`, lower case.
     pub host: String,
+    /// `https`, `http` or both; empty for https, and for http too where `at`
+    /// begins with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<String>,
     /// Where the host really is, if elsewhere: `http://127.0.0.1:8080`. Only an
     /// operator's word makes a loopback or private address reachable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,11 +131,7 @@ pub async fn capabilities(
             .map_err(host_trouble)?;
         for (_, record) in found {
             let grant: Grant = read(&record).map_err(host_trouble)?;
-            if action
-                .hosts
-                .iter()
-                .any(|asked| asked == "*" || *asked == grant.host)
-            {
+            if action.hosts.iter().any(|asked| covers(asked, &grant.host)) {
                 capabilities.hosts.push(grant);
             }
         }
@@ -171,6 +171,17 @@ pub async fn capabilities(
         );
     }
     Ok(capabilities)
+}
+
+/// Whether a package that asks for `asked` may be granted `host`: for the same
+/// host and port, or for any with `*`. A port that https or http has anyway
+/// need not be asked for.
+#[must_use]
+pub fn covers(asked: &str, host: &str) -> bool {
+    let asked = asked.to_ascii_lowercase();
+    let asked = asked.strip_suffix('.').unwrap_or(&asked);
+    let extra = host.strip_prefix(asked);
+    asked == "*" || extra.is_some_and(|port| matches!(port, "" | ":443" | ":80"))
 }
 
 /// Grants an action a host, in place of the grant for both if there is one.

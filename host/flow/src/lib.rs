@@ -17,6 +17,7 @@
 //! - [`decide`]: what must happen next.
 //! - [`retry`]: when a failed attempt is tried again.
 //! - [`grant`]: which hosts and credentials a call may use.
+//! - [`reached`]: what actions have reached by them.
 //! - [`ports`]: the five doors to the world.
 //! - [`deploy`], [`start`]: the use cases, as functions over the ports.
 
@@ -34,6 +35,7 @@ pub mod id;
 pub mod payload;
 pub mod plan;
 pub mod ports;
+pub mod reached;
 pub mod retry;
 pub mod shape;
 pub mod start;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
-use nebula_egress::{Egress, EgressError, HostRule, Kind, Policy, SecretRule, Timeouts};
+use nebula_egress::{Caller, Egress, EgressError, HostRule, Kind, Policy, SecretRule, Timeouts};
 use nebula_flow::grant::Capabilities;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -16,6 +16,10 @@ use crate::lines::Lines;
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Answer = Result<(http::Response<WasiBody>, Io), Error>;
+
+/// With the value `follow` it asks the host to follow redirects; it never leaves.
+/// Without it a redirect is handed back, as `wasi:http` has it.
+const REDIRECTS: &str = "nebula-redirects";
 
 /// What the guest of one store may send.
 pub(crate) struct Outgoing {
@@ -27,6 +31,7 @@ pub(crate) struct Outgoing {
 /// What one call may reach.
 pub(crate) struct Reach {
     egress: Arc<Egress>,
+    caller: Caller,
     capabilities: Arc<Capabilities>,
     /// Placeholders by the name of their credential, made when first asked for.
     placeholders: BTreeMap<String, String>,
@@ -37,11 +42,13 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) const fn new(
         egress: Arc<Egress>,
+        caller: Caller,
         capabilities: Arc<Capabilities>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             egress,
+            caller,
             capabilities,
             placeholders: BTreeMap::new(),
             deadline,
@@ -90,9 +97,13 @@ fn placeholder() -> Result<String, NoRandom> {
 
 impl Reach {
     fn policy(&self, lines: &Lines) -> Policy {
-        let mut policy = Policy::default();
+        let mut policy = Policy {
+            caller: self.caller.clone(),
+            ..Policy::default()
+        };
         for grant in &self.capabilities.hosts {
-            match HostRule::new(&grant.host, &grant.methods, grant.at.as_deref()) {
+            let at = grant.at.as_deref();
+            match HostRule::new(&grant.host, &grant.schemes, &grant.methods, at) {
                 Ok(rule) => policy.rules.push(rule),
                 Err(error) => lines.push("warn", &format!("a grant was left out: {error}")),
             }
@@ -130,7 +141,7 @@ impl WasiHttpHooks for Outgoing {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _read: Io,
     ) -> Box<dyn Future<Output = Answer> + Send> {
@@ -148,13 +159,26 @@ impl WasiHttpHooks for Outgoing {
             reach.timeouts(options),
         );
         Box::new(async move {
+            let follows = match request.headers_mut().remove(REDIRECTS) {
+                Some(value) if value == "follow" => true,
+                Some(_) => {
+                    lines.push("warn", &format!("`{REDIRECTS}` is `follow` or absent"));
+                    return Err(Error::HttpProtocolError);
+                }
+                None => false,
+            };
             // The guest is told one of the words that `wasi:http` has; the log
             // says why, so that its author can mend it.
             let said = move |error: EgressError| {
                 lines.push("warn", &error.to_string());
                 code(&error)
             };
-            match egress.send(&policy, request, timeouts).await {
+            let answer = if follows {
+                egress.follow(&policy, request, timeouts).await
+            } else {
+                egress.send(&policy, request, timeouts).await
+            };
+            match answer {
                 Ok(response) => {
                     let response = response.map(|body| body.map_err(said).boxed_unsync());
                     Ok((response, Box::new(async { Ok(()) }) as Io))
@@ -171,6 +195,7 @@ fn code(error: &EgressError) -> Error {
         Kind::Invalid if matches!(error, EgressError::Url { .. }) => Error::HttpRequestUriInvalid,
         Kind::Invalid => Error::InternalError(Some(error.to_string())),
         Kind::Denied => Error::HttpRequestDenied,
+        Kind::Redirect => Error::LoopDetected,
         Kind::Internal => Error::DestinationIpProhibited,
         Kind::Resolve => Error::DnsError {
             rcode: None,

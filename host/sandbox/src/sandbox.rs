@@ -202,8 +202,14 @@ impl Inner {
     ) -> State {
         let lines = Lines::default();
         let timeout = call.limits.timeout;
+        let caller = nebula_egress::Caller {
+            tenant: call.tenant.to_string(),
+            action: action.id.to_string(),
+            asks: action.hosts.clone(),
+        };
         let reach = Reach::new(
             Arc::clone(&self.egress),
+            caller,
             call.capabilities,
             Instant::now().checked_add(timeout),
         );

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::HttpConfig;
 use crate::metrics::Metrics;
+use crate::reached::ReachKeeper;
 use crate::service::keys::Touched;
 use crate::versions::Versions;
 use crate::watch::Watches;
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) records: Arc<dyn Records>,
     /// Actions.
     pub(crate) components: Arc<dyn Components>,
+    /// What actions have reached.
+    pub(crate) reached: Arc<ReachKeeper>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Deployed versions that were read lately.

@@ -13,6 +13,7 @@
 //! - `metrics`: the node's figures.
 //! - `versions`: deployed versions that were read lately.
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
+//! - `reached`: what actions have reached, kept every few seconds.
 //! - `packs`: the components that this binary brings along.
 
 mod app;
@@ -22,6 +23,7 @@ mod metrics;
 mod node;
 mod node_file;
 mod packs;
+mod reached;
 mod rest;
 mod sealed;
 mod serve;

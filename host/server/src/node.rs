@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nebula_egress::{Egress, EgressConfig};
+use nebula_egress::{Egress, EgressConfig, Ledger};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::{Catalog, HubError};
@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::metrics::ports::{CountedLog, CountedRunner};
 use crate::node_file::Announcement;
 use crate::packs::PACKS;
+use crate::reached::ReachKeeper;
 use crate::rest::configure_routes;
 use crate::sealed::SealedRecords;
 use crate::serve::tls::{self, TlsError};
@@ -43,6 +44,7 @@ pub struct Server {
     address: SocketAddr,
     engine: EngineConfig,
     metrics: Arc<Metrics>,
+    ledger: Arc<Ledger>,
     announcement: Announcement,
 }
 
@@ -54,11 +56,13 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: Serving,
     engine: WorkflowEngine,
+    reached: Arc<ReachKeeper>,
+    keeping: Serving,
     log: Weak<dyn EventLog>,
     records: Weak<dyn Records>,
 }
 
-/// The task that serves; aborted when dropped.
+/// A task of the node; aborted when dropped.
 struct Serving(JoinHandle<()>);
 
 /// Why a node cannot be put together.
@@ -119,8 +123,8 @@ pub enum BuildError {
 /// free, another process holds the folder, or a part does not start.
 pub async fn build(config: Config) -> Result<Server, BuildError> {
     let door = Door::bind(&config).await?;
-    let (engine, metrics) = open(&config).await?;
-    Server::new(config, door, engine, metrics)
+    let parts = open(&config).await?;
+    Server::new(config, door, parts)
 }
 
 /// Whether a node with these settings may be served where they say, and its
@@ -170,10 +174,21 @@ impl Door {
 /// # Errors
 /// When another process holds the folder, or a part does not start.
 pub async fn embedded(data_dir: impl AsRef<Path>) -> Result<EngineConfig, BuildError> {
-    open(&Config::dev(data_dir)).await.map(|(engine, _)| engine)
+    let parts = open(&Config::dev(data_dir)).await?;
+    Ok(parts.engine)
 }
 
-async fn open(config: &Config) -> Result<(EngineConfig, Metrics), BuildError> {
+/// What a node is put together from, behind its door.
+pub(crate) struct Parts {
+    /// The engine's ports.
+    pub(crate) engine: EngineConfig,
+    /// The node's figures.
+    pub(crate) metrics: Metrics,
+    /// What actions have reached.
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+async fn open(config: &Config) -> Result<Parts, BuildError> {
     make_private_dir(&config.data_dir).map_err(|error| BuildError::Folder {
         path: config.data_dir.clone(),
         error,
@@ -186,6 +201,7 @@ async fn open(config: &Config) -> Result<(EngineConfig, Metrics), BuildError> {
         &keys.credentials(),
     ));
     let egress = Arc::new(Egress::new(EgressConfig::default()));
+    let ledger = Arc::clone(egress.ledger());
     let sandbox = SandboxConfig {
         cache_dir: Some(config.data_dir.join("compiled")),
         cache_key: *keys.compiled(),
@@ -213,7 +229,11 @@ async fn open(config: &Config) -> Result<(EngineConfig, Metrics), BuildError> {
         owner: owner(&config.name)?,
         max_active: config.max_active,
     };
-    Ok((engine, metrics))
+    Ok(Parts {
+        engine,
+        metrics,
+        ledger,
+    })
 }
 
 /// A name that no other living engine has.
@@ -224,12 +244,12 @@ fn owner(node: &str) -> Result<String, BuildError> {
 
 impl Server {
     /// Puts ready-built ports behind the door.
-    pub(crate) fn new(
-        config: Config,
-        door: Door,
-        mut engine: EngineConfig,
-        metrics: Metrics,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn new(config: Config, door: Door, parts: Parts) -> Result<Self, BuildError> {
+        let Parts {
+            mut engine,
+            metrics,
+            ledger,
+        } = parts;
         let metrics = Arc::new(metrics);
         engine.log = Arc::new(CountedLog::new(engine.log, Arc::clone(&metrics)));
         let slots = config.max_concurrent_calls;
@@ -252,6 +272,7 @@ impl Server {
             address,
             engine,
             metrics,
+            ledger,
             announcement,
         })
     }
@@ -274,14 +295,22 @@ impl Server {
             address,
             engine,
             metrics,
+            ledger,
             announcement,
         } = self;
         let url = url(&door, address);
         let (stop, stopping) = watch::channel(false);
+        let reached = Arc::new(ReachKeeper::new(
+            ledger,
+            Arc::clone(&engine.records),
+            Arc::clone(&engine.clock),
+        ));
+        let keeping = tokio::spawn(Arc::clone(&reached).run(stopping.clone()));
         let shared = Arc::new(Shared {
             log: Arc::clone(&engine.log),
             records: Arc::clone(&engine.records),
             components: Arc::clone(&engine.components),
+            reached: Arc::clone(&reached),
             clock: Arc::clone(&engine.clock),
             versions: Versions::default(),
             watches: Watches::follow(&*engine.log),
@@ -316,6 +345,8 @@ impl Server {
             stop,
             serving: Serving(serving),
             engine,
+            reached,
+            keeping: Serving(keeping),
             log,
             records,
         }
@@ -343,6 +374,8 @@ impl Running {
             stop,
             mut serving,
             engine,
+            reached,
+            mut keeping,
             log,
             records,
             ..
@@ -352,7 +385,10 @@ impl Running {
             tracing::error!("the server had panicked");
         }
         engine.shutdown().await;
-        drop((engine, serving));
+        // An error is a panic of the keeper; what it left is kept here.
+        let _ = (&mut keeping.0).await;
+        reached.keep().await;
+        drop((engine, serving, reached));
         // The folder is free once the last task that was stopped has let go.
         let patience = tokio::time::Instant::now() + RELEASE;
         while log.strong_count() + records.strong_count() > 0

@@ -166,6 +166,7 @@ fn capabilities(test: &Test, action: &ActionMetadata) -> Result<Capabilities> {
         capabilities.hosts.push(Grant {
             action: action.id.clone(),
             host: host.to_owned(),
+            schemes: Vec::new(),
             at,
             methods: Vec::new(),
         });

@@ -280,7 +280,7 @@ async fn a_resolver_that_does_not_answer_times_out() {
         resolver,
         ..EgressConfig::default()
     });
-    let policy = allow([HostRule::new("api.example", &[], None).unwrap()]);
+    let policy = allow([plain_rule("api.example")]);
     let timeouts = Timeouts {
         connect: Some(Duration::ZERO),
         ..Timeouts::within(PATIENCE)

@@ -4,169 +4,7 @@ use http::Method;
 
 use super::*;
 use crate::Kind;
-use crate::send::Route;
-
-/// Ways to write an address that is not on the public internet, as a guest
-/// would put them into a URL.
-const INTERNAL: &[&str] = &[
-    "127.0.0.1",
-    "127.0.0.1.",
-    "127.0.0.2",
-    "127.255.255.254",
-    "127.1",
-    "127.0.1",
-    "2130706433",
-    "0x7f000001",
-    "0x7F.0.0.1",
-    "0x7f.1",
-    "0177.0.0.1",
-    "017700000001",
-    "127.0.0.01",
-    "127.0.0.0x1",
-    "00000127.0.0.1",
-    "0",
-    "0.0.0.0",
-    "localhost",
-    "LOCALHOST",
-    "localhost.",
-    "any.localhost",
-    "localhost.localdomain",
-    "127.0.0.1.nip.example",
-    "[::1]",
-    "[::]",
-    "[0:0:0:0:0:0:0:1]",
-    "[0000::0001]",
-    "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]",
-    "[::127.0.0.1]",
-    "[64:ff9b::127.0.0.1]",
-    "[64:ff9b:1::7f00:1]",
-    "[2002:7f00:1::1]",
-    "[2001:0:7f00:1::80ff:fffe]",
-    "[fe80::1]",
-    "[fe80::1%25lo]",
-    "[fec0::1]",
-    "[fd00:ec2::254]",
-    "[ff02::1]",
-    "[2001:db8::1]",
-    "10.0.0.1",
-    "172.16.0.1",
-    "192.168.0.1",
-    "100.64.0.1",
-    "169.254.169.254",
-    "192.0.0.192",
-    "198.18.0.1",
-    "192.0.2.1",
-    "224.0.0.1",
-    "240.0.0.1",
-    "255.255.255.255",
-    "%31%32%37.0.0.1",
-    "127。0。0。1",
-    "１２７.0.0.1",
-    "①②⑦.0.0.1",
-    "x@127.0.0.1",
-    "api.example:80@127.0.0.1",
-    "127.0.0.1\\@api.example",
-];
-
-/// Listeners on both loopbacks at one port.
-async fn both_loopbacks() -> (Station, Station) {
-    loop {
-        let v4 = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = v4.local_addr().unwrap().port();
-        if let Ok(v6) = TcpListener::bind(("::1", port)).await {
-            return (
-                Station::bind(v4, Behaviour::Answer(OK)),
-                Station::bind(v6, Behaviour::Answer(OK)),
-            );
-        }
-    }
-}
-
-fn rule(host: &str, port: u16) -> HostRule {
-    HostRule {
-        host: host.into(),
-        port: Some(port),
-        methods: vec![],
-        at: None,
-    }
-}
-
-#[tokio::test]
-async fn no_spelling_of_an_internal_address_reaches_a_listener_even_when_it_is_granted() {
-    let (v4, v6) = both_loopbacks().await;
-    let port = v4.address.port();
-    let egress = egress();
-    for spelling in INTERNAL {
-        let policy = allow([
-            rule(spelling, port),
-            rule(spelling.trim_matches(['[', ']']), port),
-        ]);
-        // What is no URL at all cannot even be asked for.
-        let Ok(request) = Request::get(format!("http://{spelling}:{port}/")).body(Empty::new())
-        else {
-            continue;
-        };
-        let error = send(&egress, &policy, request).await.expect_err(spelling);
-        assert!(
-            matches!(error.kind(), Kind::Internal | Kind::Invalid),
-            "{spelling}: {error}"
-        );
-        assert!(error.is_refusal());
-    }
-    assert_eq!((v4.accepts(), v6.accepts()), (0, 0));
-
-    // The listeners do count whoever is let through.
-    for station in [&v4, &v6] {
-        send(
-            &egress,
-            &allow([station.grant("api.example")]),
-            get("http://api.example/"),
-        )
-        .await
-        .unwrap();
-        assert_eq!(station.accepts(), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_public_name_with_an_internal_address_is_refused() {
-    let (v4, v6) = both_loopbacks().await;
-    let port = v4.address.port();
-    let answers: &[&[&str]] = &[
-        &["127.0.0.1"],
-        &["::1"],
-        &["::ffff:127.0.0.1"],
-        &["0.0.0.0"],
-        &["10.1.2.3"],
-        &["169.254.169.254"],
-        &["fd00:ec2::254"],
-        &["64:ff9b::7f00:1"],
-        // One bad address spoils the answer, wherever it stands.
-        &["93.184.215.14", "127.0.0.1"],
-        &["::1", "2606:4700::1111"],
-    ];
-    for answer in answers {
-        let (egress, lookups) = egress_resolving(answer);
-        let policy = allow([rule("api.example", port)]);
-        let error = send(
-            &egress,
-            &policy,
-            get(&format!("http://api.example:{port}/")),
-        )
-        .await
-        .unwrap_err();
-        assert_eq!(error.kind(), Kind::Internal, "{answer:?}");
-        assert!(
-            !answer
-                .iter()
-                .any(|address| error.to_string().contains(address)),
-            "{error}"
-        );
-        assert_eq!(lookups.load(Ordering::SeqCst), 1);
-    }
-    assert_eq!((v4.accepts(), v6.accepts()), (0, 0));
-}
+use crate::route::Route;
 
 #[tokio::test]
 async fn a_name_that_changes_its_address_is_asked_for_once_and_what_was_vetted_is_what_is_connected_to()
@@ -184,7 +22,7 @@ async fn a_name_that_changes_its_address_is_asked_for_once_and_what_was_vetted_i
         resolver,
         ..EgressConfig::default()
     });
-    let policy = allow([rule("api.example", 80)]);
+    let policy = allow([plain_rule("api.example")]);
     let request = get("http://api.example/");
     let route = Route::find(&policy, &request).unwrap();
 
@@ -203,7 +41,7 @@ async fn a_whole_request_resolves_once() {
     let station = Station::start(Behaviour::Answer(OK)).await;
     let (egress, lookups) = egress_resolving(&["127.0.0.1"]);
     let at = format!("http://station.test:{}", station.address.port());
-    let policy = allow([HostRule::new("api.example", &[], Some(&at)).unwrap()]);
+    let policy = allow([HostRule::new("api.example", &[], &[], Some(&at)).unwrap()]);
     assert_eq!(
         text(
             send(&egress, &policy, get("http://api.example/"))
@@ -243,15 +81,19 @@ async fn an_operators_address_is_reached_under_the_asked_name() {
 #[tokio::test]
 async fn what_no_rule_names_is_refused_with_the_way_to_grant_it() {
     let station = Station::start(Behaviour::Answer(OK)).await;
-    let error = send(&egress(), &Policy::default(), get("https://api.example/"))
+    let error = send(&egress(), &allow([]), get("https://api.example/"))
         .await
         .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("`nebula grant <action> api.example`"),
-        "{error}"
+    assert_eq!(
+        error.to_string(),
+        "host api.example is not granted to test.run; an operator can grant it: \
+         `nebula grant test.run api.example`"
     );
+    let error = send(&egress(), &allow([]), get("http://api.example:8080/"))
+        .await
+        .unwrap_err();
+    let command = "`nebula grant test.run api.example:8080 --scheme http`";
+    assert!(error.to_string().ends_with(command), "{error}");
 
     let policy = allow([station.grant("api.example")]);
     for url in [
@@ -295,7 +137,7 @@ async fn a_method_that_is_not_granted_is_refused() {
     let mut rule = station.grant("api.example");
     rule.methods = vec![Method::GET];
     let policy = allow([rule]);
-    for method in ["POST", "DELETE", "get", "CONNECT"] {
+    for method in ["POST", "DELETE", "get", "`id`"] {
         let request = Request::builder()
             .method(method)
             .uri("http://api.example/")
@@ -306,6 +148,9 @@ async fn a_method_that_is_not_granted_is_refused() {
             matches!(error, EgressError::Method { .. }),
             "{method}: {error}"
         );
+        let command = "`nebula grant test.run api.example --method GET,";
+        let offered = error.to_string().contains(command);
+        assert_eq!(offered, method == "POST" || method == "DELETE", "{error}");
     }
     // Not even where all are granted.
     for method in [Method::CONNECT, Method::TRACE] {
@@ -317,13 +162,123 @@ async fn a_method_that_is_not_granted_is_refused() {
         let error = send(&egress(), &allow([station.grant("api.example")]), request)
             .await
             .unwrap_err();
-        assert!(matches!(error, EgressError::Method { .. }), "{error}");
+        assert!(
+            matches!(error, EgressError::ForbiddenMethod { .. }),
+            "{error}"
+        );
     }
     assert_eq!(station.accepts(), 0);
     send(&egress(), &policy, get("http://api.example/"))
         .await
         .unwrap();
     assert_eq!(station.accepts(), 1);
+}
+
+#[tokio::test]
+async fn what_the_package_does_not_ask_for_is_refused_with_what_its_author_must_do() {
+    let station = Station::start(Behaviour::Answer(OK)).await;
+    for asks in [&[][..], &["other.example"], &["api.example:8443"]] {
+        let mut policy = allow([]);
+        policy.caller.asks = asks.iter().map(ToString::to_string).collect();
+        let error = send(&egress(), &policy, get("https://api.example/"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, EgressError::NotAsked { .. }),
+            "{asks:?}: {error}"
+        );
+        assert!(error.to_string().contains("`hosts(\"api.example\")`"));
+        assert_eq!((error.kind(), error.is_refusal()), (Kind::Denied, true));
+    }
+    assert_eq!(station.accepts(), 0);
+}
+
+#[tokio::test]
+async fn a_scheme_that_is_not_granted_is_refused_whatever_the_port_is() {
+    let station = Station::start(Behaviour::Answer(OK)).await;
+    let at = format!("http://{}", station.address);
+    let only = |scheme: &str, host: &str| {
+        allow([HostRule::new(host, &[scheme.to_owned()], &[], Some(&at)).unwrap()])
+    };
+    for (policy, url) in [
+        (only("https", "api.example"), "http://api.example/"),
+        (
+            only("https", "api.example:8443"),
+            "http://api.example:8443/",
+        ),
+        (only("http", "api.example"), "https://api.example/"),
+    ] {
+        let error = send(&egress(), &policy, get(url)).await.unwrap_err();
+        assert!(
+            matches!(error, EgressError::Scheme { .. }),
+            "{url}: {error}"
+        );
+        assert!(error.to_string().contains("--scheme http,https"), "{error}");
+    }
+    // Without an operator's address an asked host means https alone.
+    let policy = allow([HostRule::new("api.example", &[], &[], None).unwrap()]);
+    let error = send(&egress(), &policy, get("http://api.example/"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, EgressError::Scheme { .. }), "{error}");
+    assert_eq!(station.accepts(), 0);
+    send(
+        &egress(),
+        &only("https", "api.example"),
+        get("https://api.example/"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(station.accepts(), 1);
+}
+
+#[tokio::test]
+async fn of_two_rules_the_one_that_names_the_port_says_where_the_host_is() {
+    let (one, other) = (
+        Station::start(Behaviour::Answer(OK)).await,
+        Station::start(Behaviour::Answer(OK)).await,
+    );
+    let policy = allow([one.grant("api.example"), other.grant("api.example:443")]);
+    send(&egress(), &policy, get("https://api.example/"))
+        .await
+        .unwrap();
+    assert_eq!((one.accepts(), other.accepts()), (0, 1));
+}
+
+#[tokio::test]
+async fn what_was_reached_and_refused_is_in_the_ledger() {
+    let station = Station::start(Behaviour::Answer(OK)).await;
+    let egress = egress();
+    let policy = allow([station.grant("api.example")]);
+    for _ in 0..3 {
+        send(&egress, &policy, get("http://api.example/"))
+            .await
+            .unwrap();
+    }
+    for url in ["https://evil.example:8443/x?secret", "http://u:geheim@h/"] {
+        send(&egress, &policy, get(url)).await.unwrap_err();
+    }
+    let mut entries = egress.ledger().take();
+    entries.sort_by(|a, b| a.host.cmp(&b.host));
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|e| (&*e.action, &*e.host, e.tally.reached, e.tally.refused))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("test.run", "(malformed)", 0, 1),
+            ("test.run", "api.example", 3, 0),
+            ("test.run", "evil.example:8443", 0, 1),
+        ]
+    );
+    let reason = &entries[2].tally.last_refusal.as_ref().unwrap().1;
+    assert!(
+        reason.contains("`nebula grant test.run evil.example:8443`"),
+        "{reason}"
+    );
+    assert!(!format!("{entries:?}").contains("geheim") && !reason.contains("secret"));
+    assert!(egress.ledger().is_empty());
 }
 
 #[tokio::test]
@@ -351,7 +306,7 @@ async fn a_host_that_nobody_serves_is_named_in_the_error() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let rule = HostRule::new("api.example", &[], Some(&format!("http://{free}"))).unwrap();
+    let rule = HostRule::new("api.example", &[], &[], Some(&format!("http://{free}"))).unwrap();
     let error = send(&egress(), &allow([rule]), get("http://api.example/"))
         .await
         .unwrap_err();
@@ -362,14 +317,10 @@ async fn a_host_that_nobody_serves_is_named_in_the_error() {
     let (egress, _) = egress_resolving(&[]);
     let error = send(
         &egress,
-        &allow([rule_for_name()]),
+        &allow([plain_rule("api.example")]),
         get("http://api.example/"),
     )
     .await
     .unwrap_err();
     assert_eq!(error.kind(), Kind::Resolve);
-}
-
-fn rule_for_name() -> HostRule {
-    HostRule::new("api.example", &[], None).unwrap()
 }

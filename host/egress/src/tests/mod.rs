@@ -1,9 +1,12 @@
 //! Behaviour through the public door, at real listeners on loopback that count
 //! who comes.
 
+mod agreement;
 mod bodies;
 mod destinations;
 mod headers;
+mod internal;
+mod redirects;
 mod secrets;
 mod tls;
 
@@ -25,8 +28,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::{
-    Egress, EgressConfig, EgressError, HostRule, Policy, Resolver, ResponseBody, SecretRule,
-    Timeouts,
+    Caller, Egress, EgressConfig, EgressError, HostRule, Policy, Resolver, ResponseBody,
+    SecretRule, Timeouts,
 };
 
 /// Far longer than any of these tests should take.
@@ -91,9 +94,9 @@ impl Station {
         requests[0].clone()
     }
 
-    /// A rule that grants `host` at this station.
+    /// A rule that grants `host` at this station, for both schemes.
     fn grant(&self, host: &str) -> HostRule {
-        HostRule::new(host, &[], Some(&format!("http://{}", self.address))).unwrap()
+        HostRule::new(host, &[], &[], Some(&format!("http://{}", self.address))).unwrap()
     }
 }
 
@@ -174,10 +177,35 @@ fn egress() -> Egress {
     egress_resolving(&["127.0.0.1", "::1"]).0
 }
 
+/// What an action that asks for every host may do by these rules.
 fn allow(rules: impl IntoIterator<Item = HostRule>) -> Policy {
     Policy {
+        caller: Caller {
+            tenant: "default".into(),
+            action: "test.run".into(),
+            asks: vec!["*".into()],
+        },
         rules: rules.into_iter().collect(),
         secrets: Vec::new(),
+    }
+}
+
+fn both() -> [String; 2] {
+    ["http".to_owned(), "https".to_owned()]
+}
+
+/// A rule for both schemes, without an operator's address.
+fn plain_rule(host: &str) -> HostRule {
+    HostRule::new(host, &both(), &[], None).unwrap()
+}
+
+/// How often something is tried: seldom in each run, often in a long one
+/// (`make long`).
+fn times(normal: usize, long: usize) -> usize {
+    if std::env::var_os("NEBULA_LONG").is_some() {
+        long
+    } else {
+        normal
     }
 }
 

@@ -13,8 +13,8 @@ fn with_secret(station: &Station, hosts: &[&str]) -> Policy {
         station.grant("api.example:8443"),
     ];
     Policy {
-        rules,
         secrets: vec![secret(hosts)],
+        ..allow(rules)
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_placeholder_in_the_url_or_in_a_headers_name_stops_the_request() {
 
 #[tokio::test]
 async fn a_secret_does_not_travel_in_the_clear_unless_an_operator_named_the_address() {
-    let mut policy = allow([HostRule::new("api.example", &[], None).unwrap()]);
+    let mut policy = allow([plain_rule("api.example")]);
     policy.secrets = vec![secret(&["api.example"])];
     let request = get_with("http://api.example/", "x-key", "nebula-secret-7f3a");
     let error = send(&egress(), &policy, request).await.unwrap_err();

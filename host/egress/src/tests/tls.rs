@@ -61,7 +61,7 @@ fn trusting(roots: Vec<CertificateDer<'static>>) -> Egress {
 }
 
 fn granted(host: &str, address: SocketAddr) -> Policy {
-    allow([HostRule::new(host, &[], Some(&format!("https://{address}"))).unwrap()])
+    allow([HostRule::new(host, &both(), &[], Some(&format!("https://{address}"))).unwrap()])
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ fn grant(action: &str, host: &str) -> Grant {
     Grant {
         action: action.parse().unwrap(),
         host: host.to_owned(),
+        schemes: Vec::new(),
         at: None,
         methods: Vec::new(),
     }
@@ -66,6 +67,38 @@ fn a_call_reaches_what_is_asked_for_and_granted_and_nothing_else() {
     ))
     .unwrap();
     assert!(hosts(&["api.example"]).is_empty());
+}
+
+#[test]
+fn what_a_package_asks_for_covers_that_host_and_port_only() {
+    for (asked, host) in [
+        ("api.example", "api.example"),
+        ("API.example.", "api.example"),
+        ("api.example", "api.example:443"),
+        ("api.example:8443", "api.example:8443"),
+        ("[::1]", "[::1]:80"),
+        ("*", "any.example:1"),
+    ] {
+        assert!(covers(asked, host), "{asked} {host}");
+    }
+    for (asked, host) in [
+        ("api.example", "api.example:8443"),
+        ("api.example", "sub.api.example"),
+        ("api.example", "api.example.evil"),
+        ("api.example", "api.example:4430"),
+        ("api.example:8443", "api.example"),
+        ("*.example", "api.example"),
+        ("", "api.example"),
+    ] {
+        assert!(!covers(asked, host), "{asked} {host}");
+    }
+}
+
+#[test]
+fn a_grant_that_was_stored_before_schemes_were_reads_as_one_without() {
+    let stored = json!({ "action": "weather.fetch", "host": "api.example" });
+    let read: Grant = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, grant("weather.fetch", "api.example"));
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub enum Kind {
     Credential,
     /// A key of the API, by its id: who may do what, and a hash of its secret.
     ApiKey,
+    /// What an action has reached, by its id.
+    Reached,
 }
 
 impl Kind {
@@ -73,6 +75,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Credential => "credential",
             Self::ApiKey => "api_key",
+            Self::Reached => "reached",
         }
     }
 }

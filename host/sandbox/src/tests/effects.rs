@@ -51,6 +51,7 @@ fn grant(at: Option<String>) -> Grant {
     Grant {
         action: ActionId::new("test.run").expect("an id"),
         host: "api.test".into(),
+        schemes: vec!["http".into()],
         at,
         methods: vec![],
     }
@@ -172,26 +173,13 @@ async fn an_internal_address_is_prohibited_without_the_operators_word() {
 
 #[tokio::test]
 async fn the_secret_takes_the_placeholder_s_place_on_the_way_out() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let at = format!("http://{}", listener.local_addr().expect("an address"));
-    let station = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.expect("a connection");
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.expect("a byte"));
-        }
-        stream
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .await
-            .expect("writes");
-        String::from_utf8(request).expect("text")
-    });
+    let (at, station) = station(vec!["HTTP/1.1 204 No Content\r\n\r\n"]).await;
     let guest = Guest::new(format!("{GET} {SEND}"));
     let report = sandbox()
         .run(with(&guest, vec![grant(Some(at))], Some(bound(false))))
         .await;
     assert_eq!(output(&report), 204, "{:?}", report.lines);
-    let request = station.await.expect("joins");
+    let request = station.await.expect("joins").remove(0);
     assert!(request.starts_with("GET / HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: s3cret\r\n"), "{request}");
     assert!(
@@ -199,6 +187,71 @@ async fn the_secret_takes_the_placeholder_s_place_on_the_way_out() {
         "{request}"
     );
     assert!(!request.contains("nebula-secret-"), "{request}");
+}
+
+/// Answers each connection with the next of these, and gives the requests.
+async fn station(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = format!("http://{}", listener.local_addr().expect("an address"));
+    let serving = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.expect("a byte"));
+            }
+            requests.push(String::from_utf8(request).expect("text"));
+            stream.write_all(answer.as_bytes()).await.expect("writes");
+        }
+        requests
+    });
+    (at, serving)
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_if_the_guest_asks_for_it_and_handed_back_if_not() {
+    const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n";
+    const THERE: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+    let asking = |value: &str| {
+        let length = value.len();
+        let ask = format!(
+            "(local.set $a (call $fields))
+             (call $append (local.get $a) (i32.const 600) (i32.const 16)
+                (i32.const 616) (i32.const {length}) (i32.const 3100))"
+        );
+        let text = format!("{GET} {SEND}").replace("(local.set $a (call $fields))", &ask);
+        Guest::new(text).with(&format!(
+            "(data (i32.const 600) \"nebula-redirects{value}\")"
+        ))
+    };
+    let ask = async |guest: &Guest, answers| {
+        let (at, serving) = station(answers).await;
+        let report = sandbox()
+            .run(with(guest, vec![grant(Some(at))], Some(bound(false))))
+            .await;
+        (output(&report), serving)
+    };
+    let (status, serving) = ask(&asking("follow"), vec![MOVED, THERE]).await;
+    assert_eq!(status, 204);
+    let requests = serving.await.expect("joins");
+    assert!(
+        requests[1].starts_with("GET /there HTTP/1.1\r\n"),
+        "{requests:?}"
+    );
+    for request in requests {
+        assert!(!request.contains("nebula-"), "{request}");
+        assert!(request.contains("authorization: s3cret\r\n"), "{request}");
+    }
+    let plain = Guest::new(format!("{GET} {SEND}"));
+    let (status, serving) = ask(&plain, vec![MOVED]).await;
+    assert_eq!(
+        (status.as_u64(), serving.await.expect("joins").len()),
+        (Some(302), 1)
+    );
+    let (code, serving) = ask(&asking("always"), vec![MOVED]).await;
+    assert!(code.as_u64().is_some_and(|code| code > 1_000), "{code}");
+    serving.abort();
 }
 
 #[tokio::test]

@@ -1,15 +1,17 @@
-//! `/credentials` and `/grants`.
+//! `/credentials`, `/grants` and `/reach`.
 
 use axum::extract::{Path, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use nebula_api::access::{Credential, Grant, GrantKey, GrantsQuery, PageQuery, SetCredential};
+use nebula_api::access::{
+    ActionReach, Credential, Grant, GrantKey, GrantsQuery, PageQuery, SetCredential,
+};
 use nebula_api::{Page, Problem, problem};
 
 use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
-use crate::service::{credentials, grants};
+use crate::service::{credentials, grants, reach};
 
 /// List the credentials; their secrets are never given back
 #[utoipa::path(
@@ -107,6 +109,16 @@ pub(crate) async fn remove_grant(
 ) -> Result<Response, Refusal> {
     grants::remove(&app, grant).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// List what each action may reach and has reached
+#[utoipa::path(
+    get, path = "/api/v1/reach", tag = "access",
+    params(GrantsQuery),
+    responses((status = 200, body = Page<ActionReach>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn list_reach(app: App, Query(query): Query<GrantsQuery>) -> Reply {
+    reply::ok(&reach::list(&app, query).await?)
 }
 
 async fn set_grant(app: &App, request: Request) -> Reply {

@@ -69,6 +69,7 @@ pub(crate) fn routes() -> Routes {
         .post("/grants", ADMIN, access::add_grant)
         .put("/grants", ADMIN, access::put_grant)
         .delete("/grants", ADMIN, access::remove_grant)
+        .get("/reach", VIEWER, access::list_reach)
         .get("/keys", ADMIN, keys::list)
         .post("/keys", ADMIN, keys::create)
         .delete("/keys/{key}", ADMIN, keys::revoke)
@@ -142,6 +143,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         keys::list,
         keys::create,
         keys::revoke,
+        access::list_reach,
         node::health,
         node::ready,
         node::openapi,

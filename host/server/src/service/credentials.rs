@@ -5,7 +5,7 @@ use nebula_api::access::{Credential, PageQuery, SetCredential};
 use nebula_flow::grant::{self, Secret};
 use nebula_flow::ports::{Kind, Record};
 
-use super::grants::check_host;
+use super::grants::one_spelling;
 use super::{Error, Result, paging};
 use crate::app::App;
 
@@ -40,14 +40,10 @@ pub(crate) async fn get(app: &App, name: &str) -> Result<Credential> {
 /// Sets a credential, in place of the one of that name if there is one.
 pub(crate) async fn set(app: &App, name: &str, request: SetCredential) -> Result<Credential> {
     check_name(name)?;
-    check(&request)?;
+    let hosts = check(&request)?;
     let credential = grant::Credential {
         secret: Secret::new(request.secret),
-        hosts: request
-            .hosts
-            .iter()
-            .map(|h| h.to_ascii_lowercase())
-            .collect(),
+        hosts,
         reveal: request.reveal,
     };
     let version = grant::put_credential(&*app.records, &app.tenant, name, &credential).await?;
@@ -101,7 +97,8 @@ fn check_name(name: &str) -> Result<()> {
     .into())
 }
 
-fn check(request: &SetCredential) -> Result<()> {
+/// Checks a credential; returns its hosts in their one spelling.
+fn check(request: &SetCredential) -> Result<Vec<String>> {
     let refuse = |pointer: &str, message: String| {
         Err(Error::InvalidBody {
             pointer: pointer.into(),
@@ -124,8 +121,8 @@ fn check(request: &SetCredential) -> Result<()> {
             format!("a credential has at most {MAX_HOSTS} hosts"),
         );
     }
-    for (i, host) in request.hosts.iter().enumerate() {
-        check_host(host, &format!("/hosts/{i}"))?;
-    }
-    Ok(())
+    let hosts = request.hosts.iter().enumerate();
+    hosts
+        .map(|(i, host)| one_spelling(host, &format!("/hosts/{i}")))
+        .collect()
 }

@@ -2,6 +2,8 @@
 
 use nebula_api::Page;
 use nebula_api::access::{Grant, GrantKey, GrantsQuery};
+use nebula_egress::HostRule;
+use nebula_egress::host::Authority;
 use nebula_flow::ActionId;
 use nebula_flow::grant;
 use nebula_flow::ports::Kind;
@@ -48,7 +50,7 @@ pub(crate) async fn add(app: &App, request: Grant) -> Result<(Grant, bool)> {
 /// Removes a grant.
 pub(crate) async fn remove(app: &App, grant: GrantKey) -> Result<()> {
     let action = ActionId::new(&grant.action)?;
-    let host = grant.host.to_ascii_lowercase();
+    let host = one_spelling(&grant.host, "/host")?;
     if app
         .records
         .remove(Kind::Grant, &app.tenant, &key(action.as_str(), &host))
@@ -67,99 +69,73 @@ fn key(action: &str, host: &str) -> String {
     format!("{action}/{host}")
 }
 
-fn wire(grant: grant::Grant) -> Grant {
+pub(super) fn wire(grant: grant::Grant) -> Grant {
+    // One that was stored before schemes were has none; its rule has.
+    let rule = read(
+        &grant.host,
+        &grant.schemes,
+        &grant.methods,
+        grant.at.as_deref(),
+    );
     Grant {
         action: grant.action.to_string(),
         host: grant.host,
+        schemes: rule.map_or(grant.schemes, |rule| rule.schemes()),
         at: grant.at,
         methods: grant.methods,
     }
 }
 
+/// The egress reads a grant here as it does for each request, so that nothing
+/// is stored that it would read otherwise.
 fn check(request: Grant) -> Result<grant::Grant> {
     let refuse = |pointer: &str, message: String| Error::InvalidBody {
         pointer: pointer.into(),
         message,
     };
     let action = ActionId::new(&request.action).map_err(|e| refuse("/action", e.to_string()))?;
-    check_host(&request.host, "/host")?;
-    if let Some(at) = &request.at {
-        check_address(at)?;
+    if request.methods.len() > MAX_METHODS || request.schemes.len() > MAX_METHODS {
+        let message = format!("a grant has at most {MAX_METHODS} methods and two schemes");
+        return Err(refuse("/methods", message));
     }
-    if request.methods.len() > MAX_METHODS {
-        return Err(refuse(
-            "/methods",
-            format!("a grant has at most {MAX_METHODS} methods"),
-        ));
-    }
-    let mut methods = Vec::with_capacity(request.methods.len());
-    for (i, method) in request.methods.iter().enumerate() {
-        if method.is_empty()
-            || method.len() > 20
-            || !method.bytes().all(|b| b.is_ascii_alphabetic())
-        {
-            return Err(refuse(
-                &format!("/methods/{i}"),
-                "not the name of an HTTP method".into(),
-            ));
-        }
-        methods.push(method.to_ascii_uppercase());
+    let at = request.at.as_deref();
+    let rule = read(&request.host, &request.schemes, &request.methods, at)?;
+    if let Some(what) = rule.internal() {
+        let host = rule.host();
+        let message = format!(
+            "{host} is {what}, which is never reached by its name alone: say where it is, \
+             `nebula grant {action} {host} --at URL`"
+        );
+        return Err(refuse("/at", message));
     }
     Ok(grant::Grant {
         action,
-        host: request.host.to_ascii_lowercase(),
+        host: rule.host(),
+        schemes: rule.schemes(),
         at: request.at,
-        methods,
+        methods: rule.methods(),
     })
 }
 
-/// Refuses what is not `host` or `host:port`.
-pub(crate) fn check_host(text: &str, pointer: &str) -> Result<()> {
-    let valid = text.parse::<http::uri::Authority>().is_ok_and(|authority| {
-        let host = authority.host();
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        !text.contains('@')
-            && !name.is_empty()
-            && host.len() <= 253
-            && (name.parse::<std::net::IpAddr>().is_ok()
-                || name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')))
-            && (authority.port_u16().is_some_and(|p| p != 0) || !ends_with_port(text, host))
-    });
-    if valid {
-        return Ok(());
+fn read(host: &str, schemes: &[String], methods: &[String], at: Option<&str>) -> Result<HostRule> {
+    HostRule::new(host, schemes, methods, at).map_err(|invalid| Error::InvalidBody {
+        pointer: format!("/{}", invalid.field()),
+        message: invalid.to_string(),
+    })
+}
+
+/// The one spelling of `host` or `host:port`; whatever else it is, is refused.
+pub(crate) fn one_spelling(text: &str, pointer: &str) -> Result<String> {
+    match Authority::parse(text) {
+        Ok(authority) => Ok(authority.to_string()),
+        Err(reason) => Err(Error::InvalidBody {
+            pointer: pointer.into(),
+            message: format!(
+                "not a host: {reason}; write `api.example.com` or `api.example.com:8443`, \
+                 without scheme and path"
+            ),
+        }),
     }
-    Err(Error::InvalidBody {
-        pointer: pointer.into(),
-        message:
-            "not a host: write `api.example.com` or `api.example.com:8443`, without scheme and path"
-                .into(),
-    })
-}
-
-fn ends_with_port(text: &str, host: &str) -> bool {
-    text.len() > host.len()
-}
-
-fn check_address(at: &str) -> Result<()> {
-    let valid = at.parse::<http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri
-                .authority()
-                .is_some_and(|a| check_host(a.as_str(), "/at").is_ok())
-            && matches!(uri.path(), "" | "/")
-            && uri.query().is_none()
-    });
-    if valid {
-        return Ok(());
-    }
-    Err(Error::InvalidBody {
-        pointer: "/at".into(),
-        message:
-            "not an address: write `http://127.0.0.1:8080` or `https://host:port`, without a path"
-                .into(),
-    })
 }
 
 #[cfg(test)]
@@ -168,32 +144,99 @@ mod tests {
 
     #[test]
     fn hosts_are_a_name_or_an_address_with_an_optional_port() {
-        for host in [
-            "api.example.com",
-            "api.example.com:8443",
-            "127.0.0.1:80",
-            "[::1]:8080",
-            "localhost",
-            "x_y.z",
+        for (host, spelled) in [
+            ("API.example.com.", "api.example.com"),
+            ("api.example.com:8443", "api.example.com:8443"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("::1", "[::1]"),
+            ("[0:0::1]:8080", "[::1]:8080"),
+            ("localhost", "localhost"),
+            ("x_y.z", "x_y.z"),
         ] {
-            assert!(check_host(host, "").is_ok(), "{host}");
+            assert_eq!(one_spelling(host, "").expect(host), spelled);
         }
         for host in [
-            "", "*", "http://a", "a/b", "a:b", "a:", "a:0", "a:99999", "u@a", "a b", "a\r\nb",
-            "ä.de", ":80",
+            "",
+            "*",
+            "http://a",
+            "a/b",
+            "a:b",
+            "a:",
+            "a:0",
+            "a:99999",
+            "u@a",
+            "a b",
+            "a\r\nb",
+            "ä.de",
+            ":80",
+            "127.1",
+            "0x7f.1",
+            "*.example",
         ] {
-            assert!(check_host(host, "").is_err(), "{host}");
+            assert!(one_spelling(host, "").is_err(), "{host}");
+        }
+    }
+
+    fn asked(host: &str) -> Grant {
+        Grant {
+            action: "test.echo".into(),
+            host: host.into(),
+            schemes: Vec::new(),
+            at: None,
+            methods: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_grant_is_https_unless_it_says_http_or_where_the_host_is() {
+        let schemes = |grant: Grant| check(grant).expect("is granted").schemes;
+        assert_eq!(schemes(asked("api.example")), ["https"]);
+        let at = Grant {
+            at: Some("http://127.0.0.1:9".into()),
+            ..asked("api.example")
+        };
+        assert_eq!(schemes(at), ["http", "https"]);
+        let http = Grant {
+            schemes: vec!["http".into()],
+            ..asked("api.example")
+        };
+        assert_eq!(schemes(http), ["http"]);
+    }
+
+    #[test]
+    fn an_internal_host_is_granted_only_with_its_address() {
+        for host in ["127.0.0.1:80", "[::1]", "localhost:8080", "169.254.169.254"] {
+            let Err(Error::InvalidBody { pointer, message }) = check(asked(host)) else {
+                panic!("{host} is granted");
+            };
+            assert_eq!(pointer, "/at");
+            assert!(message.contains(&format!("`nebula grant test.echo {host} --at URL`")));
+            let at = Grant {
+                at: Some("http://127.0.0.1:9".into()),
+                ..asked(host)
+            };
+            assert!(check(at).is_ok(), "{host}");
         }
     }
 
     #[test]
     fn addresses_are_urls_without_a_path() {
+        let pointer = |at: &str| {
+            let grant = Grant {
+                at: Some(at.into()),
+                ..asked("a.example")
+            };
+            match check(grant) {
+                Err(Error::InvalidBody { pointer, .. }) => Some(pointer),
+                _ => None,
+            }
+        };
         for at in [
             "http://127.0.0.1:8080",
             "https://x.example",
             "http://[::1]:1/",
         ] {
-            assert!(check_address(at).is_ok(), "{at}");
+            assert_eq!(pointer(at), None, "{at}");
         }
         for at in [
             "",
@@ -205,7 +248,7 @@ mod tests {
             "http://u:p@a",
             "file:///etc",
         ] {
-            assert!(check_address(at).is_err(), "{at}");
+            assert_eq!(pointer(at).as_deref(), Some("/at"), "{at}");
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
 //! - [`keys`]: who may do what through the API.
+//! - [`reach`]: what it has reached.
 //! - [`values`], [`paging`]: payloads as JSON, bounded lists.
 
 pub(crate) mod actions;
@@ -18,6 +19,7 @@ pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod paging;
+pub(crate) mod reach;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
 pub(crate) mod values;

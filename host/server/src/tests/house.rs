@@ -11,6 +11,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use nebula_egress::Ledger;
 use nebula_engine::{EngineConfig, SystemClock};
 use nebula_flow::component::{Effect, Origin};
 use nebula_flow::event::{Failure, FailureKind, Usage};
@@ -24,7 +25,7 @@ use semver::{Version, VersionReq};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::node::{Door, Running, Server};
+use crate::node::{Door, Parts, Running, Server};
 use crate::sealed::SealedRecords;
 
 /// A running node on a folder of its own.
@@ -32,6 +33,8 @@ pub(super) struct House {
     pub(super) running: Running,
     pub(super) folder: tempfile::TempDir,
     pub(super) panics: Arc<AtomicBool>,
+    /// What its actions reached.
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// An answer.
@@ -100,13 +103,20 @@ impl House {
         let panics = Arc::new(AtomicBool::new(false));
         let engine = engine(folder.path(), Arc::clone(&panics));
         let door = Door::bind(&config).await.expect("binds");
-        let running = Server::new(config, door, engine, Metrics::new())
+        let ledger = Arc::<Ledger>::default();
+        let parts = Parts {
+            engine,
+            metrics: Metrics::new(),
+            ledger: Arc::clone(&ledger),
+        };
+        let running = Server::new(config, door, parts)
             .expect("is put together")
             .spawn();
         Self {
             running,
             folder,
             panics,
+            ledger,
         }
     }
 
@@ -249,10 +259,11 @@ struct Shelf {
     panics: Arc<AtomicBool>,
 }
 
-const ACTIONS: [(&str, Effect); 3] = [
-    ("test.block", Effect::Effectful),
-    ("test.echo", Effect::Pure),
-    ("test.fail", Effect::Pure),
+/// With the hosts that they ask for.
+const ACTIONS: [(&str, Effect, &[&str]); 3] = [
+    ("test.block", Effect::Effectful, &[]),
+    ("test.echo", Effect::Pure, &[]),
+    ("test.fail", Effect::Pure, &["asked.example"]),
 ];
 
 fn component() -> Component {
@@ -300,7 +311,7 @@ impl Components for Shelf {
         assert!(!self.panics.load(Ordering::Relaxed), "a test wants a panic");
         Ok(ACTIONS
             .iter()
-            .map(|(id, effect)| {
+            .map(|(id, effect, asks)| {
                 let id = ActionId::new(id).expect("an id");
                 let metadata = ActionMetadata {
                     id: id.clone(),
@@ -311,7 +322,7 @@ impl Components for Shelf {
                     input_schema: json!(true),
                     output_schema: json!(true),
                     credentials: Vec::new(),
-                    hosts: Vec::new(),
+                    hosts: asks.iter().map(ToString::to_string).collect(),
                 };
                 let action = ResolvedAction {
                     digest: component().digest(),

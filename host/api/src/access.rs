@@ -128,6 +128,7 @@ pub struct GrantsQuery {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }
 
@@ -141,5 +142,6 @@ pub struct PageQuery {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }

@@ -54,6 +54,7 @@ pub struct ActionsQuery {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }
 
@@ -69,5 +70,6 @@ pub struct ActionSearch {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }

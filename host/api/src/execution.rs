@@ -16,6 +16,7 @@ pub struct ExecuteQuery {
     pub wait: Option<String>,
     /// Which version; the newest if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1)]
     pub version: Option<u32>,
 }
 
@@ -226,6 +227,7 @@ pub struct ExecutionsQuery {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }
 
@@ -239,6 +241,7 @@ pub struct HistoryQuery {
     pub cursor: Option<String>,
     /// At most this many; 100 if absent, 500 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
 }
 

@@ -108,6 +108,7 @@ pub struct WorkflowsQuery {
     pub cursor: Option<String>,
     /// At most this many; 50 if absent, 200 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
 }
 
@@ -118,5 +119,6 @@ pub struct WorkflowsQuery {
 pub struct WorkflowQuery {
     /// The newest if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1)]
     pub version: Option<u32>,
 }

@@ -108,8 +108,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 fn check(request: &Request, configured: &Hosts) -> Result<(), Problem> {
     let host = host(request.headers(), request.uri(), configured)?;
-    origin(request.headers(), &host)?;
-    content_type(request.method(), request.uri(), request.headers())
+    origin(request.headers(), &host)
 }
 
 fn host(headers: &HeaderMap, uri: &Uri, configured: &Hosts) -> Result<Authority, Problem> {
@@ -180,8 +179,13 @@ fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     }
 }
 
-/// Writes need a content type; a DELETE without a body has none to name.
-fn content_type(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+/// Writes need a content type; a DELETE without a body has none to name. Asked
+/// where the route is known, so that a route that is not there says so first.
+pub(crate) fn content_type(
+    method: &Method,
+    route: &str,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     let has_body = headers.contains_key(TRANSFER_ENCODING)
         || headers
             .get(CONTENT_LENGTH)
@@ -191,7 +195,7 @@ fn content_type(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), P
         Method::DELETE => has_body,
         _ => false,
     };
-    if !is_write || !uri.path().starts_with("/api") {
+    if !is_write {
         return Ok(());
     }
     let refuse =
@@ -203,7 +207,7 @@ fn content_type(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), P
         );
     }
     match media_type(headers) {
-        Some(given) if is_json(given) || is_yaml(given) && takes_yaml(uri.path()) => Ok(()),
+        Some(given) if is_json(given) || is_yaml(given) && takes_yaml(route) => Ok(()),
         Some(given) => refuse(
             format!(
                 "`{}` is not taken here",
@@ -234,9 +238,9 @@ fn is_yaml(media_type: &str) -> bool {
         .any(|y| media_type.eq_ignore_ascii_case(y))
 }
 
-fn takes_yaml(path: &str) -> bool {
+fn takes_yaml(route: &str) -> bool {
     matches!(
-        path.strip_prefix(nebula_api::PREFIX),
+        route.strip_prefix(nebula_api::PREFIX),
         Some("/workflows" | "/workflows/validate")
     )
 }
@@ -249,6 +253,7 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
             Some(pending) => Arc::unwrap_or_clone(pending.0),
             None => generic(status),
         };
+        problem.hint.get_or_insert_with(|| hint(status).into());
         problem.request_id = id.to_str().ok().map(str::to_owned);
         let allow = response.headers_mut().remove(ALLOW);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -271,6 +276,15 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REQUEST_ID, id);
     response
+}
+
+/// For a problem that has no hint of its own.
+fn hint(status: StatusCode) -> &'static str {
+    if status.is_server_error() {
+        "try again; if it stays so, the node's log says more under this request's id"
+    } else {
+        "what every request takes is at /api/v1/openapi.json"
+    }
 }
 
 /// For a refusal that the framework made without a problem.

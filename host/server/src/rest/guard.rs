@@ -17,6 +17,7 @@ use nebula_api::key::Role;
 use nebula_api::{Code, Problem};
 use nebula_flow::TenantId;
 
+use super::door;
 use super::reply::Refusal;
 use crate::app::{App, Shared};
 use crate::service::keys::{self, Caller, KeyRefused};
@@ -139,13 +140,16 @@ impl Routes {
     }
 }
 
-/// Lets a request to its route if its caller may.
+/// Lets a request to its route if its caller may, and it is no form's.
 async fn admit(State(need): State<Need>, request: Request, next: Next) -> Response {
     let template = request.extensions().get::<MatchedPath>().cloned();
     let caller = request.extensions().get::<Caller>();
-    let mut response = match refuse(need, caller.unwrap_or(&Caller::Anonymous)) {
-        Some(problem) => Refusal::from(problem).into_response(),
-        None => next.run(request).await,
+    let route = template.as_ref().map_or("", MatchedPath::as_str);
+    let allowed = allow(need, caller.unwrap_or(&Caller::Anonymous))
+        .and_then(|()| door::content_type(request.method(), route, request.headers()));
+    let mut response = match allowed {
+        Err(problem) => Refusal::from(problem).into_response(),
+        Ok(()) => next.run(request).await,
     };
     if let Some(template) = template {
         response.extensions_mut().insert(Template(template));
@@ -153,18 +157,18 @@ async fn admit(State(need): State<Need>, request: Request, next: Next) -> Respon
     response
 }
 
-fn refuse(need: Need, caller: &Caller) -> Option<Problem> {
+fn allow(need: Need, caller: &Caller) -> Result<(), Problem> {
     let Need::Role(needed) = need else {
-        return None;
+        return Ok(());
     };
     match caller {
-        Caller::Anonymous => Some(unauthenticated()),
-        Caller::Known { role, .. } if *role >= needed => None,
+        Caller::Anonymous => Err(unauthenticated()),
+        Caller::Known { role, .. } if *role >= needed => Ok(()),
         Caller::Known { role, .. } => {
             let (role, needed) = (role.name(), needed.name());
             let detail = format!("this needs the role {needed}, and the key has the role {role}");
             let hint = "ask who administers the node for a key of that role";
-            Some(Problem::new(Code::Forbidden, detail).hint(hint))
+            Err(Problem::new(Code::Forbidden, detail).hint(hint))
         }
     }
 }

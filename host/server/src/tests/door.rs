@@ -153,6 +153,11 @@ async fn unknown_routes_and_methods_are_problems() {
     }
     let root = Request::builder().uri("/").header("host", "localhost");
     assert_eq!(house.send(root, "").await.problem(404), "route_not_found");
+    let bare = house.request(Method::PUT, "/health");
+    assert_eq!(
+        house.send(bare, "").await.problem(405),
+        "method_not_allowed"
+    );
     let answer = house.delete("/health").await;
     assert_eq!(answer.problem(405), "method_not_allowed");
     assert_eq!(answer.header("allow"), "GET,HEAD");

@@ -77,7 +77,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(problem["status"], status);
         assert_eq!(problem["request_id"], self.header("x-request-id"));
-        for field in ["type", "title", "detail"] {
+        for field in ["type", "title", "detail", "hint"] {
             assert!(
                 problem[field].as_str().is_some_and(|t| !t.is_empty()),
                 "{field}: {problem}"

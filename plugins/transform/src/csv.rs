@@ -1,9 +1,9 @@
 //! Tables.
 
+use std::rc::Rc;
+
 use ::csv::{ReaderBuilder, StringRecord, Trim};
 use nebula_sdk::prelude::*;
-use nebula_sdk::serde::Serializer;
-use nebula_sdk::serde::ser::{SerializeMap, SerializeSeq};
 
 /// What `transform.csv` takes.
 #[data]
@@ -35,19 +35,28 @@ pub enum Types {
 }
 
 /// What `transform.csv` gives.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(crate = "nebula_sdk::serde")]
-#[schemars(crate = "nebula_sdk::schemars")]
+#[data]
+#[derive(Debug)]
 pub struct Output {
     /// An object or a list for each line, in order.
-    #[schemars(with = "Vec<Value>")]
-    rows: Rows,
+    rows: Vec<Row>,
 }
 
-/// Rows that become objects only while they are written out, so that a table
-/// of many thousand lines is held once.
-#[derive(Debug)]
-struct Rows {
+/// A line, which becomes an object or a list only while it is written out, so
+/// that a table of many thousand lines is held once.
+#[data]
+#[derive(Debug, Clone, Default)]
+#[serde(into = "Value")]
+pub struct Row {
+    #[serde(skip)]
+    table: Rc<Table>,
+    #[serde(skip)]
+    line: usize,
+}
+
+/// What the lines share.
+#[derive(Debug, Default)]
+struct Table {
     headers: Option<StringRecord>,
     records: Vec<StringRecord>,
     types: Types,
@@ -63,7 +72,14 @@ impl SimpleAction for ParseCsv {
     type Output = Output;
 
     async fn execute_simple(&self, input: Input, _: &ActionContext) -> Result<Output> {
-        parse(&input).map(|rows| Output { rows })
+        let table = Rc::new(parse(&input)?);
+        let row = |line| Row {
+            table: Rc::clone(&table),
+            line,
+        };
+        Ok(Output {
+            rows: (0..table.records.len()).map(row).collect(),
+        })
     }
 }
 
@@ -71,7 +87,7 @@ fn yes() -> bool {
     true
 }
 
-fn parse(input: &Input) -> Result<Rows> {
+fn parse(input: &Input) -> Result<Table> {
     let delimiter = input.delimiter.unwrap_or(',');
     let delimiter = u8::try_from(delimiter)
         .ok()
@@ -96,7 +112,7 @@ fn parse(input: &Input) -> Result<Rows> {
         .records()
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(refused)?;
-    Ok(Rows {
+    Ok(Table {
         headers,
         records,
         types: input.types,
@@ -119,74 +135,33 @@ fn refused(error: ::csv::Error) -> ActionError {
     ActionError::InvalidInput(format!("text: {error}"))
 }
 
-impl Serialize for Rows {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut rows = serializer.serialize_seq(Some(self.records.len()))?;
-        for record in &self.records {
-            rows.serialize_element(&Row {
-                headers: self.headers.as_ref(),
-                record,
-                types: self.types,
-            })?;
+impl From<Row> for Value {
+    fn from(row: Row) -> Self {
+        let Table {
+            headers,
+            records,
+            types,
+        } = &*row.table;
+        let fields = records[row.line].iter().map(|text| field(text, *types));
+        match headers {
+            Some(names) => Self::Object(names.iter().map(str::to_owned).zip(fields).collect()),
+            None => Self::Array(fields.collect()),
         }
-        rows.end()
     }
 }
 
-struct Row<'a> {
-    headers: Option<&'a StringRecord>,
-    record: &'a StringRecord,
-    types: Types,
-}
-
-impl Serialize for Row<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Some(headers) = self.headers else {
-            let mut list = serializer.serialize_seq(Some(self.record.len()))?;
-            self.record.iter().try_for_each(|text| {
-                list.serialize_element(&Field {
-                    text,
-                    types: self.types,
-                })
-            })?;
-            return list.end();
-        };
-        let mut map = serializer.serialize_map(Some(self.record.len()))?;
-        for (name, text) in headers.iter().zip(self.record) {
-            map.serialize_entry(
-                name,
-                &Field {
-                    text,
-                    types: self.types,
-                },
-            )?;
-        }
-        map.end()
-    }
-}
-
-struct Field<'a> {
-    text: &'a str,
-    types: Types,
-}
-
-impl Serialize for Field<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let text = self.text;
-        if self.types == Types::Text {
-            return serializer.serialize_str(text);
-        }
-        match text {
-            "" => serializer.serialize_unit(),
-            "true" => serializer.serialize_bool(true),
-            "false" => serializer.serialize_bool(false),
-            _ if !is_number(text) => serializer.serialize_str(text),
-            _ => match (text.parse::<i64>(), text.parse::<f64>()) {
-                (Ok(number), _) => serializer.serialize_i64(number),
-                (_, Ok(number)) if number.is_finite() => serializer.serialize_f64(number),
-                _ => serializer.serialize_str(text),
-            },
-        }
+fn field(text: &str, types: Types) -> Value {
+    match text {
+        _ if types == Types::Text => Value::from(text),
+        "" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ if !is_number(text) => Value::from(text),
+        _ => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(number), _) => Value::from(number),
+            (_, Ok(number)) if number.is_finite() => Value::from(number),
+            _ => Value::from(text),
+        },
     }
 }
 

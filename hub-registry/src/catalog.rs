@@ -18,13 +18,14 @@ use crate::error::HubError;
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 9] = [
+pub const RESERVED: [&str; 10] = [
     "condition",
     "crypto",
     "database",
     "http",
     "nebula",
     "notification",
+    "template",
     "transform",
     "validation",
     "weather",

@@ -11,6 +11,8 @@ use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report, Runner};
 use nebula_flow::{Timestamp, Value, json, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
+mod pure;
+
 /// One sandbox, whose compiled components are kept between tests.
 pub(crate) fn sandbox() -> Sandbox {
     let egress = Arc::new(nebula_egress::Egress::new(

@@ -1,8 +1,11 @@
 //! Filters, by the crate jaq.
 //!
-//! Only named functions are there: those of jaq's core, and what is listed in
-//! `functions`. There is no `env`, `input`, `now`, `halt`, `debug` or
-//! `stderr`: a filter is a function of its input and its variables.
+//! Only named functions are there: there is no `env`, `input`, `now`, `halt`,
+//! `debug` or `stderr`, so a filter is a function of its input and its variables.
+//!
+//! - `library`: which functions a filter needs, and those written in jq.
+//! - `functions`: those written in Rust.
+//! - `value`: JSON values to jaq's and back.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +16,10 @@ use jaq_json::Val;
 use nebula_sdk::prelude::*;
 
 mod functions;
+mod library;
 mod value;
+
+use library::Library;
 
 /// What `transform.jq` takes.
 #[data]
@@ -46,8 +52,12 @@ impl SimpleAction for ApplyFilter {
 type Data = JustLut<Val>;
 
 fn apply(input: Input) -> Result<Value> {
+    apply_with(Library::needed_by(&input.filter), input)
+}
+
+fn apply_with(library: Library, input: Input) -> Result<Value> {
     let arena = Arena::default();
-    let modules = Loader::new(functions::definitions())
+    let modules = Loader::new(library.definitions)
         .load(
             &arena,
             File {
@@ -62,7 +72,7 @@ fn apply(input: Input) -> Result<Value> {
         .map(|name| format!("${name}"))
         .collect();
     let filter = Compiler::default()
-        .with_funs(functions::natives::<Data>())
+        .with_funs(library.natives)
         .with_global_vars(names.iter().map(String::as_str))
         .compile(modules)
         .map_err(|errors| {

@@ -1,74 +1,34 @@
-//! The functions a filter may use.
+//! The functions that are written in Rust.
 
+use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use jaq_core::DataT;
-use jaq_core::load::parse::Def;
 use jaq_core::native::{Filter, Fun, bome, run, v};
 use jaq_core::{Error, RunPtr};
 use jaq_json::Val;
 use jaq_std::ValT as _;
 
-/// Definitions of jaq's standard library whose natives are not there: they
-/// reach out of the filter, or need a regular expression engine or a calendar.
-const LEFT_OUT: [&str; 32] = [
-    "stderr",
-    "debug",
-    "halt",
-    "halt_error",
-    "logb",
-    "significand",
-    "pow10",
-    "drem",
-    "nexttoward",
-    "scalb",
-    "gamma",
-    "test",
-    "scan",
-    "scan_",
-    "match",
-    "capture",
-    "splits",
-    "sub",
-    "gsub",
-    "todate",
-    "fromdate",
-    "@sh",
-    "@html",
-    "@htmld",
-    "@urid",
-    "@base64",
-    "@base64d",
-    "input",
-    "inputs",
-    "now",
-    "env",
-    "localtime",
-];
-
-/// Functions that are written in jq.
-pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    let kept = |def: &Def<&'static str>| {
-        // `split/1` splits by text, `split/2` by a regular expression.
-        !LEFT_OUT.contains(&def.name) && !(def.name == "split" && def.args.len() == 2)
-    };
-    jaq_core::defs()
-        .chain(jaq_std::defs())
-        .chain(jaq_json::defs())
-        .filter(kept)
-}
-
-/// Functions that are written in Rust.
+/// All of them but `halt`, which would end the component.
 pub(super) fn natives<D: for<'a> DataT<V<'a> = Val>>() -> impl Iterator<Item = Fun<D>> {
     jaq_core::funs()
         .chain(jaq_std::base_funs())
         .chain(jaq_json::funs())
+        .filter(|(name, ..)| *name != "halt")
         .chain(own().into_iter().map(run))
 }
 
-fn own<D: for<'a> DataT<V<'a> = Val>>() -> [Filter<RunPtr<D>>; 10] {
+fn own<D: for<'a> DataT<V<'a> = Val>>() -> [Filter<RunPtr<D>>; 16] {
     [
-        ("encode_uri", v(0), |cv| bome(encode_uri(&cv.1))),
+        ("encode_uri", v(0), |cv| bome(text(&cv.1, encode_uri))),
+        ("decode_uri", v(0), |cv| bome(text(&cv.1, decode_uri))),
+        ("escape_html", v(0), |cv| bome(text(&cv.1, escape_html))),
+        ("encode_base64", v(0), |cv| {
+            bome(text(&cv.1, |bytes| BASE64.encode(bytes).into_bytes()))
+        }),
+        ("decode_base64", v(0), |cv| bome(decode_base64(&cv.1))),
         ("sqrt", v(0), |cv| bome(float(&cv.1, f64::sqrt))),
         ("exp", v(0), |cv| bome(float(&cv.1, f64::exp))),
+        ("exp2", v(0), |cv| bome(float(&cv.1, f64::exp2))),
+        ("exp10", v(0), |cv| bome(float(&cv.1, |n| 10_f64.powf(n)))),
         ("log", v(0), |cv| bome(float(&cv.1, f64::ln))),
         ("log2", v(0), |cv| bome(float(&cv.1, f64::log2))),
         ("log10", v(0), |cv| bome(float(&cv.1, f64::log10))),
@@ -103,18 +63,77 @@ fn to_array(value: Val) -> Val {
     }
 }
 
+/// A text made of the bytes of another.
+fn text(value: &Val, f: impl Fn(&[u8]) -> Vec<u8>) -> Done {
+    value
+        .as_utf8_bytes()
+        .map(|bytes| Val::utf8_str(f(bytes)))
+        .ok_or_else(|| Error::typ(value.clone(), "string"))
+}
+
 /// Everything but the unreserved characters of RFC 3986 §2.3, as jq does.
-fn encode_uri(value: &Val) -> Done {
+fn encode_uri(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    out
+}
+
+/// A `%` that no two hexadecimal digits follow stays.
+fn decode_uri(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        let decoded = after
+            .get(..2)
+            .filter(|_| byte == b'%')
+            .and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok());
+        match decoded {
+            Some(decoded) => {
+                out.extend_from_slice(&decoded);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+/// As jq's manual has it.
+fn escape_html(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            other => out.push(*other),
+        }
+    }
+    out
+}
+
+/// With its padding or without, as jq does.
+fn decode_base64(value: &Val) -> Done {
     let bytes = value
         .as_utf8_bytes()
         .ok_or_else(|| Error::typ(value.clone(), "string"))?;
-    let mut out = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Ok(Val::utf8_str(out))
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != b'=')
+        .map_or(0, |i| i + 1);
+    BASE64_NOPAD
+        .decode(&bytes[..end])
+        .map(Val::utf8_str)
+        .map_err(|why| Error::str(format_args!("{value} is not base64: {why}")))
 }

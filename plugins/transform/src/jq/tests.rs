@@ -45,6 +45,7 @@ fn filters_reshape_values() {
     );
     gives("@uri", json!("São Paulo"), json!("S%C3%A3o%20Paulo"));
     gives("pow(2; 10), sqrt", json!(9), json!(1024.0));
+    gives("[exp2, exp10]", json!(3), json!([8.0, 1000.0]));
     gives("first(range(10; 20)), 5", Value::Null, json!(10));
     gives(
         ".[0] + 1",
@@ -57,6 +58,34 @@ fn filters_reshape_values() {
         json!(["1", "2.5", "null", "a"]),
     );
     gives("nan, 1", Value::Null, Value::Null);
+}
+
+#[test]
+fn formats_write_texts_as_jqs_manual_has_them() {
+    gives(
+        "@html",
+        json!("<a b=\"'&'\">"),
+        json!("&lt;a b=&quot;&#39;&amp;&#39;&quot;&gt;"),
+    );
+    gives("@html \"<b>\\(.)</b>\"", json!("<"), json!("<b>&lt;</b>"));
+    gives(
+        "@sh \"echo \\(.)\"",
+        json!(["O'Hara", 1]),
+        json!("echo 'O'\\''Hara' 1"),
+    );
+    gives("@uri, @urid", json!("São"), json!("S%C3%A3o"));
+    gives("@urid", json!("S%C3%A3o%2f%zz%4"), json!("São/%zz%4"));
+    for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("é", "w6k=")] {
+        gives("@base64", json!(plain), json!(encoded));
+        gives("@base64d", json!(encoded), json!(plain));
+        gives(
+            "@base64d",
+            json!(encoded.trim_end_matches('=')),
+            json!(plain),
+        );
+    }
+    let error = run("@base64d", json!("Zg!=")).expect_err("no base64");
+    assert!(error.to_string().contains("is not base64"), "{error}");
 }
 
 #[test]
@@ -105,4 +134,77 @@ fn mistakes_are_named() {
         message(".a + 1")
     );
     assert_eq!(message("empty"), "the filter has no output");
+}
+
+/// The list in docs/workflows.md.
+#[test]
+fn what_differs_from_jqs_manual_is_as_documented() {
+    for (filter, output) in [
+        ("[1, 2, 3] | del(.[0, 1])", json!([2])),
+        ("[1, 2, 3] | .[] |= empty", json!([])),
+        ("[null, \"a\"] | join(\"-\")", json!("null-a")),
+        ("{} | .a = 1", json!({ "a": 1 })),
+        ("[(1, 2) + (10, 20)]", json!([11, 21, 12, 22])),
+        (
+            "[\"\\(1, 2) \\(3, 4)\"]",
+            json!(["1 3", "1 4", "2 3", "2 4"]),
+        ),
+        ("[reduce (1, 2) as $x (0; ., 10)]", json!([0, 10, 10, 10])),
+        ("[limit(-1; 1, 2)]", json!([])),
+        ("[\"1 2\" | tonumber]", json!([1, 2])),
+        ("9007199254740993 + 1", json!(9_007_199_254_740_994_i64)),
+        ("1 / 0", Value::Null),
+        ("5.5 % 2", json!(1.5)),
+        ("\"aéb\" | index(\"b\")", json!(2)),
+        ("{a: 1} | .[0]", Value::Null),
+    ] {
+        gives(filter, Value::Null, output);
+    }
+    for filter in [
+        "{} | .a.b = 1",
+        "[] | .[2] = 1",
+        "[1, 2] | .[1.5]",
+        "1 | ltrimstr(\"a\")",
+        "[{name: \"a\", value: 1}] | from_entries",
+        "[[1]] | .[] as [$a] ?// $a | $a",
+        "$__loc__",
+        "empty",
+    ] {
+        assert!(run(filter, Value::Null).is_err(), "{filter}");
+    }
+    for filter in [
+        "test(\"a\")",
+        "match(\"a\")",
+        "capture(\"a\")",
+        "scan(\"a\")",
+        "split(\"a\"; \"g\")",
+        "splits(\"a\")",
+        "sub(\"a\"; \"b\")",
+        "gsub(\"a\"; \"b\")",
+        "todate",
+        "fromdate",
+        "todateiso8601",
+        "strftime(\"%Y\")",
+        "strptime(\"%Y\")",
+        "mktime",
+        "gmtime",
+        "@csv",
+        "@tsv",
+        "@base32",
+        "tostream",
+        "fromstream(.)",
+        "IN(1)",
+        "INDEX(.)",
+        "GROUP_BY(.)",
+        "leaf_paths",
+        "ascii",
+        "builtins",
+        "sin",
+        "ldexp(1; 2)",
+        "significand",
+        "getpath(1; 2)",
+    ] {
+        let error = run(filter, Value::Null).expect_err(filter).to_string();
+        assert!(error.contains("there is no function"), "{filter}: {error}");
+    }
 }

@@ -1,0 +1,321 @@
+//! What a filter needs against the whole library: the same definitions as
+//! jaq's, the same answers, the same errors.
+
+use nebula_sdk::prelude::*;
+use proptest::prelude::*;
+
+use super::super::{Input, apply, apply_with};
+use super::*;
+
+/// Definitions of jaq that are left out, by name: their natives reach out of
+/// the filter, or need a regular expression engine or a calendar.
+const LEFT_OUT: [&str; 27] = [
+    "stderr",
+    "debug",
+    "halt",
+    "halt_error",
+    "logb",
+    "significand",
+    "pow10",
+    "drem",
+    "nexttoward",
+    "scalb",
+    "gamma",
+    "test",
+    "scan",
+    "scan_",
+    "match",
+    "capture",
+    "splits",
+    "sub",
+    "gsub",
+    "todate",
+    "fromdate",
+    "@htmld",
+    "input",
+    "inputs",
+    "now",
+    "env",
+    "localtime",
+];
+
+/// All definitions of jaq, in its order.
+fn everything() -> impl Iterator<Item = Def> {
+    jaq_core::defs()
+        .chain(jaq_std::defs())
+        .chain(jaq_json::defs())
+}
+
+/// Those that are not left out. `split/1` splits by text, `split/2` by a
+/// regular expression.
+fn all() -> Vec<Def> {
+    let kept =
+        |def: &Def| !(LEFT_OUT.contains(&def.name) || def.name == "split" && def.args.len() == 2);
+    everything().filter(kept).collect()
+}
+
+/// The answer with only what the filter needs, and with the whole library.
+fn both(filter: &str, value: &Value) -> (Result<Value>, Result<Value>) {
+    let input = || Input {
+        filter: filter.to_owned(),
+        input: value.clone(),
+        variables: [("limit".to_owned(), json!(2))].into(),
+    };
+    let whole = Library {
+        definitions: all(),
+        natives: functions::natives().collect(),
+    };
+    (apply(input()), apply_with(whole, input()))
+}
+
+fn same(filter: &str, value: &Value) {
+    let (reduced, full) = both(filter, value);
+    assert_eq!(reduced, full, "{filter} of {value}");
+}
+
+#[test]
+fn the_table_has_jaqs_definitions_and_no_others() {
+    let shown = |def: &Def| format!("{def:?}");
+    let ours: Vec<_> = DEFINITIONS
+        .iter()
+        .map(|(name, text)| {
+            let parsed = load::parse(text, |p| p.defs()).expect("parses");
+            let [def] = &parsed[..] else {
+                panic!("one definition: {text}");
+            };
+            assert_eq!(*name, def.name.trim_start_matches('@'));
+            shown(def)
+        })
+        .collect();
+    assert_eq!(ours, all().iter().map(shown).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_filter_loads_what_it_needs_through_others_and_little_else() {
+    let names = |filter| -> Vec<_> {
+        let needed = Library::needed_by(filter);
+        needed.definitions.iter().map(|def| def.name).collect()
+    };
+    assert!(names(".a.b[0] + 1").is_empty());
+    assert_eq!(names("[.[] | length] | first(.[])"), ["first"]);
+    assert_eq!(
+        names("with_entries(.value += 1)"),
+        ["map", "to_entries", "from_entries", "with_entries"]
+    );
+    assert_eq!(names("@uri \"a\\(.b)\""), ["tostring", "@uri"]);
+    assert_eq!(names("\"\\(keys)\""), ["keys"]);
+    let natives: Vec<_> = Library::needed_by("keys | length")
+        .natives
+        .iter()
+        .map(|(name, ..)| *name)
+        .collect();
+    assert_eq!(natives, ["keys_unsorted", "sort", "length"]);
+}
+
+/// Every function of jaq, and what it leaves out, called with `.` for each
+/// argument.
+#[test]
+fn every_function_gives_the_same_answer_or_the_same_error() {
+    let definitions = everything().map(|def| (def.name, def.args.len()));
+    let natives = functions::natives::<Data>().map(|(name, args, _)| (name, args.len()));
+    let mut calls: Vec<(&str, usize)> = definitions.chain(natives).collect();
+    calls.extend([("nothing", 0), ("map", 2), ("halt", 1), ("env", 0)]);
+    assert!(calls.len() > 150, "{}", calls.len());
+    for (name, arity) in calls {
+        let arguments = match arity {
+            0 => String::new(),
+            arity => format!("({})", vec!["."; arity].join("; ")),
+        };
+        for value in [json!([[1], [2]]), json!([]), json!("a"), json!({ "a": 1 })] {
+            same(&format!("[limit(2; {name}{arguments})]"), &value);
+        }
+    }
+}
+
+#[test]
+fn a_broad_list_of_filters_gives_the_same_answers_and_errors() {
+    let value = json!({
+        "rows": [
+            { "city": "A", "temp": 31.26, "tags": ["x", "y"] },
+            { "city": "B", "temp": 9, "tags": [] },
+            { "city": "A", "temp": null, "tags": ["y"] },
+        ],
+        "text": "a, b, c",
+        "n": 7,
+    });
+    for filter in FILTERS {
+        same(filter, &value);
+    }
+}
+
+const FILTERS: [&str; 60] = [
+    ".",
+    "..",
+    ".rows[0].city",
+    ".rows | map(select(.temp > 10)) | length",
+    ".rows | group_by(.city) | map({city: .[0].city, n: length})",
+    ".rows | map(.temp // 0) | add / length | round",
+    ".rows | sort_by(-.temp) | map(.city) | unique | join(\", \")",
+    ".rows | max_by(.temp).city, min_by(.temp)",
+    ".rows | any(.temp == null), all(.city; . == \"A\")",
+    "[.rows[].tags[]] | unique_by(.) | index(\"y\")",
+    ".rows | to_entries | from_entries",
+    "with_entries(select(.key != \"rows\"))",
+    "[paths], [paths(type == \"number\")]",
+    "[leaf_paths]",
+    "pick(.rows[1].city)",
+    "del(.rows, .text)",
+    "delpaths([[\"rows\", 0], [\"n\"]])",
+    "getpath([\"rows\", 1, \"temp\"]), setpath([\"n\"]; 8).n",
+    ".text | split(\", \") | map(ascii_upcase) | join(\"-\")",
+    ".text | @uri, @json, @text",
+    "@uri \"?q=\\(.text)&n=\\(.n)\"",
+    "@html \"<\\(.text)>\"",
+    "\"\\(.n) is \\(.n | type) \\(.rows | length)\"",
+    "{map: .n, (.text): .rows | length}",
+    "def map(f): \"mine\"; map(.)",
+    "def f(g): map(g | tostring); [1, 2] | f(. + 1)",
+    "def type: \"mine\"; [.n] | arrays, type",
+    "map as $x | $x",
+    ".n as $map | $map + 1",
+    ". as {$n, text: $t} | [$n, $t, $limit]",
+    "$limit, $nothing",
+    "reduce range(5) as $i (0; . + $i)",
+    "[foreach range(5) as $i (0; . + $i; [$i, .])]",
+    "[limit(3; repeat(1))]",
+    "[range(0; 10; 3)], [range(3)]",
+    "[.n | while(. < 100; . * 2)], (.n | until(. > 100; . * 2))",
+    "[recurse(if . < 3 then . + 1 else empty end)]?",
+    "[1 | recurse(. + 1; . < 4)]",
+    "label $out | 1, break $out, 2",
+    "try error(\"no\") catch .",
+    "error(\"no\")",
+    "error",
+    "(.text | tonumber)? // \"none\"",
+    "[\"1\", 2, \"x\"] | map(tonumber? // -1)",
+    "\"true\" | toboolean",
+    "walk(if type == \"number\" then . + 1 else . end)",
+    "[[1, [2]], 3] | flatten, flatten(1)",
+    "[[1, 2], [3]] | transpose, combinations",
+    "[nan, infinite, -infinite] | map(isnan, isinfinite, isnormal)",
+    "isempty(empty), ([] | first), last(range(3)), nth(1; range(3)), ([5, 6] | nth(1))",
+    "\"a\" | in({a: 1}), inside(\"abc\"), ltrimstr(\"a\"), test(\"a\")",
+    "[splits(\", \")]",
+    "map_values(numbers)",
+    "[.[] | scalars, iterables, values, nulls, booleans, strings, objects]",
+    "fromjson | tojson",
+    "nope(.; map(.))",
+    "map(nope) | $x | add(1; 2)",
+    "map(",
+    "import \"map\" as m; m::map",
+    "# map\n[1, 2] # add | first\n| last",
+];
+
+/// A pipeline of calls, most of which fit what comes before them.
+fn pipeline() -> impl Strategy<Value = String> {
+    let call = prop::sample::select(vec![
+        ".",
+        ".[]?",
+        ".a",
+        ".[0]?",
+        "length",
+        "keys",
+        "add",
+        "any",
+        "all",
+        "min",
+        "max",
+        "sort",
+        "unique",
+        "flatten",
+        "reverse",
+        "to_entries",
+        "from_entries",
+        "with_entries(.)",
+        "type",
+        "tostring",
+        "tojson",
+        "tonumber",
+        "not",
+        "first",
+        "last",
+        "nulls",
+        "values",
+        "scalars",
+        "arrays",
+        "numbers",
+        "isnan",
+        "infinite",
+        "null",
+        "true",
+        "false",
+        "empty",
+        "abs",
+        "floor",
+        "transpose",
+        "paths",
+        "[..]",
+        "map(.)",
+        "map(type)",
+        "map_values(.)",
+        "select(.)",
+        "sort_by(.)",
+        "group_by(.)",
+        "unique_by(.)",
+        "min_by(.)",
+        "max_by(.)",
+        "del(.[0]?)",
+        "walk(.)",
+        "recurse",
+        "first(.[]?)",
+        "limit(1; .[]?)",
+        "has(0)",
+        "contains(.)",
+        "inside(.)",
+        "index(1)",
+        "join(\"-\")",
+        "split(\"a\")",
+        "ascii_upcase",
+        "implode",
+        "explode",
+        "error",
+        "nope",
+        "nope(.)",
+        "@uri",
+        "@json \"\\(.)\"",
+        "{map: .}",
+        "def add: 1; add",
+        "getpath([\"a\"])",
+        "until(true; .)",
+        "while(false; .)",
+        "pick(.a)?",
+        "splits(\"a\")",
+        "toarray",
+        "$limit",
+    ]);
+    let glue = prop::sample::select(vec![
+        " | ",
+        ", ",
+        " + ",
+        " // ",
+        " as $x | $x | ",
+        " == ",
+        " and ",
+    ]);
+    (call.clone(), prop::collection::vec((glue, call), 0..5)).prop_map(|(first, rest)| {
+        let rest = rest.into_iter().map(|(glue, call)| [glue, call].concat());
+        [first.to_owned()].into_iter().chain(rest).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_pipeline_gives_the_same_answer_or_the_same_error(filter in pipeline(), value in 0..6_usize) {
+        let values = [json!(null), json!(3), json!("ab"), json!([1, 2]), json!({ "a": [1] }), json!([{ "key": "a", "value": 1 }])];
+        let wrapped = format!("[{filter}]");
+        for filter in [&filter, &wrapped] {
+            let (reduced, full) = both(filter, &values[value]);
+            prop_assert_eq!(reduced, full, "{}", filter);
+        }
+    }
+}

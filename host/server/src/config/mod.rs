@@ -1,11 +1,13 @@
 //! What a node is told: inert data, nothing is opened or bound here.
 //!
 //! - [`Config`]: the settings as the node uses them.
-//! - [`http`], [`log`]: groups of settings, each with its own defaults.
-//! - [`layers`]: defaults, a file, the environment, the command line, and
+//! - `http`, `log`: groups of settings, each with its own defaults.
+//! - `layers`: defaults, a file, the environment, the command line, and
 //!   which of them a value came from.
-//! - [`setting`]: values as text and back.
+//! - `file`: the file.
+//! - `setting`: values as text and back.
 
+mod file;
 mod http;
 mod layers;
 mod log;

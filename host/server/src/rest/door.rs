@@ -68,8 +68,8 @@ pub(crate) async fn pass(
 
 /// Checks where a request comes from and who sends it, then lets it on.
 async fn answer(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = check(&request, &shared.hosts) {
-        return Refusal::from(problem).into_response();
+    if let Err(refusal) = check(&request, &shared.hosts) {
+        return refusal.into_response();
     }
     match guard::identify(shared, request.headers()).await {
         Err(refusal) => refusal.into_response(),
@@ -106,15 +106,17 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         })
 }
 
-fn check(request: &Request, configured: &Hosts) -> Result<(), Problem> {
+fn check(request: &Request, configured: &Hosts) -> Result<(), Refusal> {
     let host = host(request.headers(), request.uri(), configured)?;
     origin(request.headers(), &host)
 }
 
-fn host(headers: &HeaderMap, uri: &Uri, configured: &Hosts) -> Result<Authority, Problem> {
+fn host(headers: &HeaderMap, uri: &Uri, configured: &Hosts) -> Result<Authority, Refusal> {
     let refuse = |what: String| {
-        Problem::new(Code::HostRefused, what)
-            .hint("address the node as localhost or 127.0.0.1, or configure the name")
+        Refusal::from(
+            Problem::new(Code::HostRefused, what)
+                .hint("address the node as localhost or 127.0.0.1, or configure the name"),
+        )
     };
     let mut values = headers.get_all(HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -150,13 +152,15 @@ fn is_ours(authority: &Authority, configured: &Hosts) -> bool {
                 .any(|name| name.eq_ignore_ascii_case(bare)))
 }
 
-fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refusal> {
     let refuse = || {
-        Problem::new(
-            Code::OriginRefused,
-            "the request comes from a web page of another origin",
+        Refusal::from(
+            Problem::new(
+                Code::OriginRefused,
+                "the request comes from a web page of another origin",
+            )
+            .hint("open the page from this node itself"),
         )
-        .hint("open the page from this node itself")
     };
     for origin in headers.get_all(ORIGIN) {
         let own = origin
@@ -185,7 +189,7 @@ pub(crate) fn content_type(
     method: &Method,
     route: &str,
     headers: &HeaderMap,
-) -> Result<(), Problem> {
+) -> Result<(), Refusal> {
     let has_body = headers.contains_key(TRANSFER_ENCODING)
         || headers
             .get(CONTENT_LENGTH)
@@ -198,8 +202,11 @@ pub(crate) fn content_type(
     if !is_write {
         return Ok(());
     }
-    let refuse =
-        |what: String, hint: &str| Err(Problem::new(Code::UnsupportedMediaType, what).hint(hint));
+    let refuse = |what: String, hint: &str| {
+        Err(Problem::new(Code::UnsupportedMediaType, what)
+            .hint(hint)
+            .into())
+    };
     if headers.contains_key(CONTENT_ENCODING) {
         return refuse(
             "the body is encoded".into(),

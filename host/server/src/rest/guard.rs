@@ -148,7 +148,7 @@ async fn admit(State(need): State<Need>, request: Request, next: Next) -> Respon
     let allowed = allow(need, caller.unwrap_or(&Caller::Anonymous))
         .and_then(|()| door::content_type(request.method(), route, request.headers()));
     let mut response = match allowed {
-        Err(problem) => Refusal::from(problem).into_response(),
+        Err(refusal) => refusal.into_response(),
         Ok(()) => next.run(request).await,
     };
     if let Some(template) = template {
@@ -157,18 +157,18 @@ async fn admit(State(need): State<Need>, request: Request, next: Next) -> Respon
     response
 }
 
-fn allow(need: Need, caller: &Caller) -> Result<(), Problem> {
+fn allow(need: Need, caller: &Caller) -> Result<(), Refusal> {
     let Need::Role(needed) = need else {
         return Ok(());
     };
     match caller {
-        Caller::Anonymous => Err(unauthenticated()),
+        Caller::Anonymous => Err(unauthenticated().into()),
         Caller::Known { role, .. } if *role >= needed => Ok(()),
         Caller::Known { role, .. } => {
             let (role, needed) = (role.name(), needed.name());
             let detail = format!("this needs the role {needed}, and the key has the role {role}");
             let hint = "ask who administers the node for a key of that role";
-            Err(Problem::new(Code::Forbidden, detail).hint(hint))
+            Err(Problem::new(Code::Forbidden, detail).hint(hint).into())
         }
     }
 }

@@ -3,7 +3,7 @@
 //! - `commands`: one file per group of verbs: arguments, help and function together.
 //! - `node`: finds the node to talk to, or opens the data folder itself.
 //! - `client`: the node's API over HTTP.
-//! - `output`: tables, JSON, YAML.
+//! - `output`: tables for people; JSON, YAML and names for programs.
 //! - `error`: what went wrong, whose problem it is, and the exit code.
 
 mod client;
@@ -43,6 +43,7 @@ fn init_logs(node: bool) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(output::Style::stderr() == output::Style::Colour)
         .with_target(false)
         .try_init();
 }

@@ -45,21 +45,26 @@ impl NodeArgs {
         Ok(base.join("nebula"))
     }
 
+    /// The node that runs: the one that is named, or that of the data folder
+    /// if it answers.
+    pub(crate) async fn running(&self) -> Result<Option<Client>> {
+        if let Some(address) = &self.server {
+            return Client::new(address).map(Some);
+        }
+        let Some(address) = running(&self.folder()?) else {
+            return Ok(None);
+        };
+        let client = Client::new(&address)?;
+        let answers = client.get("/api/v1/health").await.is_ok();
+        Ok(answers.then_some(client))
+    }
+
     /// The node to talk to.
     pub(crate) async fn connect(&self) -> Result<Node> {
-        if let Some(address) = &self.server {
-            return Ok(Node {
-                client: Client::new(address)?,
-                own: None,
-            });
+        if let Some(client) = self.running().await? {
+            return Ok(Node { client, own: None });
         }
         let folder = self.folder()?;
-        if let Some(address) = running(&folder) {
-            let client = Client::new(&address)?;
-            if client.get("/api/v1/health").await.is_ok() {
-                return Ok(Node { client, own: None });
-            }
-        }
         let server = nebula_server::build(Config::dev(&folder).with_port(0))
             .await
             .map_err(|e| {
@@ -78,6 +83,11 @@ impl NodeArgs {
 }
 
 impl Node {
+    /// Whether it lives only as long as this command.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Closes what this command opened.
     pub(crate) async fn close(self) {
         if let Some(own) = self.own {

@@ -1,10 +1,13 @@
 //! The tree of commands.
 
 mod action;
+mod confirm;
 mod credential;
 mod dev;
 mod execution;
 mod grant;
+mod help;
+mod list;
 mod workflow;
 
 use std::process::ExitCode;
@@ -18,9 +21,11 @@ use crate::output::Format;
 /// Runs workflows whose every action is a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]
 #[command(name = "nebula", version, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · \
-3 refused (bad input, unknown name) · 4 the node cannot be reached or is in trouble · 5 the execution was cancelled"
+    after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · 3 refused · \
+4 the node cannot be reached or is in trouble · 5 the execution was cancelled · 130 left with Ctrl-C\n\
+More: nebula help exit-codes, nebula help environment"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -51,6 +56,9 @@ pub(crate) enum Command {
     Credential(credential::Credential),
     /// Let actions reach hosts
     Grant(grant::GrantArgs),
+    Help(help::Help),
+    Completions(help::Completions),
+    Man(help::Man),
 }
 
 impl Command {
@@ -79,6 +87,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Action(command) => action::run(&context, command).await,
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
+        Command::Help(command) => help::help(&command),
+        Command::Completions(command) => help::completions(&command),
+        Command::Man(command) => help::man(&command),
     }
 }
 

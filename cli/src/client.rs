@@ -107,7 +107,8 @@ impl Client {
         ))
     }
 
-    /// A server-sent event stream, from the beginning or after an event's id.
+    /// A server-sent event stream, from the beginning or after an event's id;
+    /// empty when nothing follows that event.
     pub(crate) async fn events_after(&self, path: &str, last: Option<&str>) -> Result<Events> {
         let mut body = Body::default().header("accept", "text/event-stream");
         if let Some(last) = last {
@@ -115,7 +116,7 @@ impl Client {
         }
         let response = self.send(Method::GET, path, body).await?;
         let status = response.status();
-        if status != StatusCode::OK {
+        if !matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
             let bytes = response
                 .into_body()
                 .collect()

@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-/// The exit codes, as `nebula help` and the README list them.
+use crate::output::{Paint, Style};
+
+/// The exit codes, as `nebula help exit-codes` and `docs/cli.md` list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
+    /// What was asked is done.
+    Done = 0,
     /// The execution or the action failed.
     Failed = 1,
     // 2 is clap's, for a wrong command line.
@@ -17,6 +21,8 @@ pub(crate) enum Exit {
     Node = 4,
     /// The execution was cancelled.
     Cancelled = 5,
+    /// Ctrl-C while something was watched: what was watched goes on.
+    Detached = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -55,6 +61,24 @@ impl Error {
         }
     }
 
+    /// Nobody reads the output any more: the command ends, and says nothing.
+    pub(crate) fn closed() -> Self {
+        Self {
+            exit: Exit::Done,
+            ..Self::refused("")
+        }
+    }
+
+    /// Whether the node could not be reached, or is in trouble.
+    pub(crate) fn is_nodes(&self) -> bool {
+        self.exit == Exit::Node
+    }
+
+    /// Whose problem it is.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// What to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -88,12 +112,16 @@ impl Error {
     /// Prints it to stderr and gives the exit code.
     #[expect(clippy::print_stderr, reason = "this is where errors are shown")]
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        if self.exit == Exit::Done {
+            return self.exit.into();
+        }
+        let style = Style::stderr();
+        eprintln!("{} {}", style.paint(Paint::Bad, "error:"), self.message);
         for detail in &self.details {
             eprintln!("{detail}");
         }
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            eprintln!("{} {hint}", style.paint(Paint::Busy, "hint:"));
         }
         self.exit.into()
     }

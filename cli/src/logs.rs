@@ -4,6 +4,7 @@ use nebula_server::{LogConfig, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::{Error, Result};
+use crate::output::Style;
 
 /// Of a node: as its settings say.
 pub(crate) fn init(config: &LogConfig) -> Result<()> {
@@ -11,6 +12,7 @@ pub(crate) fn init(config: &LogConfig) -> Result<()> {
         .map_err(|e| Error::refused(format!("`log`: `{}` is not a filter: {e}", config.filter)))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(Style::stderr() == Style::Colour)
         .with_writer(std::io::stderr);
     let _ = match config.format {
         LogFormat::Text => lines.with_target(false).try_init(),
@@ -24,6 +26,7 @@ pub(crate) fn init_quiet() {
     let filter = EnvFilter::try_from_env("NEBULA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(Style::stderr() == Style::Colour)
         .with_writer(std::io::stderr)
         .with_target(false)
         .try_init();

@@ -5,7 +5,7 @@
 //! - `client`, `connect`, `key`: the node's API over HTTP, TCP or TLS, and the key
 //!   that is sent to it.
 //! - `logs`: log lines, on standard error.
-//! - `output`: tables, JSON, YAML.
+//! - `output`: tables for people; JSON, YAML and names for programs.
 //! - `error`: what went wrong, whose problem it is, and the exit code.
 
 mod client;

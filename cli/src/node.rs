@@ -56,20 +56,29 @@ impl NodeArgs {
         crate::key::read(self.api_key_file.as_deref())
     }
 
+    /// The node that runs: the one that is named, or that of the data folder
+    /// if it answers.
+    pub(crate) async fn running(&self) -> Result<Option<Client>> {
+        let client = |address: &str| Client::new(address, self.ca_file.as_deref());
+        if let Some(address) = &self.server {
+            return client(address)?.with_key(self.key()?).map(Some);
+        }
+        let Some(address) = running(&self.folder()?) else {
+            return Ok(None);
+        };
+        let client = client(&address)?;
+        if client.get("/api/v1/health").await.is_err() {
+            return Ok(None);
+        }
+        client.with_key(self.key()?).map(Some)
+    }
+
     /// The node to talk to.
     pub(crate) async fn connect(&self) -> Result<Node> {
-        if let Some(address) = &self.server {
-            let client = Client::new(address, self.ca_file.as_deref())?.with_key(self.key()?)?;
+        if let Some(client) = self.running().await? {
             return Ok(Node { client, own: None });
         }
         let folder = self.folder()?;
-        if let Some(address) = running(&folder) {
-            let client = Client::new(&address, self.ca_file.as_deref())?;
-            if client.get("/api/v1/health").await.is_ok() {
-                let client = client.with_key(self.key()?)?;
-                return Ok(Node { client, own: None });
-            }
-        }
         let config = Config::dev(&folder)
             .with_port(0)
             .with_compiler(crate::commands::compiler());
@@ -89,6 +98,11 @@ impl NodeArgs {
 }
 
 impl Node {
+    /// Whether it lives only as long as this command.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Closes what this command opened.
     pub(crate) async fn close(self) {
         if let Some(own) = self.own {

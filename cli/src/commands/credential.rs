@@ -7,10 +7,11 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::list::{List, ListArgs};
 use super::{Context, read, segment};
 use crate::client::{Body, Client};
 use crate::error::{Error, Result};
-use crate::output::{self, Format, Show};
+use crate::output::{self, Column, Show};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -30,7 +31,7 @@ pub(crate) enum Credential {
         from_env: Option<String>,
     },
     /// List the names of stored credentials; values are never shown
-    List,
+    List(ListArgs),
     /// Remove a credential
     Remove {
         /// Its name
@@ -62,24 +63,10 @@ async fn go(context: &Context, client: &Client, verb: Credential) -> Result<Exit
                 &format!("stored {name} for {}", hosts.join(", ")),
             )
         }
-        Credential::List => {
-            let answer = client.get("/api/v1/credentials?limit=200").await?;
-            let items = answer
-                .get("items")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            output::rows(
-                context.format,
-                &answer,
-                &items,
-                &[
-                    ("NAME", "/name", Show::Text),
-                    ("HOSTS", "/hosts", Show::Text),
-                    ("VERSION", "/version", Show::Text),
-                ],
-            )?;
-            Ok(ExitCode::SUCCESS)
+        Credential::List(args) => {
+            List::new("/api/v1/credentials", COLUMNS)
+                .show(context, client, &args)
+                .await
         }
         Credential::Remove { name } => {
             let answer = client
@@ -90,13 +77,21 @@ async fn go(context: &Context, client: &Client, verb: Credential) -> Result<Exit
     }
 }
 
+/// Columns of a list.
+const COLUMNS: &[Column] = &[
+    ("NAME", "/name", Show::Key),
+    ("HOSTS", "/hosts", Show::Text),
+    ("VERSION", "/version", Show::Count),
+    ("REVEAL", "/reveal", Show::Wide(&Show::Text)),
+];
+
 fn path(name: &str) -> String {
     format!("/api/v1/credentials/{}", segment(name))
 }
 
 /// One line for people, the answer for programs.
 pub(super) fn report(context: &Context, answer: &Value, text: &str) -> Result<ExitCode> {
-    if context.format == Format::Table {
+    if context.format.is_for_people() {
         output::line(text)?;
     } else if !answer.is_null() {
         output::value(context.format, answer)?;

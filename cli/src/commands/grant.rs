@@ -10,7 +10,7 @@ use super::credential::report;
 use super::{Context, segment};
 use crate::client::{Body, Client};
 use crate::error::{Error, Result};
-use crate::output::{self, Format, Show};
+use crate::output::{self, Show};
 
 /// Let actions reach hosts: `nebula grant weather.fetch api.weather.example`
 #[derive(Debug, Args)]
@@ -114,10 +114,6 @@ async fn list(context: &Context, client: &Client, action: Option<&str>) -> Resul
         }
     }
     let answer = json!({ "items": actions });
-    if context.format != Format::Table {
-        output::value(context.format, &answer)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let rows: Vec<Value> = actions.iter().flat_map(rows).collect();
     output::rows(
         context.format,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Context, credential, segment};
 use crate::client::{Body, Client};
 use crate::error::Result;
-use crate::output::{self, Format, Show};
+use crate::output::{self, Show};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -115,7 +115,7 @@ async fn go(context: &Context, client: &Client, verb: Key) -> Result<ExitCode> {
     reason = "what is said of the key is not the key"
 )]
 fn created(context: &Context, answer: &Value) -> Result<ExitCode> {
-    if context.format != Format::Table {
+    if !context.format.is_for_people() {
         output::value(context.format, answer)?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -2,11 +2,14 @@
 
 mod action;
 mod config;
+mod confirm;
 mod credential;
 mod dev;
 mod execution;
 mod grant;
+mod help;
 mod key;
+mod list;
 mod serve;
 mod workflow;
 
@@ -22,9 +25,11 @@ use crate::output::Format;
 /// Runs workflows whose every action is a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]
 #[command(name = "nebula", version, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · \
-3 refused (bad input, unknown name) · 4 the node cannot be reached or is in trouble · 5 the execution was cancelled"
+    after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · 3 refused · \
+4 the node cannot be reached or is in trouble · 5 the execution was cancelled · 130 left with Ctrl-C\n\
+More: nebula help exit-codes, nebula help environment"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -66,6 +71,9 @@ pub(crate) enum Command {
     /// Make, list and revoke keys of the API
     #[command(subcommand)]
     Key(key::Key),
+    Help(help::Help),
+    Completions(help::Completions),
+    Man(help::Man),
     /// Turn the component on standard input into machine code; a node starts it
     #[command(hide = true, name = COMPILE)]
     CompileComponent,
@@ -110,6 +118,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
         Command::Key(command) => key::run(&context, command).await,
+        Command::Help(command) => help::help(&command),
+        Command::Completions(command) => help::completions(&command),
+        Command::Man(command) => help::man(&command),
         Command::CompileComponent => Ok(nebula_sandbox::compile_child()),
     }
 }

@@ -6,10 +6,12 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
+use super::list::{List, WatchedListArgs};
 use super::{Context, read, segment};
 use crate::client::{Body, Client};
 use crate::error::{Error, Exit, Result};
-use crate::output::{self, Format, Show};
+use crate::node::Node;
+use crate::output::{self, Column, Format, Show};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -46,12 +48,8 @@ pub(crate) enum Workflow {
         /// Only those that match, e.g. name=weather (repeatable)
         #[arg(long, value_name = "KEY=VALUE")]
         filter: Vec<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Go on after this cursor
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        args: WatchedListArgs,
     },
     /// Show a workflow's definition
     Get {
@@ -67,12 +65,13 @@ pub(crate) enum Workflow {
 
 pub(crate) async fn run(context: &Context, verb: Workflow) -> Result<ExitCode> {
     let node = context.node.connect().await?;
-    let result = go(context, &node.client, verb).await;
+    let result = go(context, &node, verb).await;
     node.close().await;
     result
 }
 
-async fn go(context: &Context, client: &Client, verb: Workflow) -> Result<ExitCode> {
+async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> {
+    let client = &node.client;
     match verb {
         Workflow::Deploy { file } => deploy(context, client, &file).await,
         Workflow::Validate { file } => validate(context, client, &file).await,
@@ -88,13 +87,15 @@ async fn go(context: &Context, client: &Client, verb: Workflow) -> Result<ExitCo
                 (None, Some(text)) => parse(text.as_bytes(), "--json")?,
                 (None, None) => Value::Null,
             };
-            execute(context, client, &workflow, &input, wait, idempotency_key).await
+            execute(context, node, &workflow, &input, wait, idempotency_key).await
         }
-        Workflow::List {
-            filter,
-            limit,
-            cursor,
-        } => list(context, client, &filter, limit, cursor).await,
+        Workflow::List { filter, args } => {
+            let filter = (!filter.is_empty()).then(|| filter.join(","));
+            List::new("/api/v1/workflows", COLUMNS)
+                .filter("filter", filter.as_deref())
+                .show_or_watch(context, client, &args)
+                .await
+        }
         Workflow::Get { workflow, version } => {
             let version = version.map(|v| format!("?version={v}")).unwrap_or_default();
             let answer = client
@@ -103,21 +104,37 @@ async fn go(context: &Context, client: &Client, verb: Workflow) -> Result<ExitCo
                     segment(&workflow)
                 ))
                 .await?;
-            let format = if context.format == Format::Table {
+            let format = if context.format.is_for_people() {
                 Format::Yaml
             } else {
                 context.format
             };
-            output::value(format, &answer)?;
+            print(format, &answer)?;
             Ok(ExitCode::SUCCESS)
         }
         Workflow::Schema => {
-            output::value(
-                context.format,
-                &client.get("/api/v1/workflows/schema").await?,
-            )?;
+            let schema = client.get("/api/v1/workflows/schema").await?;
+            output::value(context.format, &schema)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Columns of a list.
+const COLUMNS: &[Column] = &[
+    ("NAME", "/name", Show::Key),
+    ("VERSION", "/version", Show::Count),
+    ("STATUS", "/status", Show::Status),
+    ("DEPLOYED", "/deployed_at", Show::Age),
+    ("ID", "/id", Show::Key),
+    ("DESCRIPTION", "/description", Show::Wide(&Show::Text)),
+];
+
+/// A workflow as a whole, or its name.
+fn print(format: Format, workflow: &Value) -> Result<()> {
+    match workflow.get("name").and_then(Value::as_str) {
+        Some(name) if format == Format::Name => output::line(name),
+        _ => output::value(format, workflow),
     }
 }
 
@@ -148,23 +165,26 @@ async fn deploy(context: &Context, client: &Client, file: &str) -> Result<ExitCo
     let answer = client
         .call(Method::POST, "/api/v1/workflows", definition(file)?)
         .await?;
-    if context.format == Format::Table {
-        let text = |key: &str| {
-            answer
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        output::line(&format!(
-            "deployed {} version {} ({})",
-            text("name"),
-            answer.get("version").unwrap_or(&Value::Null),
-            text("id")
-        ))?;
-    } else {
-        output::value(context.format, &answer)?;
+    if !context.format.is_for_people() {
+        print(context.format, &answer)?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
+    let version = answer.get("version").unwrap_or(&Value::Null);
+    output::line(&match answer.get("created") {
+        Some(Value::Bool(false)) => {
+            format!(
+                "{} is unchanged: version {version} ({})",
+                text("name"),
+                text("id")
+            )
+        }
+        _ => format!(
+            "deployed {} version {version} ({})",
+            text("name"),
+            text("id")
+        ),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -180,12 +200,12 @@ async fn validate(context: &Context, client: &Client, file: &str) -> Result<Exit
         .get("valid")
         .and_then(Value::as_bool)
         .unwrap_or_default();
-    if !valid && context.format == Format::Table {
+    if !valid && context.format.is_for_people() {
         let mut problem = answer.clone();
         problem["detail"] = format!("{file} is not a valid workflow").into();
         return Err(Error::from_problem(422, &problem, Some(file)));
     }
-    if context.format == Format::Table {
+    if context.format.is_for_people() {
         output::line(&format!("{file} is valid"))?;
     } else {
         output::value(context.format, &answer)?;
@@ -199,7 +219,7 @@ async fn validate(context: &Context, client: &Client, file: &str) -> Result<Exit
 
 async fn execute(
     context: &Context,
-    client: &Client,
+    node: &Node,
     workflow: &str,
     input: &Value,
     wait: bool,
@@ -210,54 +230,19 @@ async fn execute(
         body = body.header("idempotency-key", key);
     }
     let path = format!("/api/v1/workflows/{}/execute", segment(workflow));
-    let started = client.call(Method::POST, &path, body).await?;
+    let started = node.client.call(Method::POST, &path, body).await?;
     let id = started
         .get("id")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
     if !wait {
-        if context.format == Format::Table {
+        if context.format.is_for_people() {
             output::line(&id)?;
         } else {
             output::value(context.format, &started)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    super::execution::finish(context, client, &id).await
-}
-
-async fn list(
-    context: &Context,
-    client: &Client,
-    filters: &[String],
-    limit: u32,
-    cursor: Option<String>,
-) -> Result<ExitCode> {
-    let mut path = format!("/api/v1/workflows?limit={limit}");
-    if !filters.is_empty() {
-        path += &format!("&filter={}", segment(&filters.join(",")));
-    }
-    if let Some(cursor) = cursor {
-        path += &format!("&cursor={}", segment(&cursor));
-    }
-    let answer = client.get(&path).await?;
-    let items = answer
-        .get("items")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    output::rows(
-        context.format,
-        &answer,
-        &items,
-        &[
-            ("NAME", "/name", Show::Text),
-            ("VERSION", "/version", Show::Text),
-            ("STATUS", "/status", Show::Text),
-            ("DEPLOYED", "/deployed_at", Show::Age),
-            ("ID", "/id", Show::Text),
-        ],
-    )?;
-    Ok(ExitCode::SUCCESS)
+    super::execution::finish(context, node, &id).await
 }

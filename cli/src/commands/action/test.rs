@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nebula_sandbox::nebula_flow::component::Effect;
-use nebula_sandbox::nebula_flow::event::Usage;
 use nebula_sandbox::nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
 use nebula_sandbox::nebula_flow::id::{ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Outcome, Prepared, Runner};
@@ -15,9 +13,9 @@ use nebula_sandbox::{Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 
 use super::super::{Context, read};
-use super::build;
+use super::mock::Mock;
+use super::{build, limits, report};
 use crate::error::{Error, Exit, Result};
-use crate::output::{self, Format};
 
 /// Run an action in the real sandbox, without a node
 #[derive(Debug, clap::Args)]
@@ -39,15 +37,18 @@ pub(crate) struct Test {
     /// A host it may reach, `HOST` or `HOST=URL` for another address (repeatable)
     #[arg(long = "allow", value_name = "HOST[=URL]")]
     hosts: Vec<String>,
-    /// Most fuel it may burn
-    #[arg(long, default_value_t = Limits::default().fuel)]
+    /// Answer its requests from this file instead of the network
+    #[arg(long, value_name = "FILE")]
+    mock_http: Option<String>,
+    /// Most fuel it may burn, units: 1000000000, 500M, 1G
+    #[arg(long, value_name = "UNITS", default_value = "1G", value_parser = limits::fuel)]
     fuel: u64,
-    /// Most memory it may use, MiB
-    #[arg(long, default_value_t = 64)]
+    /// Most memory it may use: 64 (MiB), 512KiB, 1GiB
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = limits::memory)]
     memory: u64,
-    /// Longest it may take, seconds
-    #[arg(long, default_value_t = 30)]
-    timeout: u64,
+    /// Longest it may take: 30 (seconds), 500ms, 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = limits::timeout)]
+    timeout: Duration,
 }
 
 pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
@@ -57,6 +58,10 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         (None, None) => Value::Null,
     };
     let input = payload::encode(&input).map_err(|e| Error::refused(e.to_string()))?;
+    let mock = match &test.mock_http {
+        Some(file) => Some(Mock::start(file, &read(file)?).await?),
+        None => None,
+    };
     let file = build::component(&test.path).await?;
     let component = nebula_hub::local(&file).map_err(|e| Error::refused(e.to_string()))?;
     let config = SandboxConfig {
@@ -70,6 +75,11 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         .await
         .map_err(|e| Error::refused(e.to_string()))?;
     let action = choose(&prepared, test.action.as_deref())?.clone();
+    let limits = Limits {
+        fuel: test.fuel,
+        memory_bytes: test.memory,
+        timeout: test.timeout,
+    };
     let call = Call {
         tenant: TenantId::default_tenant(),
         component,
@@ -77,33 +87,35 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         input,
         identity: identity()?,
         ready_at: now(),
-        limits: Limits {
-            fuel: test.fuel,
-            memory_bytes: test.memory << 20,
-            timeout: Duration::from_secs(test.timeout),
-        },
-        capabilities: Arc::new(capabilities(&test, &action)?),
+        limits,
+        capabilities: Arc::new(capabilities(&test, &action, mock.as_ref())?),
     };
-    let report = sandbox.run(call).await;
-    let (answer, failed) = match report.result {
-        Ok(Outcome::Success(bytes)) => (json!({ "output": decode(&bytes)? }), false),
-        Ok(Outcome::Branch(port, bytes)) => {
-            (json!({ "port": port, "output": decode(&bytes)? }), false)
+    let called = sandbox.run(call).await;
+    let mut answer = match called.result {
+        Ok(Outcome::Success(bytes)) => json!({ "output": decode(&bytes)? }),
+        Ok(Outcome::Branch(port, bytes)) => json!({ "port": port, "output": decode(&bytes)? }),
+        Ok(Outcome::Skip(reason)) => json!({ "skipped": reason }),
+        Err(failure) => {
+            json!({ "error": { "kind": failure.kind.name(), "message": failure.message } })
         }
-        Ok(Outcome::Skip(reason)) => (json!({ "skipped": reason }), false),
-        Err(failure) => (
-            json!({ "error": { "kind": failure.kind.name(), "message": failure.message } }),
-            true,
-        ),
     };
-    show(
-        context,
+    if let Some(mock) = &mock {
+        let (http, unmatched) = mock.report();
+        answer["http"] = http;
+        if let Some(unmatched) = unmatched {
+            answer["error"] = unmatched;
+        }
+    }
+    let failed = answer.get("error").is_some();
+    report::add(
+        &mut answer,
         &action,
         &prepared,
-        answer,
-        report.usage,
-        &report.lines,
-    )?;
+        called.usage,
+        &limits,
+        &called.lines,
+    );
+    report::show(context.format, &answer)?;
     Ok(if failed {
         Exit::Failed.into()
     } else {
@@ -157,7 +169,8 @@ fn now() -> Timestamp {
     )
 }
 
-fn capabilities(test: &Test, action: &ActionMetadata) -> Result<Capabilities> {
+/// Exactly what was allowed on the command line, and the mock's hosts.
+fn capabilities(test: &Test, action: &ActionMetadata, mock: Option<&Mock>) -> Result<Capabilities> {
     let mut capabilities = Capabilities::default();
     for allowed in &test.hosts {
         let (host, at) = allowed
@@ -165,11 +178,15 @@ fn capabilities(test: &Test, action: &ActionMetadata) -> Result<Capabilities> {
             .map_or((allowed.as_str(), None), |(h, at)| (h, Some(at.to_owned())));
         capabilities.hosts.push(Grant {
             action: action.id.clone(),
-            host: host.to_owned(),
+            host: host.to_ascii_lowercase(),
             schemes: Vec::new(),
             at,
             methods: Vec::new(),
         });
+    }
+    if let Some(mock) = mock {
+        let more = mock.grants(action, &capabilities.hosts);
+        capabilities.hosts.extend(more);
     }
     let hosts: Vec<_> = capabilities.hosts.iter().map(|g| g.host.clone()).collect();
     for given in &test.credentials {
@@ -191,63 +208,4 @@ fn capabilities(test: &Test, action: &ActionMetadata) -> Result<Capabilities> {
         );
     }
     Ok(capabilities)
-}
-
-fn show(
-    context: &Context,
-    action: &ActionMetadata,
-    prepared: &Prepared,
-    mut answer: Value,
-    usage: Usage,
-    lines: &[(String, String)],
-) -> Result<()> {
-    let effect = if prepared.effect == Effect::Pure {
-        "pure"
-    } else {
-        "effectful"
-    };
-    if context.format != Format::Table {
-        answer["action"] = action.id.as_str().into();
-        answer["effect"] = effect.into();
-        answer["usage"] = json!({ "duration_us": usage.duration_us, "fuel": usage.fuel, "memory_bytes": usage.memory_bytes });
-        answer["logs"] = lines
-            .iter()
-            .map(|(level, message)| json!({ "level": level, "message": message }))
-            .collect();
-        answer["asks_for"] = json!({ "hosts": action.hosts, "credentials": action.credentials, "imports": prepared.imports });
-        return output::value(context.format, &answer);
-    }
-    for (level, message) in lines {
-        output::line(&format!("{level:5} {message}"))?;
-    }
-    match answer.get("error") {
-        Some(error) => output::line(&format!(
-            "failed: {}: {}",
-            error["kind"].as_str().unwrap_or_default(),
-            error["message"].as_str().unwrap_or_default()
-        ))?,
-        None => output::line(&format!("{answer:#}"))?,
-    }
-    let none_or = |list: &[String]| {
-        if list.is_empty() {
-            "nothing".to_owned()
-        } else {
-            list.join(", ")
-        }
-    };
-    output::line(&format!(
-        "\naction       {} {} ({effect})",
-        action.id, action.version
-    ))?;
-    output::line(&format!(
-        "time         {}",
-        output::micros(usage.duration_us)
-    ))?;
-    output::line(&format!("fuel         {}", output::count(usage.fuel)))?;
-    output::line(&format!(
-        "peak memory  {}",
-        output::bytes(usage.memory_bytes)
-    ))?;
-    output::line(&format!("hosts        {}", none_or(&action.hosts)))?;
-    output::line(&format!("credentials  {}", none_or(&action.credentials)))
 }

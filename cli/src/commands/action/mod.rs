@@ -1,0 +1,67 @@
+//! `nebula action …`
+//!
+//! - `test`: one call in the real sandbox.
+//! - `build`: a crate made into a component.
+//! - `limits`: what a call may cost, as people write it.
+//! - `mock`: `--mock-http`, a server on loopback.
+//! - `report`: what a call gave and what it cost.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::Context;
+use super::list::{List, ListArgs};
+use crate::error::Result;
+use crate::output::{Column, Show};
+
+mod build;
+mod limits;
+mod mock;
+mod report;
+mod test;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run an action in the real sandbox, without a node
+    Test(test::Test),
+    /// List the actions that are installed
+    List {
+        /// Only those whose id, name or description has this text
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        #[command(flatten)]
+        args: ListArgs,
+    },
+}
+
+pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
+    match verb {
+        Action::Test(test) => test::run(context, test).await,
+        Action::List { search, args } => list(context, search.as_deref(), &args).await,
+    }
+}
+
+/// Columns of a list.
+const COLUMNS: &[Column] = &[
+    ("ACTION", "/id", Show::Key),
+    ("VERSION", "/version", Show::Key),
+    ("EFFECT", "/effect", Show::Key),
+    ("ASKS FOR", "/hosts", Show::Text),
+    ("CREDENTIALS", "/credentials", Show::Text),
+    ("CATEGORY", "/category", Show::Wide(&Show::Key)),
+    ("ORIGIN", "/origin", Show::Wide(&Show::Key)),
+    ("DESCRIPTION", "/description", Show::Text),
+];
+
+async fn list(context: &Context, search: Option<&str>, args: &ListArgs) -> Result<ExitCode> {
+    let node = context.node.connect().await?;
+    let list = match search {
+        Some(_) => List::new("/api/v1/actions/search", COLUMNS).filter("q", search),
+        None => List::new("/api/v1/actions", COLUMNS),
+    };
+    let result = list.show(context, &node.client, args).await;
+    node.close().await;
+    result
+}

@@ -1,0 +1,121 @@
+//! `nebula execution …`
+//!
+//! - `stream`: events and logs, taken up where they were cut.
+//! - `board`: where each node stands, as a fold of the events.
+//! - `watch`: following to the end, live or line by line.
+//! - `show`: an execution as people read it.
+//! - `cancel`: one, several, or all that match.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::list::{List, WatchedListArgs};
+use super::{Context, segment};
+use crate::error::{Exit, Result};
+use crate::node::Node;
+use crate::output::{Column, Show};
+
+mod board;
+mod cancel;
+mod show;
+mod stream;
+mod watch;
+
+pub(crate) use watch::finish;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Execution {
+    /// List executions, newest first
+    List {
+        /// Only those of this workflow
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Only those with this status: queued, running, waiting, succeeded, failed or cancelled
+        #[arg(long)]
+        status: Option<String>,
+        #[command(flatten)]
+        args: WatchedListArgs,
+    },
+    /// Show an execution: its steps, what each cost, its result
+    Get {
+        /// Its id
+        execution: String,
+    },
+    /// Follow an execution to its end; the exit code is its outcome. Ctrl-C leaves it and cancels nothing
+    Watch {
+        /// Its id
+        execution: String,
+    },
+    /// Show what the actions logged
+    Logs {
+        /// Its id
+        execution: String,
+        /// Go on until the execution ends
+        #[arg(short, long)]
+        follow: bool,
+    },
+    Cancel(cancel::Cancel),
+}
+
+/// Columns of a list.
+const COLUMNS: &[Column] = &[
+    ("ID", "/id", Show::Key),
+    ("WORKFLOW", "/workflow", Show::Key),
+    ("VERSION", "/workflow_version", Show::Count),
+    ("STATUS", "/status", Show::Status),
+    ("CREATED", "/created_at", Show::Age),
+    ("UPDATED", "/updated_at", Show::Wide(&Show::Age)),
+    ("FINISHED", "/finished_at", Show::Wide(&Show::Age)),
+    ("DUE", "/wake_at", Show::Wide(&Show::Age)),
+    ("ERROR KIND", "/error/kind", Show::Wide(&Show::Key)),
+    ("ERROR", "/error/message", Show::Text),
+];
+
+pub(crate) async fn run(context: &Context, verb: Execution) -> Result<ExitCode> {
+    let node = context.node.connect().await?;
+    let result = go(context, &node, verb).await;
+    node.close().await;
+    result
+}
+
+async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode> {
+    let client = &node.client;
+    match verb {
+        Execution::List {
+            workflow,
+            status,
+            args,
+        } => {
+            List::new("/api/v1/executions", COLUMNS)
+                .filter("workflow", workflow.as_deref())
+                .filter("status", status.as_deref())
+                .show_or_watch(context, client, &args)
+                .await
+        }
+        Execution::Get { execution } => {
+            let execution = client.get(&path(&execution, "")).await?;
+            show::execution(context.format, &execution)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Execution::Watch { execution } => watch::watch(context, node, &execution).await,
+        Execution::Logs { execution, follow } => {
+            watch::logs(context, node, &execution, follow).await
+        }
+        Execution::Cancel(cancel) => cancel::run(context, client, cancel).await,
+    }
+}
+
+fn path(execution: &str, rest: &str) -> String {
+    format!("/api/v1/executions/{}{rest}", segment(execution))
+}
+
+fn outcome(execution: &Value) -> ExitCode {
+    match execution.get("status").and_then(Value::as_str) {
+        Some("succeeded") => ExitCode::SUCCESS,
+        Some("cancelled") => Exit::Cancelled.into(),
+        _ => Exit::Failed.into(),
+    }
+}

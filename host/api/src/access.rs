@@ -26,6 +26,7 @@ pub struct Credential {
 #[serde(deny_unknown_fields)]
 pub struct SetCredential {
     /// The secret text; never returned. At most 64 KiB.
+    #[schema(min_length = 1, max_length = 65536)]
     pub secret: String,
     /// Hosts whose requests may carry it, `host` or `host:port`.
     #[serde(default)]

@@ -66,10 +66,12 @@ pub struct Key {
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
     /// Whose it is, or what for; 1 to 128 characters.
+    #[schema(min_length = 1, max_length = 128)]
     pub name: String,
     /// What it may do.
     pub role: Role,
     /// How long it is good for, e.g. `90d`; until it is revoked if absent.
+    #[schema(pattern = "^[1-9][0-9]{0,9}(ms|s|m|h|d)$")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
 }

@@ -35,7 +35,7 @@ use crate::versions::Versions;
 use crate::watch::Watches;
 
 /// How long a drained node waits for its last tasks to let go of the store.
-const RELEASE: Duration = Duration::from_secs(2);
+const RELEASE: Duration = Duration::from_secs(10);
 
 /// A node that is put together and bound, and does not serve yet.
 pub struct Server {

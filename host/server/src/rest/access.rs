@@ -26,7 +26,7 @@ pub(crate) async fn list_credentials(app: App, Query(query): Query<PageQuery>) -
 /// Look at a credential; its secret is never given back
 #[utoipa::path(
     get, path = "/api/v1/credentials/{name}", tag = "access",
-    params(("name" = String, Path, description = "As workflows bind it")),
+    params(("name" = String, Path, description = "As workflows bind it", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")),
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn get_credential(app: App, Path(name): Path<String>) -> Reply {
@@ -36,7 +36,7 @@ pub(crate) async fn get_credential(app: App, Path(name): Path<String>) -> Reply 
 /// Set a credential
 #[utoipa::path(
     put, path = "/api/v1/credentials/{name}", tag = "access",
-    params(("name" = String, Path, description = "As workflows bind it")),
+    params(("name" = String, Path, description = "As workflows bind it", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")),
     request_body = SetCredential,
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
@@ -48,7 +48,7 @@ pub(crate) async fn set_credential(app: App, Path(name): Path<String>, request: 
 /// Remove a credential
 #[utoipa::path(
     delete, path = "/api/v1/credentials/{name}", tag = "access",
-    params(("name" = String, Path, description = "As workflows bind it")),
+    params(("name" = String, Path, description = "As workflows bind it", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")),
     responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn remove_credential(

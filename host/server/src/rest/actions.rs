@@ -32,7 +32,7 @@ pub(crate) async fn search(app: App, Query(query): Query<ActionSearch>) -> Reply
 /// Look at one action
 #[utoipa::path(
     get, path = "/api/v1/actions/{action}", tag = "actions", operation_id = "get_action",
-    params(("action" = String, Path, description = "Its id, e.g. `weather.fetch`")),
+    params(("action" = String, Path, description = "Its id, e.g. `weather.fetch`", pattern = "^[a-z][a-z0-9_-]*([.][a-z][a-z0-9_-]*)+$")),
     responses((status = 200, body = Action), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn get(app: App, Path(action): Path<String>) -> Reply {

@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
     post, path = "/api/v1/workflows/{workflow}/execute", tag = "executions", operation_id = "execute_workflow",
     params(
         ("workflow" = String, Path, description = "Its name or id"),
-        ("idempotency-key" = Option<String>, Header, description = "A repeat with the same key and body starts nothing and gives the first one's execution"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, description = "A repeat with the same key and body starts nothing and gives the first one's execution"),
         ExecuteQuery
     ),
     request_body = serde_json::Value,
@@ -99,7 +99,7 @@ pub(crate) async fn list(app: App, Query(query): Query<ExecutionsQuery>) -> Repl
 /// Look at one execution: its nodes, its timeline, what it cost
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}", tag = "executions", operation_id = "get_execution",
-    params(("execution" = String, Path, description = "Its id")),
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     responses((status = 200, body = Execution), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn get(app: App, Path(execution): Path<String>) -> Reply {
@@ -109,7 +109,7 @@ pub(crate) async fn get(app: App, Path(execution): Path<String>) -> Reply {
 /// Cancel an execution
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/cancel", tag = "executions", operation_id = "cancel_execution",
-    params(("execution" = String, Path, description = "Its id")),
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     request_body = Option<Cancel>,
     responses(
         (status = 202, body = Cancelling, description = "The cancel is accepted and on disk"),

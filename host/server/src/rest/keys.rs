@@ -38,7 +38,7 @@ pub(crate) async fn create(app: App, request: Request) -> Reply {
 /// Revoke a key, at once
 #[utoipa::path(
     delete, path = "/api/v1/keys/{key}", tag = "keys", operation_id = "revoke_key",
-    params(("key" = String, Path, description = "Its id")),
+    params(("key" = String, Path, description = "Its id", pattern = "^[0-9a-f]{16}$")),
     responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn revoke(app: App, Path(key): Path<String>) -> Result<Response, Refusal> {

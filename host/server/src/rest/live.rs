@@ -35,7 +35,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// With `Accept: text/event-stream` the answer is the live stream.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/events", tag = "executions", operation_id = "list_events",
-    params(("execution" = String, Path, description = "Its id"), HistoryQuery),
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"), HistoryQuery),
     responses((status = 200, body = Page<Event>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn events(
@@ -58,7 +58,7 @@ pub(crate) async fn events(
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/events/stream", tag = "executions", operation_id = "follow_events",
     params(
-        ("execution" = String, Path, description = "Its id"),
+        ("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"),
         ("last-event-id" = Option<String>, Header, description = "Begin behind this event"),
         HistoryQuery
     ),
@@ -82,7 +82,7 @@ pub(crate) async fn events_stream(
 /// With `Accept: text/event-stream` the answer is the live stream.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/logs", tag = "executions", operation_id = "list_logs",
-    params(("execution" = String, Path, description = "Its id"), HistoryQuery),
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"), HistoryQuery),
     responses((status = 200, body = Page<LogLine>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn logs(
@@ -102,7 +102,7 @@ pub(crate) async fn logs(
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/logs/stream", tag = "executions", operation_id = "follow_logs",
     params(
-        ("execution" = String, Path, description = "Its id"),
+        ("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"),
         ("last-event-id" = Option<String>, Header, description = "Begin behind this line"),
         HistoryQuery
     ),

@@ -31,6 +31,13 @@ impl Guarded {
         }
         let folder = open.folder;
         open.running.drain().await;
+        // The last to let go of the store closes it behind our back.
+        for _ in 0..500 {
+            if nebula_storage::Sqlite::open(folder.path()).is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let config = Config::serve(folder.path()).with_port(0);
         Self {
             house: House::with(config, folder).await,

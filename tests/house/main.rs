@@ -4,6 +4,7 @@ mod advisories;
 mod cli;
 
 mod forgotten;
+mod outputs;
 mod packs;
 mod rooms;
 mod seed;

@@ -37,8 +37,7 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
         .trim()
         .parse::<u64>()
         .map_err(|_| "write a whole number of MiB, or with a unit: 512KiB, 64MiB, 1GiB")?
-        .checked_mul(1 << shift)
-        .unwrap_or(u64::MAX);
+        .saturating_mul(1 << shift);
     if (LEAST_MEMORY..=MOST_MEMORY).contains(&bytes) {
         Ok(bytes)
     } else {

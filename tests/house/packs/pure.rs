@@ -1,5 +1,7 @@
 //! What the pure packs answer from inside the sandbox, and what it costs.
 
+use nebula_flow::expression::FUNCTIONS;
+
 use super::*;
 
 /// The fuel of one call that succeeds.
@@ -34,6 +36,28 @@ async fn a_simple_filter_costs_at_most_350_000_fuel() {
         )
         .await;
         assert!(fuel <= 350_000, "{filter}: {fuel}");
+    }
+}
+
+/// What a deploy accepts runs: every function is called, and fails, if at all,
+/// on its input.
+#[tokio::test]
+async fn the_evaluator_has_every_function_that_a_deploy_accepts() {
+    let sandbox = sandbox();
+    for (name, arity) in FUNCTIONS {
+        let arguments = match arity {
+            0 => String::new(),
+            arity => format!("({})", vec!["true"; *arity].join("; ")),
+        };
+        let input = json!({ "filter": format!("{name}{arguments}"), "input": null });
+        let report = report(&sandbox, "transform.jq", input, Capabilities::default()).await;
+        if let Err(failure) = report.result {
+            assert_eq!(
+                failure.kind,
+                FailureKind::Permanent,
+                "{name}/{arity}: {failure}"
+            );
+        }
     }
 }
 

@@ -291,7 +291,7 @@ impl<'t> Analyser<'t> {
         }
         let known = || FUNCTIONS.iter().chain(&self.functions);
         let error = |message: String| Err(ExpressionError::new(message));
-        if let Some(reason) = why_not(name) {
+        if let Some(reason) = why_not(name, arguments) {
             return error(format!("the function `{name}` is not available"))
                 .map_err(|e| e.hint(reason));
         }

@@ -2,8 +2,9 @@
 //! input: none reads the clock, the environment, files or further inputs, and
 //! none stops or prints.
 
-/// Name and number of arguments.
-pub(super) const FUNCTIONS: &[(&str, usize)] = &[
+/// What a deploy accepts, by name and number of arguments. The evaluator has
+/// all of them.
+pub const FUNCTIONS: &[(&str, usize)] = &[
     ("@base64", 0),
     ("@base64d", 0),
     ("@html", 0),
@@ -26,8 +27,6 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("ascii_upcase", 0),
     ("booleans", 0),
     ("bsearch", 1),
-    ("capture", 1),
-    ("capture", 2),
     ("ceil", 0),
     ("combinations", 0),
     ("combinations", 1),
@@ -49,15 +48,10 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("flatten", 0),
     ("flatten", 1),
     ("floor", 0),
-    ("fromdate", 0),
-    ("fromdateiso8601", 0),
     ("from_entries", 0),
     ("fromjson", 0),
     ("getpath", 1),
-    ("gmtime", 0),
     ("group_by", 1),
-    ("gsub", 2),
-    ("gsub", 3),
     ("has", 1),
     ("implode", 0),
     ("in", 1),
@@ -85,13 +79,10 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("ltrimstr", 1),
     ("map", 1),
     ("map_values", 1),
-    ("match", 1),
-    ("match", 2),
     ("max", 0),
     ("max_by", 1),
     ("min", 0),
     ("min_by", 1),
-    ("mktime", 0),
     ("nan", 0),
     ("not", 0),
     ("nth", 1),
@@ -118,29 +109,16 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("rtrim", 0),
     ("rtrimstr", 1),
     ("scalars", 0),
-    ("scan", 1),
-    ("scan", 2),
     ("select", 1),
     ("setpath", 2),
     ("skip", 2),
     ("sort", 0),
     ("sort_by", 1),
     ("split", 1),
-    ("split", 2),
-    ("splits", 1),
-    ("splits", 2),
     ("sqrt", 0),
     ("startswith", 1),
-    ("strftime", 1),
     ("strings", 0),
-    ("strptime", 1),
-    ("sub", 2),
-    ("sub", 3),
-    ("test", 1),
-    ("test", 2),
     ("toboolean", 0),
-    ("todate", 0),
-    ("todateiso8601", 0),
     ("to_entries", 0),
     ("tojson", 0),
     ("tonumber", 0),
@@ -161,8 +139,26 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
 ];
 
 /// Why a function of jq is not there, for those that people may look for.
-pub(super) fn why_not(name: &str) -> Option<&'static str> {
+pub(super) fn why_not(name: &str, arguments: usize) -> Option<&'static str> {
     Some(match name {
+        "test" | "match" | "capture" | "scan" => {
+            "expressions have no regular expressions; `contains`, `startswith`, `endswith`, \
+             `index` and `split` compare texts, an action of yours may do more"
+        }
+        "sub" | "gsub" => {
+            "expressions have no regular expressions; `split(\"a\") | join(\"b\")` replaces a text"
+        }
+        "splits" => {
+            "expressions have no regular expressions; `split(\", \") | .[]` splits by a text"
+        }
+        "split" if arguments == 2 => {
+            "expressions have no regular expressions; `split(\", \")` splits by a text"
+        }
+        "todate" | "todateiso8601" | "fromdate" | "fromdateiso8601" | "date" | "dateadd"
+        | "datesub" | "gmtime" | "mktime" | "strftime" | "strptime" => {
+            "expressions have no calendar; convert dates in an action of yours (ISO 8601 texts \
+             of one time zone compare as they are)"
+        }
         "now" | "localtime" | "strflocaltime" | "mktime_local" => {
             "expressions have no clock; put the time into the input"
         }

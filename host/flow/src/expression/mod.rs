@@ -23,6 +23,7 @@ mod template;
 mod tests;
 
 pub use direct::Direct;
+pub use functions::FUNCTIONS;
 pub(crate) use operate::weight;
 pub use reference::{Reference, Root, Scope, Segment};
 pub use template::Template;

@@ -306,6 +306,39 @@ fn refused(source: &str) -> String {
 }
 
 #[test]
+fn regular_expressions_and_dates_are_refused_with_what_to_use_instead() {
+    for call in [
+        "test(\"a\")",
+        "match(\"a\"; \"g\")",
+        "capture(\"a\")",
+        "scan(\"a\")",
+        "sub(\"a\"; \"b\")",
+        "gsub(\"a\"; \"b\"; \"g\")",
+        "splits(\"a\")",
+        "split(\"a\"; \"g\")",
+    ] {
+        let why = refused(&format!("$input | {call}"));
+        assert!(why.contains("is not available / "), "{call}: {why}");
+        assert!(why.contains("no regular expressions; `"), "{call}: {why}");
+    }
+    for call in [
+        "todate",
+        "todateiso8601",
+        "fromdate",
+        "fromdateiso8601",
+        "strftime(\"%Y\")",
+        "strptime(\"%Y\")",
+        "mktime",
+        "gmtime",
+    ] {
+        let why = refused(&format!("$input | {call}"));
+        assert!(why.contains("no calendar; convert"), "{call}: {why}");
+    }
+    assert!(Expression::parse("$input | split(\",\")").is_ok());
+    assert!(refused("$input | split(1; 2; 3)").contains("takes 1 arguments"));
+}
+
+#[test]
 fn unknown_names_are_refused_with_a_hint() {
     assert!(refused("$inptu.a").contains("did you mean `$input`?"));
     assert!(refused("$input | lenght").contains("did you mean `length`?"));

@@ -8,7 +8,10 @@
 //! uses a few of them, itself or through others, so only those are loaded: `.a`
 //! takes 100,000 now, `map(select(. > 30)) | length` 310,000.
 //!
-//! - `definitions`: their texts.
+//! `build.rs` prints their texts from jaq's syntax trees.
+//!
+//! - `definitions`: which of jaq's they are.
+//! - `print`: syntax trees to text.
 
 use std::collections::BTreeSet;
 
@@ -17,9 +20,12 @@ use jaq_core::native::Fun;
 
 use super::{Data, functions};
 
+#[cfg(test)]
 mod definitions;
+#[cfg(test)]
+mod print;
 
-use definitions::DEFINITIONS;
+include!(concat!(env!("OUT_DIR"), "/definitions.rs"));
 
 /// What a filter may call.
 pub(super) struct Library {

@@ -5,54 +5,8 @@ use nebula_sdk::prelude::*;
 use proptest::prelude::*;
 
 use super::super::{Input, apply, apply_with};
+use super::definitions::{everything, kept};
 use super::*;
-
-/// Definitions of jaq that are left out, by name: their natives reach out of
-/// the filter, or need a regular expression engine or a calendar.
-const LEFT_OUT: [&str; 27] = [
-    "stderr",
-    "debug",
-    "halt",
-    "halt_error",
-    "logb",
-    "significand",
-    "pow10",
-    "drem",
-    "nexttoward",
-    "scalb",
-    "gamma",
-    "test",
-    "scan",
-    "scan_",
-    "match",
-    "capture",
-    "splits",
-    "sub",
-    "gsub",
-    "todate",
-    "fromdate",
-    "@htmld",
-    "input",
-    "inputs",
-    "now",
-    "env",
-    "localtime",
-];
-
-/// All definitions of jaq, in its order.
-fn everything() -> impl Iterator<Item = Def> {
-    jaq_core::defs()
-        .chain(jaq_std::defs())
-        .chain(jaq_json::defs())
-}
-
-/// Those that are not left out. `split/1` splits by text, `split/2` by a
-/// regular expression.
-fn all() -> Vec<Def> {
-    let kept =
-        |def: &Def| !(LEFT_OUT.contains(&def.name) || def.name == "split" && def.args.len() == 2);
-    everything().filter(kept).collect()
-}
 
 /// The answer with only what the filter needs, and with the whole library.
 fn both(filter: &str, value: &Value) -> (Result<Value>, Result<Value>) {
@@ -62,7 +16,7 @@ fn both(filter: &str, value: &Value) -> (Result<Value>, Result<Value>) {
         variables: [("limit".to_owned(), json!(2))].into(),
     };
     let whole = Library {
-        definitions: all(),
+        definitions: kept().collect(),
         natives: functions::natives().collect(),
     };
     (apply(input()), apply_with(whole, input()))
@@ -73,9 +27,124 @@ fn same(filter: &str, value: &Value) {
     assert_eq!(reduced, full, "{filter} of {value}");
 }
 
+fn shown(def: &Def<&str>) -> String {
+    format!("{def:?}")
+}
+
+/// Printing a definition and parsing it gives the same syntax tree again.
+fn printed_and_parsed(def: &Def<&str>) {
+    let text = print::definition(def);
+    let parsed = load::parse(&text, |p| p.defs());
+    let parsed = parsed.unwrap_or_else(|| panic!("does not parse: {text}"));
+    let again: Vec<_> = parsed.iter().map(shown).collect();
+    assert_eq!(again, [shown(def)], "{text}");
+}
+
+#[test]
+fn a_printed_definition_is_the_same() {
+    assert!(everything().count() > 100);
+    everything().for_each(|def| printed_and_parsed(&def));
+    let mut trees = Vec::new();
+    for body in FORMS.iter().chain(&FILTERS) {
+        let text = format!("def f($a; b): {body};");
+        for def in load::parse(&text, |p| p.defs()).unwrap_or_default() {
+            printed_and_parsed(&def);
+            trees.push(shown(&def));
+        }
+    }
+    // All but `map(` and the import.
+    assert_eq!(trees.len(), FORMS.len() + FILTERS.len() - 2);
+    for form in TERMS {
+        assert!(trees.iter().any(|tree| tree.contains(form)), "{form}");
+    }
+}
+
+/// How syntax trees show the forms of a term and of an operator.
+const TERMS: [&str; 32] = [
+    "Id",
+    "Recurse",
+    "Num(",
+    "Str(None",
+    "Str(Some",
+    "Char(",
+    "Arr(None",
+    "Arr(Some",
+    "Obj(",
+    "Neg(",
+    "BinOp(",
+    "Label(",
+    "Break(",
+    "Fold(\"reduce\"",
+    "Fold(\"foreach\"",
+    "TryCatch(",
+    "IfThenElse(",
+    "Def(",
+    "Call(",
+    "Var(",
+    "Path(",
+    "Pipe(None",
+    "Pipe(Some",
+    "Comma",
+    "Alt",
+    "Or",
+    "And",
+    "Math(",
+    "Cmp(",
+    "Assign",
+    "UpdateMath(",
+    "UpdateAlt",
+];
+
+/// Every form of a term, inside others and with the precedence of jq.
+const FORMS: [&str; 44] = [
+    ". | .. | 1.5e-3 | $a",
+    "\"\", \"a\\n\\\"\\\\\\/\\u00e9é\\(1, \"in\\(2)\")b\", @json \"\\(.)\", @json",
+    "[], [1], [1, 2 | 3]",
+    "{}, {a: 1, \"b\": 2, (\"c\", \"d\"): 3 | 4}",
+    "{a, $a, \"b\", @base64 \"c\\(.)\", \"d\\(1)\"}",
+    "{$a: 1, @text \"c\": (1, 2), e: -1, f: 1 + 2 as $x | $x, g: reduce . as $y (0; 1)}",
+    "{if: 1, \"\": 2}",
+    "-1, --1, -.a, -(1 + 2), (-1)[0], 1 - -1",
+    "1 + 2 * 3 - 4 / 5 % 6",
+    "(1 + 2) * (3 - 4) / (5 % 6)",
+    "1 - (2 - 3) - 4, 1 / (2 / 3)",
+    "1 < 2 == (3 >= 4) != (5 <= 6) and 7 > 8 or 9 == 10 // 11",
+    "(1 or 2) and (3 // 4), 1 and (2 and 3)",
+    "1 // (2 // 3) // 4",
+    "1, (2, 3), 4",
+    "1 | 2, 3 | 4",
+    "(1 | 2) | 3, (1, 2 | 3)",
+    ".a = 1 | .b |= 2 | .c += 3 | .d -= 4 | .e *= 5 | .f /= 6 | .g %= 7 | .h //= 8",
+    ".a = .b = 1, (.a |= 1) |= 2",
+    "1 as $x | 2 as $y | $x, $y",
+    "1 + 2 as $x | 3 * $x | 4",
+    "(1 as $x | $x) | 2, (1 as $x | 2) + 3",
+    ". as [$x, [$y], {$z}] | $x",
+    ". as {$x, y: $y, \"z\": [$z], (\"u\", \"v\"): {w: $w}, @json \"k\": $k} | 1",
+    "label $out | 1, break $out | 2",
+    "(label $out | 1) + (break $out), 3",
+    "reduce .[] as $x (0; . + $x), foreach .[] as [$x] (0; 1; 2) | 3",
+    "reduce (1, 2) as $x (0; 1) + 2",
+    "(reduce . as $x (0; 1))[0], (foreach . as $x (0; 1))?",
+    "try 1, try error catch ., try (1 + 2) catch (3 + 4)",
+    "try (try 1) catch 2, try try 1 catch 2, try 1 catch try 2 catch 3",
+    "(try 1)[0], (try 1 catch 2) | 3, try -1",
+    "1?, .a?, .a??, f?[0], (1 + 2)?, (.a?)?.b",
+    "if 1 then 2 end, if 1, 2 then 3 | 4 elif 5 then 6 elif 7 then 8 else 9, 10 end",
+    "if 1 then 2 else 3 end[0] + if 4 then 5 end | 6",
+    "def g: 1; def h(x; $y): x | $y; g | h(1; 2, 3 | 4)",
+    "(def g: 1; g) + 2, [def g: 1; g]",
+    "1 | def g: 2; g, 3",
+    "b, b(1), b(1; 2 | 3, 4), m::b, m::b(1)",
+    ".a, .a.b, .a[0].\"b c\".d[], .[\"a\"]?, .\"x\\(1)\", .@json \"y\"",
+    ".[], .[0], .[1:2], .[1:], .[:2], .[1, 2], .[1 | 2:3, 4]?, .[-1:]",
+    "(.a)[0], (.a | .b).c, (.a.b).c?, ..[0], ..?",
+    "$a[0].b, \"a\"[0:1], [1][0], {a: 1}.a, 1[0], f[0], f(1).b, @json[0], $__loc__",
+    "(1 as $x | 2).a, (def g: 1; g)[0], (label $x | 1)[0], (break $x)[0]",
+];
+
 #[test]
 fn the_table_has_jaqs_definitions_and_no_others() {
-    let shown = |def: &Def| format!("{def:?}");
     let ours: Vec<_> = DEFINITIONS
         .iter()
         .map(|(name, text)| {
@@ -87,7 +156,7 @@ fn the_table_has_jaqs_definitions_and_no_others() {
             shown(def)
         })
         .collect();
-    assert_eq!(ours, all().iter().map(shown).collect::<Vec<_>>());
+    assert_eq!(ours, kept().map(|def| shown(&def)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -309,6 +378,14 @@ fn pipeline() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn any_printed_pipeline_is_the_same(filter in pipeline()) {
+        let text = format!("def f: {filter};");
+        let parsed = load::parse(&text, |p| p.defs()).expect("parses");
+        prop_assert_eq!(parsed.len(), 1);
+        printed_and_parsed(&parsed[0]);
+    }
+
     #[test]
     fn any_pipeline_gives_the_same_answer_or_the_same_error(filter in pipeline(), value in 0..6_usize) {
         let values = [json!(null), json!(3), json!("ab"), json!([1, 2]), json!({ "a": [1] }), json!([{ "key": "a", "value": 1 }])];

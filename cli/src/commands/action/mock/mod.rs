@@ -97,6 +97,7 @@ impl Mock {
                 host: host.to_owned(),
                 at: Some(format!("http://{}", self.address)),
                 methods: Vec::new(),
+                schemes: Vec::new(),
             })
             .collect()
     }

@@ -136,6 +136,7 @@ fn attack(name: &'static str, text: &str, budget: Budget, ends: Ends) {
                 action: ActionId::new("test.run").expect("an id"),
                 host: "api.test".into(),
                 at: Some(at),
+                schemes: vec!["http".into(), "https".into()],
                 methods: vec![],
             }],
             ..Capabilities::default()

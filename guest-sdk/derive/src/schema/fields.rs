@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Error, Field, Fields, Member, Result, Type};
 
-use super::serde::{Default, MemberAttributes, unraw};
+use super::serde::{Fallback, MemberAttributes, unraw};
 use super::{Around, about, is_generic, tables};
 
 /// The table of all fields: `&[Field { … }, …]`.
@@ -36,7 +36,7 @@ pub(super) fn transparent(fields: &Fields) -> Result<Option<&Type>> {
             .to_string()
             .contains("PhantomData");
         let skipped = attributes.skip_serializing || attributes.skip_deserializing;
-        if empty || skipped || !matches!(attributes.default, Default::None) {
+        if empty || skipped || !matches!(attributes.default, Fallback::None) {
             continue;
         }
         if attributes.with.is_some() || attributes.read_with {
@@ -115,8 +115,8 @@ fn members(field: &Field, attributes: &MemberAttributes) -> String {
 
 fn flags(attributes: &MemberAttributes, around: &Around<'_>) -> TokenStream {
     let tables = tables();
-    let own = !matches!(attributes.default, Default::None);
-    let optional = own || !matches!(around.default, Default::None);
+    let own = !matches!(attributes.default, Fallback::None);
+    let optional = own || !matches!(around.default, Fallback::None);
     let flags = [
         (optional, quote!(OPTIONAL)),
         (attributes.skip_serializing_if.is_some(), quote!(OMITTED)),
@@ -153,13 +153,13 @@ fn preset(
         })
     };
     let value = match (&attributes.default, around.default) {
-        (Default::Path(path), _) => quote!(let value: &#ty = &#path();),
-        (Default::Default, _) => quote! {
+        (Fallback::Path(path), _) => quote!(let value: &#ty = &#path();),
+        (Fallback::Trait, _) => quote! {
             let value: &#ty = &<#ty as ::core::default::Default>::default();
         },
-        (Default::None, Default::Path(path)) => whole(quote!(#path()))?,
-        (Default::None, Default::Default) => whole(quote!(::core::default::Default::default()))?,
-        (Default::None, Default::None) => return None,
+        (Fallback::None, Fallback::Path(path)) => whole(quote!(#path()))?,
+        (Fallback::None, Fallback::Trait) => whole(quote!(::core::default::Default::default()))?,
+        (Fallback::None, Fallback::None) => return None,
     };
     let unless = attributes.skip_serializing_if.as_ref().map(|skip| {
         quote! {

@@ -18,7 +18,7 @@ mod serde;
 mod tests;
 mod variants;
 
-use serde::{ContainerAttributes, Default};
+use serde::{ContainerAttributes, Fallback};
 
 /// Where the generated code finds the tables.
 fn tables() -> TokenStream {
@@ -133,7 +133,7 @@ fn own(
 struct Around<'a> {
     generics: &'a Generics,
     rename_all: case::Rules,
-    default: &'a Default,
+    default: &'a Fallback,
 }
 
 /// The one field of a newtype.

@@ -11,11 +11,11 @@ use super::tables;
 
 /// What a missing value is.
 #[derive(Default)]
-pub(super) enum Default {
+pub(super) enum Fallback {
     #[default]
     None,
     /// `Default::default()`.
-    Default,
+    Trait,
     /// What a function gives.
     Path(Expr),
 }
@@ -33,7 +33,7 @@ pub(super) struct ContainerAttributes {
     pub(super) rename: Rename,
     pub(super) rename_all: Rules,
     pub(super) rename_all_fields: Rules,
-    pub(super) default: Default,
+    pub(super) default: Fallback,
     pub(super) deny_unknown_fields: bool,
     pub(super) tag: Option<String>,
     pub(super) content: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct MemberAttributes {
     pub(super) rename: Rename,
     pub(super) aliases: Vec<String>,
     pub(super) rename_all: Rules,
-    pub(super) default: Default,
+    pub(super) default: Fallback,
     pub(super) skip_serializing: bool,
     pub(super) skip_deserializing: bool,
     pub(super) skip_serializing_if: Option<Expr>,
@@ -156,8 +156,8 @@ impl MemberAttributes {
         let mut foreign = Vec::new();
         each(attributes, "serde", |meta| found.read(meta, &mut foreign))?;
         each(attributes, "schema", |meta| with(meta, &mut found.with))?;
-        if found.skip_deserializing && matches!(found.default, Default::None) {
-            found.default = Default::Default;
+        if found.skip_deserializing && matches!(found.default, Fallback::None) {
+            found.default = Fallback::Trait;
         }
         if !found.skipped() {
             needs_with(&foreign, found.with.as_ref())?;
@@ -241,11 +241,11 @@ fn ignore(meta: &ParseNestedMeta<'_>) -> Result<()> {
     Ok(())
 }
 
-fn default(meta: &ParseNestedMeta<'_>) -> Result<Default> {
+fn default(meta: &ParseNestedMeta<'_>) -> Result<Fallback> {
     if meta.input.peek(Token![=]) {
-        Ok(Default::Path(meta.value()?.parse::<LitStr>()?.parse()?))
+        Ok(Fallback::Path(meta.value()?.parse::<LitStr>()?.parse()?))
     } else {
-        Ok(Default::Default)
+        Ok(Fallback::Trait)
     }
 }
 

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DataEnum, Fields, Result, Variant};
 
-use super::serde::{ContainerAttributes, Default, MemberAttributes, json, unraw};
+use super::serde::{ContainerAttributes, Fallback, MemberAttributes, json, unraw};
 use super::{Around, about, content, fields, newtype, tables};
 
 /// The shape of an enum.
@@ -98,7 +98,7 @@ fn held(
     let around = Around {
         generics: around.generics,
         rename_all: own.rename_all.or(attributes.rename_all_fields),
-        default: &Default::None,
+        default: &Fallback::None,
     };
     let shape = content(
         &variant.fields,

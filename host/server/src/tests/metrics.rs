@@ -101,6 +101,7 @@ async fn commits_of_the_log_are_counted() {
         running,
         folder,
         panics: std::sync::Arc::default(),
+        ledger: std::sync::Arc::default(),
     };
     let grant = json!({"action": "weather.fetch", "host": "a.example"});
     house.post("/grants", &grant).await.expect(201);

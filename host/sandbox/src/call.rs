@@ -46,7 +46,7 @@ pub(crate) async fn describe(
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let mut meter = Meter::new(limits.timeout);
+    let mut meter = Meter::default();
     let work = meter.watch(async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
@@ -70,7 +70,7 @@ pub(crate) async fn execute(
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let mut meter = Meter::new(limits.timeout);
+    let mut meter = Meter::default();
     let work = meter.watch(async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
@@ -110,7 +110,7 @@ impl Cell {
         };
         match fuelled {
             Ok(()) => Ok(cell),
-            Err(error) => Err(cell.close(Ok(Err(error)), &Meter::new(limits.timeout))),
+            Err(error) => Err(cell.close(Ok(Err(error)), &Meter::default())),
         }
     }
 

@@ -120,11 +120,19 @@ fn printable(text: &str) -> String {
     text.replace(control, "\u{fffd}")
 }
 
-/// A panic's message, if the guest wrote one to stderr.
+/// A panic's message, if the guest wrote one: to stderr by its standard library,
+/// or without one as a logged line by the SDK.
 pub(crate) fn panic_message(lines: &[(String, String)]) -> Option<String> {
     let at = lines
         .iter()
-        .rposition(|(level, line)| level == "stderr" && line.contains("panicked at"))?;
+        .rposition(|(level, line)| match level.as_str() {
+            "stderr" => line.contains("panicked at"),
+            "error" => line.starts_with("panicked at "),
+            _ => false,
+        })?;
+    if lines[at].0 == "error" {
+        return Some(cut(&lines[at].1, 300).to_owned());
+    }
     let place = lines[at]
         .1
         .split("panicked at ")
@@ -221,6 +229,18 @@ mod tests {
             Output::Stderr,
             b"\nthread '<unnamed>' panicked at src/lib.rs:7:9:\nno such city\nnote: more\n",
         );
+        assert_eq!(
+            panic_message(&lines.take()).as_deref(),
+            Some("panicked at src/lib.rs:7:9: no such city")
+        );
+    }
+
+    #[test]
+    fn a_panic_without_a_standard_library_is_a_logged_line() {
+        let lines = Lines::default();
+        lines.push("info", "panicked at the disco");
+        assert_eq!(panic_message(&lines.take()), None);
+        lines.push("error", "panicked at src/lib.rs:7:9: no such city");
         assert_eq!(
             panic_message(&lines.take()).as_deref(),
             Some("panicked at src/lib.rs:7:9: no such city")

@@ -14,7 +14,6 @@ use crate::host::cli::GuestExit;
 use crate::host::random::NoRandom;
 use crate::limits::{HANDLES, bytes, digits, duration};
 use crate::lines::{cut, panic_message};
-use crate::meter::CpuSpent;
 use crate::slots::TenantFull;
 use crate::value;
 
@@ -103,9 +102,6 @@ pub(crate) fn failure(
     }
     if let Some(exit) = error.downcast_ref::<GuestExit>() {
         return Failure::new(FailureKind::Trapped, exit.to_string());
-    }
-    if let Some(spent) = error.downcast_ref::<CpuSpent>() {
-        return Failure::new(FailureKind::TimedOut, spent.to_string());
     }
     if let Some(pressure) = pressure(error) {
         return Failure::new(FailureKind::Host, pressure);

@@ -83,7 +83,7 @@ fn as_serde<T: Schema + serde::Serialize + serde::de::DeserializeOwned>(values: 
                 assert!(taken, "serde reads {value}, not so {read}");
                 let again = serde_json::to_value(&typed).unwrap();
                 assert!(
-                    takes(&written, &[again.clone()])[0],
+                    takes(&written, std::slice::from_ref(&again))[0],
                     "serde writes {again}, not so {written}"
                 );
             }
@@ -92,28 +92,30 @@ fn as_serde<T: Schema + serde::Serialize + serde::de::DeserializeOwned>(values: 
     }
 }
 
+type Numbers = (
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    f32,
+    f64,
+);
+
 /// A whole one of each.
 #[data]
 #[derive(JsonSchema)]
 struct Everything {
     unit: (),
     flag: bool,
-    numbers: (
-        i8,
-        i16,
-        i32,
-        i64,
-        i128,
-        isize,
-        u8,
-        u16,
-        u32,
-        u64,
-        u128,
-        usize,
-        f32,
-        f64,
-    ),
+    numbers: Numbers,
     text: String,
     letter: char,
     maybe: Option<String>,

@@ -26,7 +26,7 @@ fn build(guest: &str) -> PathBuf {
         let message: Value = serde_json::from_slice(line).unwrap_or_default();
         message["filenames"].as_array().cloned().unwrap_or_default()
     });
-    let components = files.filter(|file| file.as_str().is_some_and(|f| f.ends_with(".wasm")));
+    let mut components = files.filter(|file| file.as_str().is_some_and(|f| f.ends_with(".wasm")));
     let component = components.next_back().expect("a component");
     component.as_str().expect("a text").into()
 }

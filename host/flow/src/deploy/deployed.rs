@@ -31,9 +31,9 @@ pub struct DeployedWorkflow {
     pub input: InputShape,
 }
 
-/// The schema of a workflow's input, compiled when it is first needed: a start
-/// costs microseconds, compiling a hundred times that. Says nothing beyond the
-/// definition beside it, so that all are equal.
+/// The schema of a workflow's input, compiled when it is first needed and kept
+/// for every start after that. Says nothing beyond the definition beside it, so
+/// that all are equal.
 #[derive(Default)]
 pub struct InputShape(OnceLock<Result<Shape, Mismatch>>);
 

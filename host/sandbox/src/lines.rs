@@ -131,7 +131,9 @@ pub(crate) fn panic_message(lines: &[(String, String)]) -> Option<String> {
             _ => false,
         })?;
     if lines[at].0 == "error" {
-        return Some(cut(&lines[at].1, 300).to_owned());
+        // The line break after the place was replaced when the line was kept.
+        let text = lines[at].1.replacen(":\u{fffd}", ": ", 1);
+        return Some(cut(&text, 300).to_owned());
     }
     let place = lines[at]
         .1
@@ -240,7 +242,7 @@ mod tests {
         let lines = Lines::default();
         lines.push("info", "panicked at the disco");
         assert_eq!(panic_message(&lines.take()), None);
-        lines.push("error", "panicked at src/lib.rs:7:9: no such city");
+        lines.push("error", "panicked at src/lib.rs:7:9:\nno such city");
         assert_eq!(
             panic_message(&lines.take()).as_deref(),
             Some("panicked at src/lib.rs:7:9: no such city")

@@ -184,8 +184,6 @@ extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: us
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    // On one line: `panicked at src/lib.rs:7:9: no such city`.
-    let text = format!("{info}").replacen(":\n", ": ", 1);
-    log::write(log::Level::Error, &text);
+    log::write(log::Level::Error, &format!("{info}"));
     wasm32::unreachable()
 }

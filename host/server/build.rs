@@ -38,7 +38,14 @@ fn build() -> Result<(), String> {
     }
     let packs = packs(&workspace.join("plugins"))?;
     let target = target_folder(&out);
-    compile(&workspace, &target, &packs)?;
+    // Cargo unites the features of what it builds together: packs that have the
+    // standard library in them must not bring it to those that do without.
+    let (large, small): (Vec<_>, Vec<_>) = packs
+        .iter()
+        .cloned()
+        .partition(|pack| has_std(&workspace.join("plugins").join(pack)));
+    compile(&workspace, &target, &small)?;
+    compile(&workspace, &target, &large)?;
     let components = target.join(TARGET).join(PROFILE);
     write(&out.join("packs.rs"), &components, &packs)
 }
@@ -60,6 +67,13 @@ fn packs(plugins: &Path) -> Result<Vec<String>, String> {
         .collect();
     packs.sort();
     Ok(packs)
+}
+
+/// Whether a pack's manifest asks for the SDK with the standard library.
+fn has_std(pack: &Path) -> bool {
+    let manifest = fs::read_to_string(pack.join("Cargo.toml")).unwrap_or_default();
+    let sdk = manifest.lines().find(|line| line.starts_with("nebula-sdk"));
+    sdk.is_some_and(|line| line.contains("\"std\""))
 }
 
 /// One folder for check, clippy, build and test: beside `build` in the outer

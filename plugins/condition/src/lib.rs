@@ -13,6 +13,8 @@
 //!   - { from: check, to: notify, when: "$nodes.fetch.result.temp > 30" }
 //! ```
 
+#![no_std]
+
 use nebula_sdk::prelude::*;
 
 /// Passes its input on. The conditions stand on the connections that leave its node.

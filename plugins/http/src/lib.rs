@@ -17,9 +17,11 @@
 //! `Retry-After`; every other status is an answer, unless `fail_on_status` asks
 //! for a failure from 400 on.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+#![no_std]
 
+use core::time::Duration;
+
+use nebula_sdk::action::alloc::collections::BTreeMap;
 use nebula_sdk::action::http::{RequestBuilder, Response};
 use nebula_sdk::prelude::*;
 

@@ -13,6 +13,9 @@
 //! hooks.slack.com`. The request carries an `Idempotency-Key` that is the same
 //! on every attempt.
 
+#![no_std]
+
+use nebula_sdk::action::alloc::collections::BTreeMap;
 use nebula_sdk::prelude::*;
 
 /// What `notification.send` takes.
@@ -28,7 +31,7 @@ pub struct Input {
     pub title: Option<String>,
     /// Names and values below the message.
     #[serde(default)]
-    pub fields: std::collections::BTreeMap<String, Value>,
+    pub fields: BTreeMap<String, Value>,
     /// The shape that the webhook expects.
     #[serde(default)]
     pub format: Format,

@@ -10,6 +10,8 @@
 //!   credentials: { weather_api: weather-prod }
 //! ```
 
+#![no_std]
+
 use nebula_sdk::action::http::{HttpError, Response};
 use nebula_sdk::prelude::*;
 
@@ -121,7 +123,7 @@ fn unexpected(error: HttpError) -> ActionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use core::time::Duration;
 
     const MOSCOW: &str = "https://api.weather.example/v1/current?city=Moscow";
 

@@ -1,15 +1,19 @@
 //! Compiled components on disk. Machine code is run as it stands, so nothing
 //! is taken from a file before a MAC by this node's key proved that this node
 //! wrote it, for this component, this wasmtime and these settings.
+//!
+//! The code is then mapped from its file, as a shared library is: no page is
+//! copied, and those that no call needs are never read. Nobody but the user of
+//! this process, who has the key as well, may write a file that is mapped.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hmac::{Hmac, KeyInit, Mac};
 use nebula_flow::Digest;
 use nebula_flow::ports::Prepared;
 use sha2::{Digest as _, Sha256};
@@ -20,13 +24,17 @@ use crate::compile::CODE_BYTES;
 use crate::lines::cut;
 use crate::profile::SandboxError;
 
-/// Begins each file: what it is and in which form.
-const MAGIC: &[u8; 16] = b"nebula-compiled1";
-const REFUSED_MAGIC: &[u8; 16] = b"nebula-refused-1";
+/// Ends each file: what it is and in which form. Before it are the code, its
+/// description, the description's length and the MAC.
+const MAGIC: &[u8; 16] = b"nebula-compiled2";
+const REFUSED_MAGIC: &[u8; 16] = b"nebula-refused-2";
 const MAC_BYTES: usize = 32;
-const HEAD_BYTES: usize = MAGIC.len() + MAC_BYTES;
+/// The description's length, the MAC and the magic.
+const TAIL_BYTES: usize = 4 + MAC_BYTES + MAGIC.len();
 /// The largest file that is read, bytes: code at its cap, and a description.
 const MAX_FILE: u64 = CODE_BYTES + (64 << 20);
+/// What is read and hashed at a time, bytes: it stays in a core's cache.
+const CHUNK_BYTES: usize = 64 << 10;
 /// What is kept of a reason, bytes.
 const REASON_BYTES: usize = 2 << 10;
 
@@ -59,42 +67,73 @@ impl CompiledCache {
     /// The component and its description, if this node compiled it before.
     /// Anything that is wrong with the file counts as absent.
     pub(crate) fn load(&self, engine: &Engine, digest: Digest) -> Option<(Component, Prepared)> {
-        let path = self.path(digest);
-        let file = match read(&path) {
-            Ok(file) => file,
+        let verified = match self.read(digest) {
+            Ok(verified) => verified,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 tracing::warn!(%digest, %error, "a compiled component cannot be read: it is compiled again");
                 return None;
             }
         };
-        let loaded = self
-            .verify(digest, &file)
-            .and_then(|verified| verified.load(engine));
-        if loaded.is_none() {
+        let Some(verified) = verified else {
             tracing::warn!(%digest, "a compiled component was not written by this node: it is compiled again");
+            return None;
+        };
+        verified.load(engine)
+    }
+
+    /// Opens a component's file; nothing, when it is not this node's.
+    fn read(&self, digest: Digest) -> io::Result<Option<Verified>> {
+        let file = File::open(self.path(digest))?;
+        let metadata = file.metadata()?;
+        let size = metadata.len();
+        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !ours || metadata.mode() & 0o022 != 0 || !(TAIL_BYTES as u64..=MAX_FILE).contains(&size)
+        {
+            return Ok(None);
         }
-        loaded
+        let mut tail = [0; TAIL_BYTES];
+        let before_tail = size - TAIL_BYTES as u64;
+        file.read_exact_at(&mut tail, before_tail)?;
+        let (length, rest) = tail.split_at(4);
+        let (tag, magic) = rest.split_at(MAC_BYTES);
+        let described = length
+            .iter()
+            .rev()
+            .fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let Some(code_bytes) = before_tail.checked_sub(described) else {
+            return Ok(None);
+        };
+        let mut description = vec![0; usize::try_from(described).unwrap_or(0)];
+        file.read_exact_at(&mut description, code_bytes)?;
+        let mut mac = self.mac(MAGIC, digest);
+        mac.update(length);
+        mac.update(&description);
+        hash(&mut mac, (&file).take(code_bytes))?;
+        // Tags are compared in constant time.
+        let right = magic == MAGIC && mac.finalize().as_slice() == tag;
+        Ok(right.then_some(Verified { description, file }))
     }
 
     /// Why the component was refused, if this version of the node did so before.
     pub(crate) fn refusal(&self, digest: Digest) -> Option<String> {
-        let file = read(&self.refusal_path(digest)).ok()?;
-        let (head, reason) = file.split_at_checked(HEAD_BYTES)?;
-        let (magic, mac) = head.split_at(MAGIC.len());
-        if magic != REFUSED_MAGIC {
-            return None;
-        }
-        let right = self.refusal_mac(digest, reason).verify_slice(mac);
-        right.ok()?;
-        String::from_utf8(reason.to_vec()).ok()
+        let mut file = File::open(self.refusal_path(digest)).ok()?;
+        let (mut magic, mut tag, mut reason) = ([0; 16], [0; MAC_BYTES], Vec::new());
+        file.read_exact(&mut magic).ok()?;
+        file.read_exact(&mut tag).ok()?;
+        file.take(REASON_BYTES as u64)
+            .read_to_end(&mut reason)
+            .ok()?;
+        // Tags are compared in constant time.
+        let right = magic == *REFUSED_MAGIC && self.refusal_mac(digest, &reason) == tag;
+        right.then(|| String::from_utf8(reason).ok())?
     }
 
     /// Keeps why a component is refused, so that no start compiles it again.
     pub(crate) fn refuse(&self, digest: Digest, reason: &str) {
         let reason = cut(reason, REASON_BYTES).as_bytes();
-        let mac = self.refusal_mac(digest, reason).finalize().into_bytes();
-        let file = [REFUSED_MAGIC, &mac[..], reason].concat();
+        let tag = self.refusal_mac(digest, reason);
+        let file = [REFUSED_MAGIC, &tag.as_bytes()[..], reason].concat();
         if let Err(error) = self.replace(&self.refusal_path(digest), &file) {
             tracing::warn!(%digest, %error, "a refusal cannot be kept");
         }
@@ -105,10 +144,11 @@ impl CompiledCache {
     }
 
     /// What is refused is up to the limits of this version too.
-    fn refusal_mac(&self, digest: Digest, reason: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.mac(REFUSED_MAGIC, digest, env!("CARGO_PKG_VERSION").as_bytes());
+    fn refusal_mac(&self, digest: Digest, reason: &[u8]) -> blake3::Hash {
+        let mut mac = self.mac(REFUSED_MAGIC, digest);
+        mac.update(env!("CARGO_PKG_VERSION").as_bytes());
         mac.update(reason);
-        mac
+        mac.finalize()
     }
 
     /// Keeps a component. A file that cannot be written costs the next start a
@@ -128,17 +168,12 @@ impl CompiledCache {
         let description = serde_json::to_vec(prepared).map_err(|e| e.to_string())?;
         let code = component.serialize().map_err(|e| format!("{e:#}"))?;
         let length = u32::try_from(description.len()).map_err(|e| e.to_string())?;
-        let mut file = Vec::with_capacity(HEAD_BYTES + 4 + description.len() + code.len());
-        file.extend_from_slice(MAGIC);
-        file.extend_from_slice(&[0; MAC_BYTES]);
-        file.extend_from_slice(&length.to_le_bytes());
-        file.extend_from_slice(&description);
-        file.extend_from_slice(&code);
-        let mac = self
-            .mac(MAGIC, digest, &file[HEAD_BYTES..])
-            .finalize()
-            .into_bytes();
-        file[MAGIC.len()..HEAD_BYTES].copy_from_slice(&mac);
+        let mut mac = self.mac(MAGIC, digest);
+        mac.update(&length.to_le_bytes());
+        mac.update(&description);
+        mac.update(&code);
+        let (length, tag) = (length.to_le_bytes(), mac.finalize());
+        let file = [&code, &description, &length[..], tag.as_bytes(), MAGIC].concat();
         self.replace(&self.path(digest), &file)
             .map_err(|e| e.to_string())
     }
@@ -167,65 +202,56 @@ impl CompiledCache {
             .join(format!("{}-{}.compiled", digest.hex(), &settings[..16]))
     }
 
-    fn mac(&self, magic: &[u8; 16], digest: Digest, body: &[u8]) -> Hmac<Sha256> {
-        // A key of 32 bytes is shorter than a block of SHA-256: any is accepted.
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
-            .expect("HMAC takes keys of any length");
+    /// A MAC that has what a file is of, all of fixed lengths, and wants the rest.
+    /// BLAKE3 with a key is one as it is, and as fast as a core reads memory.
+    fn mac(&self, magic: &[u8; 16], digest: Digest) -> blake3::Hasher {
+        let mut mac = blake3::Hasher::new_keyed(&self.key);
         mac.update(magic);
         mac.update(digest.as_bytes());
         mac.update(&self.settings);
-        mac.update(body);
         mac
     }
+}
 
-    fn verify<'a>(&self, digest: Digest, file: &'a [u8]) -> Option<VerifiedCode<'a>> {
-        let (head, body) = file.split_at_checked(HEAD_BYTES)?;
-        let (magic, mac) = head.split_at(MAGIC.len());
-        if magic != MAGIC {
-            return None;
-        }
-        self.mac(MAGIC, digest, body).verify_slice(mac).ok()?;
-        let (length, rest) = body.split_first_chunk::<4>()?;
-        let (description, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        Some(VerifiedCode { description, code })
+/// Reads all there is into the hash.
+fn hash(mac: &mut blake3::Hasher, mut bytes: impl Read) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match bytes.read(&mut chunk)? {
+            0 => return Ok(()),
+            read => mac.update(&chunk[..read]),
+        };
     }
 }
 
-/// Bytes whose MAC was right: this node wrote them. They are in memory, where
-/// nobody changes them any more.
-struct VerifiedCode<'a> {
-    description: &'a [u8],
-    code: &'a [u8],
+/// A file whose MAC was right: this node wrote it. It begins with the code.
+struct Verified {
+    description: Vec<u8>,
+    file: File,
 }
 
-impl VerifiedCode<'_> {
+impl Verified {
     fn load(&self, engine: &Engine) -> Option<(Component, Prepared)> {
-        let prepared = serde_json::from_slice(self.description).ok()?;
+        let prepared = serde_json::from_slice(&self.description).ok()?;
+        // wasmtime takes a path, and must not open another file by its name.
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         #[expect(
             unsafe_code,
             reason = "the MAC proved that these are bytes which `Component::serialize` gave us"
         )]
-        // SAFETY: `verify` is the only maker of this type.
-        let component = unsafe { Component::deserialize(engine, self.code) };
+        // SAFETY: `CompiledCache::read` is the only maker of this type.
+        let component = unsafe { Component::deserialize_file(engine, path) };
         match component {
             Ok(component) => Some((component, prepared)),
             Err(error) => {
                 tracing::warn!(
                     error = format!("{error:#}"),
-                    "a compiled component does not load"
+                    "a compiled component cannot be mapped, as in a folder that is mounted noexec: it is compiled again"
                 );
                 None
             }
         }
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_FILE)).unwrap_or(0) + 1);
-    file.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Everything that machine code depends on beside the component: the version

@@ -116,6 +116,17 @@ async fn a_file_of_another_node_or_another_component_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_file_that_others_may_write_is_not_mapped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    prepare(&keeping(dir.path(), 1)).await;
+    let file = files(&dir).remove(0);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o622)).expect("its mode changes");
+    prepare(&keeping(dir.path(), 1)).await;
+    let mode = fs::metadata(&file).expect("metadata").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it was written anew");
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
     let dir = tempfile::tempdir().expect("a folder");
     let sandbox = keeping(dir.path(), 1);

@@ -39,8 +39,8 @@ fix: setup
 	cargo fmt --all
 
 bench: setup
-	cargo build --release -p nebula-cli
-	cargo run --release -p nebula-tests --bin bench
+	cargo build --release -p nebula-cli -p nebula-tests --bins
+	$(CARGO_TARGET_DIR)/release/bench
 
 audit: setup
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

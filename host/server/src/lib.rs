@@ -17,6 +17,7 @@
 //! - `packs`: the components that this binary brings along.
 
 mod app;
+mod build_error;
 pub mod config;
 mod keys;
 mod metrics;
@@ -31,11 +32,12 @@ mod service;
 mod versions;
 mod watch;
 
+pub use build_error::BuildError;
 pub use config::{
     Auth, Config, HttpConfig, Layers, LogConfig, LogFormat, PORT, Settings, TlsConfig,
 };
 pub use keys::KeyError;
-pub use node::{BuildError, Running, Server, build, check, embedded};
+pub use node::{Running, Server, build, check, embedded};
 pub use packs::PACKS;
 pub use rest::routes::openapi;
 pub use sealed::SealedRecords;

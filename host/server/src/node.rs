@@ -3,24 +3,25 @@
 //! serves; [`Running::drain`] takes it down in the opposite order.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use nebula_egress::{Egress, EgressConfig, Ledger};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::ports::{EventLog, Records, Runner};
-use nebula_hub::{Catalog, HubError};
-use nebula_sandbox::{Sandbox, SandboxConfig, SandboxError};
-use nebula_storage::{OpenError, Sqlite};
+use nebula_hub::Catalog;
+use nebula_sandbox::{Sandbox, SandboxConfig};
+use nebula_storage::Sqlite;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::{Hosts, Shared};
+use crate::build_error::BuildError;
 use crate::config::{Auth, Config};
-use crate::keys::{KeyError, Keys, make_private_dir};
+use crate::keys::{Keys, make_private_dir};
 use crate::metrics::Metrics;
 use crate::metrics::ports::{CountedLog, CountedRunner};
 use crate::node_file::Announcement;
@@ -28,7 +29,7 @@ use crate::packs::PACKS;
 use crate::reached::ReachKeeper;
 use crate::rest::configure_routes;
 use crate::sealed::SealedRecords;
-use crate::serve::tls::{self, TlsError};
+use crate::serve::tls;
 use crate::serve::{Entrance, serve};
 use crate::service::keys::Touched;
 use crate::versions::Versions;
@@ -64,57 +65,6 @@ pub struct Running {
 
 /// A task of the node; aborted when dropped.
 struct Serving(JoinHandle<()>);
-
-/// Why a node cannot be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Whoever reaches the node could use it.
-    #[error(
-        "{0} can be reached from elsewhere than this machine's loopback, and the node is open to whoever reaches it: \
-         set `auth = \"keys\"` and make a key with `nebula key create`, or listen on 127.0.0.1 without a proxy"
-    )]
-    Open(SocketAddr),
-    /// Keys would travel in the clear.
-    #[error(
-        "{0} is not a loopback address, and keys would travel there in the clear: set `tls.certificate` and `tls.key`, \
-         or `behind_proxy = true` if a proxy in front of the node ends TLS"
-    )]
-    Clear(SocketAddr),
-    /// The certificate.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The address cannot be had.
-    #[error("{address} cannot be listened on: {error}; choose another port, or 0 for a free one")]
-    Bind {
-        /// As it was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The data folder cannot be made or written.
-    #[error("the data folder {} cannot be used: {error}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The store does not open.
-    #[error(transparent)]
-    Storage(#[from] OpenError),
-    /// The node's key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The sandbox does not start.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-    /// A component is refused.
-    #[error(transparent)]
-    Component(#[from] HubError),
-    /// The system gives no randomness.
-    #[error("the system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
-}
 
 /// Puts a node together: binds, then opens the data folder and wires the rooms.
 ///

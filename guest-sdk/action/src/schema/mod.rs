@@ -7,11 +7,13 @@
 //! - `shape`: the tables.
 //! - `types`: the types that everybody has.
 //! - `write`: from the tables to text.
+//! - `variants`: the same for the variants of an enum.
 //! - `object`: what structs, variants and flattened fields add up to.
 
 mod object;
 mod shape;
 mod types;
+mod variants;
 mod write;
 
 pub use shape::{Content, Enum, Field, Names, Of, Preset, Shape, Struct, Tagging, Type, Variant};

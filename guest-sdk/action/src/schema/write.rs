@@ -5,14 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::object::{Object, constant, joined, put, quote, separate};
-use super::shape::{Content, Enum, Field, Names, Shape, Struct, Tagging, Type, Variant};
+use super::shape::{Field, Names, Shape, Struct, Type};
+use super::variants::is_name;
 use super::{Schema, Side};
 
 /// How deep flattened fields may stand in each other; a type that is flattened
 /// into itself ends there.
 const MAX_FLATTENED: u32 = 16;
-const NULL: &str = r#"{"type":"null"}"#;
-const TEXT: &str = r#"{"type":"string"}"#;
+pub(super) const NULL: &str = r#"{"type":"null"}"#;
+pub(super) const TEXT: &str = r#"{"type":"string"}"#;
 
 /// The JSON Schema of a type, as JSON text.
 #[must_use]
@@ -20,8 +21,8 @@ pub fn schema<T: Schema + ?Sized>(side: Side) -> String {
     Writer::new(side).root(T::shape())
 }
 
-struct Writer {
-    side: Side,
+pub(super) struct Writer {
+    pub(super) side: Side,
     /// The named types in the order in which they were met, and their names
     /// among the definitions. The root is the first and has none.
     types: Vec<(&'static Type, String)>,
@@ -30,7 +31,7 @@ struct Writer {
 }
 
 /// Past everything that only passes another shape on.
-fn bare(shape: &'static Shape) -> &'static Shape {
+pub(super) fn bare(shape: &'static Shape) -> &'static Shape {
     match shape {
         Shape::Same(of) => bare(of()),
         Shape::Type(named) => bare(named.shape),
@@ -38,7 +39,7 @@ fn bare(shape: &'static Shape) -> &'static Shape {
     }
 }
 
-fn is_option(shape: &'static Shape) -> bool {
+pub(super) fn is_option(shape: &'static Shape) -> bool {
     match shape {
         Shape::Option(_) => true,
         Shape::Same(of) => is_option(of()),
@@ -47,7 +48,7 @@ fn is_option(shape: &'static Shape) -> bool {
 }
 
 /// Adds members such as `"description":"…"` to the schema that a text is.
-fn annotate(text: &mut String, members: &str) {
+pub(super) fn annotate(text: &mut String, members: &str) {
     if members.is_empty() || text == "false" {
         return;
     }
@@ -85,7 +86,7 @@ fn or_null(text: String) -> String {
 
 impl Side {
     /// Whether this side has a field or a variant with these flags.
-    const fn has(self, flags: u8) -> bool {
+    pub(super) const fn has(self, flags: u8) -> bool {
         let absent = match self {
             Self::Read => Field::NOT_READ,
             Self::Written => Field::NOT_WRITTEN,
@@ -93,7 +94,7 @@ impl Side {
         flags & absent == 0
     }
 
-    const fn names(self, names: &'static Names) -> &'static [&'static str] {
+    pub(super) const fn names(self, names: &'static Names) -> &'static [&'static str] {
         match self {
             Self::Read => names.read,
             Self::Written => core::slice::from_ref(&names.written),
@@ -146,7 +147,7 @@ impl Writer {
         text
     }
 
-    fn shape(&mut self, shape: &'static Shape) -> String {
+    pub(super) fn shape(&mut self, shape: &'static Shape) -> String {
         match shape {
             Shape::Any => "true".to_owned(),
             Shape::Json(text) => (*text).to_owned(),
@@ -232,7 +233,7 @@ impl Writer {
     }
 
     /// Adds what a type has of its own to an object.
-    fn merge(&mut self, object: &mut Object, shape: &'static Shape, optional: bool) {
+    pub(super) fn merge(&mut self, object: &mut Object, shape: &'static Shape, optional: bool) {
         match bare(shape) {
             Shape::Struct(fields) => self.fields(object, fields, optional),
             Shape::Map { keys, values } => self.map(object, bare(keys()), values()),
@@ -309,123 +310,6 @@ impl Writer {
             _ => object.others = Some(schema),
         }
     }
-
-    fn variants(&mut self, of: &'static Enum) -> String {
-        let member = self.choices(of, false);
-        // A single list of names needs no choice.
-        match member.strip_prefix(r#""oneOf":["#) {
-            Some("]") => "false".to_owned(),
-            Some(rest) if of.variants.iter().all(|v| is_plain(of, v)) => {
-                rest.strip_suffix(']').unwrap_or(rest).to_owned()
-            }
-            _ => joined(&["{", &member, "}"]),
-        }
-    }
-
-    /// `"oneOf":[…]`, or `"anyOf"` where several may fit.
-    fn choices(&mut self, of: &'static Enum, flatten: bool) -> String {
-        let side = self.side;
-        let mut names = String::new();
-        let mut schemas = String::new();
-        let mut several = of.tagging == Tagging::Untagged;
-        for variant in of.variants.iter().filter(|v| side.has(v.flags)) {
-            several |= variant.untagged || variant.other && side == Side::Read;
-            for name in side.names(&variant.names) {
-                if is_plain(of, variant) && !flatten {
-                    separate(&mut names);
-                    quote(&mut names, name);
-                } else {
-                    let schema = self.variant(of, variant, name, flatten);
-                    separate(&mut schemas);
-                    schemas.push_str(&schema);
-                }
-            }
-        }
-        if !names.is_empty() {
-            let rest = core::mem::take(&mut schemas);
-            schemas = joined(&[r#"{"type":"string","enum":["#, &names, "]}"]);
-            if !rest.is_empty() {
-                schemas.push(',');
-                schemas.push_str(&rest);
-            }
-        }
-        let keyword = if several {
-            r#""anyOf":["#
-        } else {
-            r#""oneOf":["#
-        };
-        joined(&[keyword, &schemas, "]"])
-    }
-
-    fn variant(
-        &mut self,
-        of: &'static Enum,
-        variant: &'static Variant,
-        name: &str,
-        flatten: bool,
-    ) -> String {
-        let any_name = variant.other && self.side == Side::Read;
-        let tagging = if variant.untagged {
-            Tagging::Untagged
-        } else {
-            of.tagging
-        };
-        let tag = if any_name {
-            TEXT.to_owned()
-        } else {
-            constant(name)
-        };
-        let mut object = Object::default();
-        let mut text = String::new();
-        match (tagging, &variant.content) {
-            (Tagging::Untagged, Content::Unit) => text.push_str(NULL),
-            (Tagging::Untagged, Content::Some(content)) => text = self.shape(content),
-            (Tagging::External, Content::Unit) if flatten => object.required(name, NULL),
-            (Tagging::External, Content::Unit) => text = tag,
-            (Tagging::External, Content::Some(content)) => {
-                let content = self.shape(content);
-                object.required(name, &content);
-                object.closed = !flatten;
-            }
-            (Tagging::Internal(key), content) => {
-                object.required(key, &tag);
-                object.closed = of.closed && !flatten;
-                if let Content::Some(content) = content {
-                    self.merge(&mut object, content, false);
-                    if let Shape::Struct(fields) = bare(content) {
-                        object.closed = fields.closed;
-                    }
-                }
-            }
-            (Tagging::Adjacent(key, under), content) => {
-                object.required(key, &tag);
-                object.closed = of.closed && !flatten;
-                if let Content::Some(content) = content {
-                    let schema = self.shape(content);
-                    if self.side == Side::Read && is_option(content) {
-                        object.property(under, &schema);
-                    } else {
-                        object.required(under, &schema);
-                    }
-                }
-            }
-        }
-        if text.is_empty() {
-            object.write(&mut text);
-        }
-        annotate(&mut text, variant.about);
-        text
-    }
-}
-
-/// Whether a variant is only a name.
-fn is_name(variant: &Variant) -> bool {
-    matches!(variant.content, Content::Unit) && !variant.untagged && !variant.other
-}
-
-/// Whether a variant is only a name about which nothing is said.
-fn is_plain(of: &Enum, variant: &Variant) -> bool {
-    of.tagging == Tagging::External && is_name(variant) && variant.about.is_empty()
 }
 
 /// `"anyOf":[{"required":["a"]},…]`: a field under one of its names.

@@ -1,107 +1,12 @@
 //! MessagePack to serde values.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::fmt;
-
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
+
+use super::error::{DecodeError, Segment};
+use super::key::Key;
 
 /// How deep a value may nest; the host allows the same.
 const MAX_DEPTH: u32 = 128;
-
-/// Bytes that are not a value of the type, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodeError {
-    message: String,
-    /// From the innermost place outwards.
-    place: Vec<Segment>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    Field(String),
-    Index(usize),
-}
-
-impl DecodeError {
-    fn new(message: &str) -> Self {
-        Self {
-            message: message.into(),
-            place: Vec::new(),
-        }
-    }
-
-    fn unlike(what: &str, unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let found = Found(unexpected);
-        Self::new(&format!("invalid {what}: {found}, expected {expected}"))
-    }
-
-    fn within(mut self, segment: Segment) -> Self {
-        self.place.push(segment);
-        self
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, segment) in self.place.iter().rev().enumerate() {
-            match segment {
-                Segment::Field(name) if n == 0 => f.write_str(name)?,
-                Segment::Field(name) => {
-                    f.write_str(".")?;
-                    f.write_str(name)?;
-                }
-                Segment::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        if !self.place.is_empty() {
-            f.write_str(": ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
-/// What there is, as serde says it, but without the digits of a fraction: they
-/// would bring the code that writes them into every component.
-struct Found<'a>(Unexpected<'a>);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Unexpected::Bool(v) => write!(f, "boolean `{v}`"),
-            Unexpected::Unsigned(v) => write!(f, "integer `{v}`"),
-            Unexpected::Signed(v) => write!(f, "integer `{v}`"),
-            Unexpected::Str(v) => write!(f, "string \"{v}\""),
-            Unexpected::Float(_) => f.write_str("floating point"),
-            Unexpected::Bytes(_) => f.write_str("byte array"),
-            Unexpected::Unit | Unexpected::Option => f.write_str("null"),
-            Unexpected::Seq => f.write_str("sequence"),
-            Unexpected::Map => f.write_str("map"),
-            Unexpected::Other(other) => f.write_str(other),
-            _ => f.write_str("another value"),
-        }
-    }
-}
-
-impl de::Error for DecodeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self {
-            message: message.to_string(),
-            place: Vec::new(),
-        }
-    }
-
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::unlike("type", unexpected, expected)
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::unlike("value", unexpected, expected)
-    }
-}
 
 /// Decodes one MessagePack value.
 ///
@@ -462,59 +367,5 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         de::Deserializer::deserialize_any(self.decoder, visitor)
-    }
-}
-
-/// A map's key: text, read as a number where the type's keys are numbers.
-struct Key<'de>(&'de str);
-
-macro_rules! parsed {
-    ($($name:ident $visit:ident)*) => {
-        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            match self.0.parse() {
-                Ok(number) => visitor.$visit(number),
-                Err(_) => visitor.visit_borrowed_str(self.0),
-            }
-        })*
-    };
-}
-
-impl<'de> de::Deserializer<'de> for Key<'de> {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    parsed! {
-        deserialize_bool visit_bool
-        deserialize_i8 visit_i64 deserialize_i16 visit_i64 deserialize_i32 visit_i64 deserialize_i64 visit_i64
-        deserialize_u8 visit_u64 deserialize_u16 visit_u64 deserialize_u32 visit_u64 deserialize_u64 visit_u64
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_enum(self.0.into_deserializer())
-    }
-
-    serde::forward_to_deserialize_any! {
-        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
     }
 }

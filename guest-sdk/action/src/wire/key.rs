@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde::Serializer as _;
+use serde::de::{self, IntoDeserializer, Visitor};
 use serde::ser::{self, Serialize};
 
 use super::encode::{Done, EncodeError, Encoder};
+use super::error::DecodeError;
 
 /// A map's key: text, or what is written as text.
 pub(super) struct KeyEncoder<'a> {
@@ -146,5 +148,59 @@ impl ser::Serializer for KeyEncoder<'_> {
         _: usize,
     ) -> Result<Self::SerializeStructVariant, EncodeError> {
         bad_key()
+    }
+}
+
+/// A map's key: text, read as a number where the type's keys are numbers.
+pub(super) struct Key<'de>(pub(super) &'de str);
+
+macro_rules! parsed {
+    ($($name:ident $visit:ident)*) => {
+        $(fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+            match self.0.parse() {
+                Ok(number) => visitor.$visit(number),
+                Err(_) => visitor.visit_borrowed_str(self.0),
+            }
+        })*
+    };
+}
+
+impl<'de> de::Deserializer<'de> for Key<'de> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    parsed! {
+        deserialize_bool visit_bool
+        deserialize_i8 visit_i64 deserialize_i16 visit_i64 deserialize_i32 visit_i64 deserialize_i64 visit_i64
+        deserialize_u8 visit_u64 deserialize_u16 visit_u64 deserialize_u32 visit_u64 deserialize_u64 visit_u64
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        visitor.visit_enum(self.0.into_deserializer())
+    }
+
+    serde::forward_to_deserialize_any! {
+        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        identifier ignored_any
     }
 }

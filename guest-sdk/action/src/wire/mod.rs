@@ -7,10 +7,12 @@
 
 mod decode;
 mod encode;
+mod error;
 mod key;
 
-pub use decode::{DecodeError, decode};
+pub use decode::decode;
 pub use encode::{EncodeError, encode};
+pub use error::DecodeError;
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ test: check
 	cargo test --workspace --no-fail-fast
 
 long: setup
-	NEBULA_LONG=1 NEBULA_FIGURES=$(CURDIR)/docs/hostile.md cargo test --workspace --no-fail-fast
+	NEBULA_LONG=1 NEBULA_FIGURES=$(CURDIR)/docs/security.md cargo test --workspace --no-fail-fast
 
 # Functions over their budget are shown and refuse nothing.
 check: setup

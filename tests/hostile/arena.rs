@@ -52,6 +52,9 @@ const LEFT_BEHIND: u64 = 16 << 20;
 /// How long connections may take to close.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NEIGHBOURS: usize = 8;
+/// Between these the table stands.
+const BEGIN: &str = "<!-- figures of make long -->";
+const END: &str = "<!-- end of figures -->";
 
 /// One attack at a time where figures count.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -283,7 +286,7 @@ impl Figures {
     }
 }
 
-/// The table so far, where somebody asked for it.
+/// The table so far, into the document where somebody asked for it.
 fn write_figures(all: &BTreeMap<&'static str, Figures>) {
     let Some(path) = std::env::var_os("NEBULA_FIGURES") else {
         return;
@@ -312,5 +315,9 @@ fn write_figures(all: &BTreeMap<&'static str, Figures>) {
         )
         .expect("writes");
     }
-    std::fs::write(path, table).expect("the file of NEBULA_FIGURES can be written");
+    let document = std::fs::read_to_string(&path).expect("the file of NEBULA_FIGURES");
+    let (before, rest) = document.split_once(BEGIN).expect("where figures begin");
+    let (_, after) = rest.split_once(END).expect("where figures end");
+    let document = format!("{before}{BEGIN}\n{table}{END}{after}");
+    std::fs::write(path, document).expect("the file of NEBULA_FIGURES can be written");
 }

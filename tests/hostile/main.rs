@@ -3,8 +3,8 @@
 //! served meanwhile; nothing stays behind.
 //!
 //! Each attack runs three times, with `NEBULA_LONG` a hundred times; then the
-//! figures are checked as well, and written as a Markdown table to the file that
-//! `NEBULA_FIGURES` names.
+//! figures are checked as well, and written as a table into the Markdown document
+//! that `NEBULA_FIGURES` names.
 //!
 //! - `attacks`: the components in `components/`, and how each must end.
 //! - `bombs`: files that are dear to compile, or no components at all.

@@ -1,7 +1,7 @@
 //! The `nebula` command as people use it: what it prints, and how it ends.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -17,6 +17,16 @@ pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// Builds the binary once for all tests; cargo does nothing if it is fresh.
@@ -44,6 +54,11 @@ impl Cli {
         }
     }
 
+    /// Where its files and its data folder stand.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(binary());
         command
@@ -55,16 +70,8 @@ impl Cli {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("nebula runs");
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        let mut command = self.command();
+        Ended::from(command.args(arguments).output().expect("nebula runs"))
     }
 
     /// Runs a command that must end well, and reads its JSON.

@@ -2,7 +2,7 @@
 
 mod advisories;
 mod cli;
-
+mod create;
 mod forgotten;
 mod outputs;
 mod packs;

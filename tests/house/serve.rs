@@ -64,17 +64,9 @@ fn key(cli: &Cli, role: &str) -> String {
 }
 
 fn with_key(cli: &Cli, key: &str, arguments: &[&str]) -> Ended {
-    let output = cli
-        .command()
-        .env("NEBULA_API_KEY", key)
-        .args(arguments)
-        .output()
-        .expect("nebula runs");
-    Ended {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    let mut command = cli.command();
+    command.env("NEBULA_API_KEY", key).args(arguments);
+    Ended::from(command.output().expect("nebula runs"))
 }
 
 #[test]

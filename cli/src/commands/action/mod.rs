@@ -1,5 +1,6 @@
 //! `nebula action …`
 //!
+//! - `create`: a crate to begin with.
 //! - `test`: one call in the real sandbox.
 //! - `build`: a crate made into a component.
 //! - `limits`: what a call may cost, as people write it.
@@ -16,6 +17,7 @@ use crate::error::Result;
 use crate::output::{Column, Show};
 
 mod build;
+mod create;
 mod limits;
 mod mock;
 mod report;
@@ -24,6 +26,7 @@ mod test;
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
+    Create(create::Create),
     /// Run an action in the real sandbox, without a node
     Test(test::Test),
     /// List the actions that are installed
@@ -38,6 +41,7 @@ pub(crate) enum Action {
 
 pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
     match verb {
+        Action::Create(create) => create::run(context, &create),
         Action::Test(test) => test::run(context, test).await,
         Action::List { search, args } => list(context, search.as_deref(), &args).await,
     }

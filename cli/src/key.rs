@@ -1,49 +1,59 @@
-//! The key that is sent to a node: from `NEBULA_API_KEY`, or from a file that
-//! nobody else may read; never from an argument, which every process sees.
+//! The key that is sent to a node: from `NEBULA_API_KEY`, from a file that
+//! nobody else may read, or from a context; never from an argument, which every
+//! process sees.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 /// The variable that has a key.
 const VARIABLE: &str = "NEBULA_API_KEY";
 
-/// The key, if there is one. A file that is named goes above the variable.
-pub(crate) fn read(file: Option<&Path>) -> Result<Option<String>> {
-    let text = match file {
-        Some(file) => Some(from_file(file)?),
-        None => std::env::var(VARIABLE).ok().filter(|key| !key.is_empty()),
-    };
-    let Some(text) = text else { return Ok(None) };
-    let key = text.trim();
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::refused("what was given as a key is not one").hint(
-            "a key is one line, nebula.<tenant>.<id>.<secret>, as `nebula key create` prints it",
-        ));
-    }
-    Ok(Some(key.to_owned()))
+/// Where a key is. It has no `Debug`, since it may be the key.
+#[derive(Clone)]
+pub(crate) enum Key {
+    /// In a file of mode 0600.
+    File(PathBuf),
+    /// Here.
+    Text(String),
 }
 
-fn from_file(path: &Path) -> Result<String> {
-    let refuse = |e: std::io::Error| {
-        Error::refused(format!(
-            "the key file {} cannot be read: {e}",
-            path.display()
-        ))
-    };
-    let mode = std::fs::metadata(path)
-        .map_err(refuse)?
-        .permissions()
-        .mode()
-        & 0o777;
+impl Key {
+    /// The key of the environment, if there is one.
+    pub(crate) fn from_variable() -> Option<Self> {
+        let key = std::env::var(VARIABLE).ok()?;
+        (!key.is_empty()).then_some(Self::Text(key))
+    }
+
+    /// The key itself.
+    pub(crate) fn read(&self) -> Result<String> {
+        let text = match self {
+            Self::File(file) => read_private("the key file", file)?,
+            Self::Text(text) => text.clone(),
+        };
+        let key = text.trim();
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::refused("what was given as a key is not one").hint(
+                "a key is one line, nebula.<tenant>.<id>.<secret>, as `nebula key create` prints it",
+            ));
+        }
+        Ok(key.to_owned())
+    }
+}
+
+/// Reads a file with secrets, unless others may read it too.
+pub(crate) fn read_private(what: &str, path: &Path) -> Result<String> {
+    let shown = path.display();
+    let refuse = |e: std::io::Error| Error::refused(format!("{what} {shown} cannot be read: {e}"));
+    let metadata = std::fs::metadata(path).map_err(refuse)?;
+    let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        let path = path.display();
         return Err(Error::refused(format!(
-            "the key file {path} may be read by others (mode {mode:o})"
+            "{what} {shown} may be read by others (mode {mode:o})"
         ))
         .hint(format!(
-            "run chmod 600 {path}; if others may have read it, revoke the key"
+            "run chmod 600 {shown}; if others may have read it, revoke the key"
         )));
     }
     std::fs::read_to_string(path).map_err(refuse)
@@ -64,18 +74,16 @@ mod tests {
             std::fs::set_permissions(&path, mode).expect("sets");
         };
         write("nebula.default.id.secret\n", 0o600);
-        let key = read(Some(&path)).expect("reads");
-        assert_eq!(key.as_deref(), Some("nebula.default.id.secret"));
+        let key = Key::File(path.clone());
+        assert_eq!(key.read().expect("reads"), "nebula.default.id.secret");
         write("nebula.default.id.secret\n", 0o640);
-        assert!(read(Some(&path)).is_err_and(|e| e.to_string().contains("640")));
+        assert!(key.read().is_err_and(|e| e.to_string().contains("640")));
         for text in ["", "\n", "two\nlines", "ä"] {
             write(text, 0o600);
-            assert!(read(Some(&path)).is_err(), "{text}");
+            assert!(key.read().is_err(), "{text}");
+            assert!(Key::Text(text.into()).read().is_err(), "{text}");
         }
         std::fs::remove_dir_all(&folder).expect("removes");
-        assert!(
-            read(Some(&path)).is_err(),
-            "a file that is named must be there"
-        );
+        assert!(key.read().is_err(), "a file that is named must be there");
     }
 }

@@ -65,6 +65,7 @@ impl Cli {
             .arg("--data")
             .arg(self.folder.path().join("data"))
             .env_remove("NEBULA_SERVER")
+            .env_remove("NEBULA_CONTEXT")
             .env_remove("NEBULA_LOG");
         command
     }

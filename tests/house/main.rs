@@ -2,6 +2,7 @@
 
 mod advisories;
 mod cli;
+mod contexts;
 mod create;
 mod forgotten;
 mod outputs;

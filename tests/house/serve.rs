@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::cli::{Cli, Ended};
 
 /// A node that was started with `nebula serve`; ended when it is dropped.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Served {
-    fn start(cli: &Cli, arguments: &[&str]) -> Self {
+    pub(crate) fn start(cli: &Cli, arguments: &[&str]) -> Self {
         let mut child = cli
             .command()
             .arg("serve")
@@ -57,7 +57,7 @@ impl Drop for Served {
     }
 }
 
-fn key(cli: &Cli, role: &str) -> String {
+pub(crate) fn key(cli: &Cli, role: &str) -> String {
     let made = cli.run(&["key", "create", "--name", role, "--role", role]);
     assert_eq!(made.code, 0, "{made:?}");
     made.stdout.trim().to_owned()

@@ -3,6 +3,7 @@
 mod action;
 mod config;
 mod confirm;
+mod context;
 mod credential;
 mod dev;
 mod execution;
@@ -15,7 +16,7 @@ mod workflow;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use nebula_sandbox::Compiler;
 
 use crate::error::Result;
@@ -44,9 +45,29 @@ pub(crate) struct Cli {
 /// The verb of the process that compiles.
 const COMPILE: &str = "compile-component";
 
+impl Cli {
+    /// Reads the command line; a wrong one ends the process.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+        cli.node.note_typed(&matches);
+        cli
+    }
+}
+
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Verb(Verb),
+    /// Turn the component on standard input into machine code; a node starts it
+    #[command(hide = true, name = COMPILE)]
+    CompileComponent,
+}
+
+/// What people do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
     /// Run a node with everything embedded
     Dev(dev::Dev),
     /// Run a node for others, by a configuration file; every request needs a key
@@ -71,20 +92,15 @@ pub(crate) enum Command {
     /// Make, list and revoke keys of the API
     #[command(subcommand)]
     Key(key::Key),
+    /// Keep nodes by name, and choose one
+    #[command(subcommand)]
+    Context(context::Verb),
     Help(help::Help),
     Completions(help::Completions),
     Man(help::Man),
-    /// Turn the component on standard input into machine code; a node starts it
-    #[command(hide = true, name = COMPILE)]
-    CompileComponent,
 }
 
-impl Command {
-    /// Whether it is the process that compiles.
-    pub(crate) const fn is_compiler(&self) -> bool {
-        matches!(self, Self::CompileComponent)
-    }
-
+impl Verb {
     /// Whether it is a node, which logs as its settings say.
     pub(crate) const fn is_node(&self) -> bool {
         matches!(self, Self::Dev(_) | Self::Serve(_))
@@ -103,25 +119,21 @@ pub(crate) struct Context {
 }
 
 /// Runs a command.
-pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
-    let context = Context {
-        node: cli.node,
-        format: cli.output,
-    };
-    match cli.command {
-        Command::Dev(command) => dev::run(&context, command).await,
-        Command::Serve(command) => serve::run(&context, command).await,
-        Command::Config(command) => config::run(&context, command),
-        Command::Workflow(command) => workflow::run(&context, command).await,
-        Command::Execution(command) => execution::run(&context, command).await,
-        Command::Action(command) => action::run(&context, command).await,
-        Command::Credential(command) => credential::run(&context, command).await,
-        Command::Grant(command) => grant::run(&context, command).await,
-        Command::Key(command) => key::run(&context, command).await,
-        Command::Help(command) => help::help(&command),
-        Command::Completions(command) => help::completions(&command),
-        Command::Man(command) => help::man(&command),
-        Command::CompileComponent => Ok(nebula_sandbox::compile_child()),
+pub(crate) async fn run(context: &Context, verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Dev(command) => dev::run(context, command).await,
+        Verb::Serve(command) => serve::run(context, command).await,
+        Verb::Config(command) => config::run(context, command),
+        Verb::Workflow(command) => workflow::run(context, command).await,
+        Verb::Execution(command) => execution::run(context, command).await,
+        Verb::Action(command) => action::run(context, command).await,
+        Verb::Credential(command) => credential::run(context, command).await,
+        Verb::Grant(command) => grant::run(context, command).await,
+        Verb::Key(command) => key::run(context, command).await,
+        Verb::Context(command) => context::run(context, command),
+        Verb::Help(command) => help::help(&command),
+        Verb::Completions(command) => help::completions(&command),
+        Verb::Man(command) => help::man(&command),
     }
 }
 
@@ -158,7 +170,6 @@ pub(crate) fn read(path: &str) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_whole_tree_of_commands_is_sound() {

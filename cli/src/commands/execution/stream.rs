@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::super::Context;
 use super::path;
 use crate::client::{Client, Events};
 use crate::error::{Error, Result};
-use crate::node::Node;
+use crate::node::{Node, Target};
 
 /// How long a node may be away.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,7 +28,7 @@ pub(super) enum Kind {
 
 /// The stream, wherever its node is now.
 pub(super) struct Stream<'a> {
-    context: &'a Context,
+    target: Target,
     client: Client,
     execution: &'a str,
     kind: Kind,
@@ -54,9 +53,9 @@ impl Away {
 
 impl<'a> Stream<'a> {
     /// From the beginning.
-    pub(super) fn new(context: &'a Context, node: &Node, execution: &'a str, kind: Kind) -> Self {
+    pub(super) fn new(node: &Node, execution: &'a str, kind: Kind) -> Self {
         Self {
-            context,
+            target: node.target.clone(),
             client: node.client.clone(),
             execution,
             kind,
@@ -102,7 +101,7 @@ impl<'a> Stream<'a> {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE.1);
                     // Another process may serve the folder now, at another port.
-                    if let Ok(Some(client)) = self.context.node.running().await {
+                    if let Ok(Some(client)) = self.target.running().await {
                         self.client = client;
                     }
                 }

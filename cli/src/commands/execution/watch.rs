@@ -47,7 +47,7 @@ async fn follow(context: &Context, node: &Node, id: &str, way: Way) -> Result<Ex
     } else {
         way
     };
-    let mut stream = Stream::new(context, node, id, Kind::Events);
+    let mut stream = Stream::new(node, id, Kind::Events);
     tokio::select! {
         ended = to_the_end(context.format, &mut stream, id, way) => ended?,
         _ = tokio::signal::ctrl_c() => return Ok(detach(id, node.is_own())),
@@ -145,7 +145,7 @@ pub(super) async fn logs(
 ) -> Result<ExitCode> {
     let print = |line: &Value| output::item(context.format, line, || log_line(line));
     if to_the_end {
-        let mut stream = Stream::new(context, node, id, Kind::Logs);
+        let mut stream = Stream::new(node, id, Kind::Logs);
         let all = async {
             let mut told = false;
             let away = stream.away();

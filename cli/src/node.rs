@@ -11,6 +11,7 @@
 //! opened under its lock for this one command.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -22,6 +23,13 @@ use crate::contexts::Contexts;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::key::Key;
+
+/// How long a command that follows something waits for a node that went away.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// What it says meanwhile.
+pub(crate) const AWAY: &str = "the node does not answer; waiting for it to come back";
+/// What it says then.
+pub(crate) const BACK: &str = "the node is back";
 
 /// Which node; the same options on every verb.
 #[derive(Debug, Clone, Default, clap::Args)]

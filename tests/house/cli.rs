@@ -91,20 +91,22 @@ impl Cli {
 
     /// Starts a node on the data folder and waits until it listens.
     pub(crate) fn node(&self) -> RunningNode {
+        self.node_at("0")
+    }
+
+    /// The same at this port.
+    pub(crate) fn node_at(&self, port: &str) -> RunningNode {
         use std::io::{BufRead, BufReader};
         let mut child = self
             .command()
-            .args(["dev", "--port", "0"])
+            .args(["dev", "--port", port])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("nebula runs");
         let out = child.stdout.take().expect("piped");
-        let line = BufReader::new(out)
-            .lines()
-            .next()
-            .expect("a line")
-            .expect("text");
+        let line = BufReader::new(out).lines().next();
+        let line = line.expect("a line").expect("text");
         assert!(line.contains("http://127.0.0.1:"), "{line}");
         RunningNode(child)
     }

@@ -4,6 +4,7 @@ mod advisories;
 mod cli;
 mod contexts;
 mod create;
+mod follow;
 mod forgotten;
 mod outputs;
 mod packs;

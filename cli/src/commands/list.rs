@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{Context, segment};
 use crate::client::Client;
 use crate::error::{Error, Exit, Result};
+use crate::node::{AWAY, BACK, Node, PATIENCE};
 use crate::output::{self, Column, Paint, Screen, Style};
 
 /// The most that a node gives at once.
@@ -128,11 +129,11 @@ impl<'a> List<'a> {
     pub(crate) async fn show_or_watch(
         &self,
         context: &Context,
-        client: &Client,
+        node: &Node,
         args: &WatchedListArgs,
     ) -> Result<ExitCode> {
         if !args.watch {
-            return self.show(context, client, &args.list).await;
+            return self.show(context, &node.client, &args.list).await;
         }
         let drawn = context.format.is_for_people();
         if drawn && !std::io::stdout().is_terminal() {
@@ -142,34 +143,54 @@ impl<'a> List<'a> {
             .hint("with -o jsonl, --watch prints each item when it is new or changed"));
         }
         tokio::select! {
-            never = self.watch(context, client, &args.list, drawn) => never,
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(Exit::Detached.into()),
+            never = self.watch(context, node, &args.list, drawn) => never,
         }
     }
 
+    /// Looks again and again. A node that answered once and then goes away is
+    /// waited for, also at another port; a refusal stays one.
     async fn watch(
         &self,
         context: &Context,
-        client: &Client,
+        node: &Node,
         args: &ListArgs,
         drawn: bool,
     ) -> Result<ExitCode> {
+        let mut client = node.client.clone();
         let mut screen = Screen::default();
         let mut seen = HashMap::new();
+        let mut list = Value::Null;
+        let mut heard: Option<Instant> = None;
+        let mut away = false;
         loop {
-            // A node that is away for a while comes back; a refusal stays one.
-            match self.fetch(client, args).await {
-                Ok(answer) if drawn => screen.draw(&self.frame(context, items(&answer)))?,
-                Ok(answer) => self.print_changed(context, items(&answer), &mut seen)?,
-                Err(e) if e.is_nodes() && drawn => screen.draw(&[e.to_string()])?,
-                Err(e) if e.is_nodes() => {}
+            let was_away = away;
+            match self.fetch(&client, args).await {
+                Ok(answer) => {
+                    (list, heard, away) = (answer, Some(Instant::now()), false);
+                }
+                Err(e) if e.is_nodes() && !node.is_own() && recently(heard) => {
+                    away = true;
+                    if let Ok(Some(found)) = node.target.running().await {
+                        client = found;
+                    }
+                }
                 Err(e) => return Err(e),
+            }
+            if drawn {
+                screen.draw(&self.frame(context, items(&list), away))?;
+            } else {
+                if away != was_away {
+                    output::note(if away { AWAY } else { BACK });
+                }
+                self.print_changed(context, items(&list), &mut seen)?;
             }
             tokio::time::sleep(PERIOD).await;
         }
     }
 
-    fn frame(&self, context: &Context, items: &[Value]) -> Vec<String> {
+    fn frame(&self, context: &Context, items: &[Value], away: bool) -> Vec<String> {
         let mut lines = if items.is_empty() {
             vec!["nothing found".to_owned()]
         } else {
@@ -179,12 +200,17 @@ impl<'a> List<'a> {
         let (width, height) = output::terminal().unwrap_or((usize::MAX, usize::MAX));
         lines.truncate(height.saturating_sub(2).max(1));
         let now = jiff::Timestamp::now().strftime("%H:%M:%S UTC");
-        let foot = format!(
-            "{}, {now}; every {} s; Ctrl-C ends",
-            output::things(items.len(), "item"),
-            PERIOD.as_secs()
-        );
-        lines.push(Style::stdout().paint(Paint::Dim, &output::shorten(&foot, width)));
+        let (paint, foot) = if away {
+            (Paint::Warn, AWAY.to_owned())
+        } else {
+            let things = output::things(items.len(), "item");
+            let period = PERIOD.as_secs();
+            (
+                Paint::Dim,
+                format!("{things}, {now}; every {period} s; Ctrl-C ends"),
+            )
+        };
+        lines.push(Style::stdout().paint(paint, &output::shorten(&foot, width)));
         lines
     }
 
@@ -206,6 +232,11 @@ impl<'a> List<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a node that is away now may still come back.
+fn recently(heard: Option<Instant>) -> bool {
+    heard.is_some_and(|at| at.elapsed() < PATIENCE)
 }
 
 /// The items of a page.

@@ -93,7 +93,7 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
             let filter = (!filter.is_empty()).then(|| filter.join(","));
             List::new("/api/v1/workflows", COLUMNS)
                 .filter("filter", filter.as_deref())
-                .show_or_watch(context, client, &args)
+                .show_or_watch(context, node, &args)
                 .await
         }
         Workflow::Get { workflow, version } => {

@@ -12,8 +12,9 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Draws these lines in place of the last ones. Each must fit the
-    /// terminal's width, all of them its height.
+    /// Draws these lines in place of the last ones. All of them must fit the
+    /// terminal's height; of a line that is too wide the terminal shows the
+    /// beginning.
     pub(crate) fn draw(&mut self, lines: &[String]) -> Result<()> {
         let text = self.frame(lines);
         let mut out = std::io::stdout().lock();
@@ -24,14 +25,15 @@ impl Screen {
 
     /// One write for one frame, so that nothing flickers.
     fn frame(&mut self, lines: &[String]) -> String {
-        let mut text = String::new();
+        // Without wrapping, so that a line is a row whatever stands in it.
+        let mut text = String::from("\x1b[?7l");
         if self.lines > 0 {
             let _ = write!(text, "\x1b[{}A", self.lines);
         }
         for line in lines {
-            let _ = write!(text, "\r{line}\x1b[K\n");
+            let _ = write!(text, "\r\x1b[K{line}\n");
         }
-        text.push_str("\x1b[J");
+        text.push_str("\x1b[J\x1b[?7h");
         self.lines = lines.len();
         text
     }
@@ -46,8 +48,11 @@ mod tests {
         let mut screen = Screen::default();
         assert_eq!(
             screen.frame(&["a".into(), "b".into()]),
-            "\ra\x1b[K\n\rb\x1b[K\n\x1b[J"
+            "\x1b[?7l\r\x1b[Ka\n\r\x1b[Kb\n\x1b[J\x1b[?7h"
         );
-        assert_eq!(screen.frame(&["c".into()]), "\x1b[2A\rc\x1b[K\n\x1b[J");
+        assert_eq!(
+            screen.frame(&["c".into()]),
+            "\x1b[?7l\x1b[2A\r\x1b[Kc\n\x1b[J\x1b[?7h"
+        );
     }
 }

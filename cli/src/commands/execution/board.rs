@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::node::AWAY;
 use crate::output::{self, Column, Format, Paint, Show, Style};
 
 /// The fold.
@@ -137,10 +138,7 @@ impl Board {
         lines.append(&mut table);
         if self.ended.is_none() {
             let (paint, text) = if away {
-                (
-                    Paint::Warn,
-                    "the node does not answer; waiting for it to come back",
-                )
+                (Paint::Warn, AWAY)
             } else {
                 (Paint::Dim, "Ctrl-C stops watching; the execution goes on")
             };

@@ -92,7 +92,7 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
             List::new("/api/v1/executions", COLUMNS)
                 .filter("workflow", workflow.as_deref())
                 .filter("status", status.as_deref())
-                .show_or_watch(context, client, &args)
+                .show_or_watch(context, node, &args)
                 .await
         }
         Execution::Get { execution } => {

@@ -10,10 +10,8 @@ use serde_json::Value;
 use super::path;
 use crate::client::{Client, Events};
 use crate::error::{Error, Result};
-use crate::node::{Node, Target};
+use crate::node::{Node, PATIENCE, Target};
 
-/// How long a node may be away.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks for it, at first and at last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 

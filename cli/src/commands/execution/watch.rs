@@ -13,7 +13,7 @@ use super::board::Board;
 use super::stream::{Away, Kind, Stream};
 use super::{outcome, path, show};
 use crate::error::{Exit, Result};
-use crate::node::Node;
+use crate::node::{AWAY, BACK, Node};
 use crate::output::{self, Format, Screen, one_line};
 
 /// Between two drawings.
@@ -48,9 +48,11 @@ async fn follow(context: &Context, node: &Node, id: &str, way: Way) -> Result<Ex
         way
     };
     let mut stream = Stream::new(node, id, Kind::Events);
+    // The signal first, so that it is listened to before anything is shown.
     tokio::select! {
-        ended = to_the_end(context.format, &mut stream, id, way) => ended?,
+        biased;
         _ = tokio::signal::ctrl_c() => return Ok(detach(id, node.is_own())),
+        ended = to_the_end(context.format, &mut stream, id, way) => ended?,
     }
     let execution = stream.client().get(&path(id, "")).await?;
     match way {
@@ -90,11 +92,7 @@ async fn told_next(stream: &mut Stream<'_>, away: &Away, told: &mut bool) -> Res
         };
         if away.is_away() != *told {
             *told = !*told;
-            output::note(if *told {
-                "the node does not answer; waiting for it to come back"
-            } else {
-                "the node is back"
-            });
+            output::note(if *told { AWAY } else { BACK });
         }
         if let Some(event) = event {
             return event;
@@ -155,8 +153,9 @@ pub(super) async fn logs(
             Ok(ExitCode::SUCCESS)
         };
         return tokio::select! {
-            ended = all => ended,
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(Exit::Detached.into()),
+            ended = all => ended,
         };
     }
     let mut cursor = None;

@@ -238,6 +238,12 @@ fn exit_codes_tell_whose_problem_it_is() {
         4,
         "no node"
     );
+    let nowhere = ["--server", "http://127.0.0.1:1", "execution"];
+    let id = "exec-01m87px098vzc1ex6jz7vw5mx8";
+    for follow in [&["watch", id][..], &["logs", id, "--follow"]] {
+        let ended = cli.run(&[&nowhere[..], follow].concat());
+        assert_eq!(ended.code, 4, "a node that was never there: {ended:?}");
+    }
     let file = cli.file(
         "fails.yaml",
         "apiVersion: nebula/v1\nkind: Workflow\nname: fails\nnodes:\n  a:\n    action: validation.input\n    input: { schema: { type: string }, value: 7 }\n",

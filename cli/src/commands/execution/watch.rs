@@ -32,12 +32,18 @@ enum Way {
 
 /// Follows an execution to its end, and gives its outcome.
 pub(super) async fn watch(context: &Context, node: &Node, id: &str) -> Result<ExitCode> {
+    meet(node, id).await?;
     follow(context, node, id, Way::Lines).await
 }
 
 /// Waits for the end of an execution, prints it, and gives its outcome.
 pub(crate) async fn finish(context: &Context, node: &Node, id: &str) -> Result<ExitCode> {
     follow(context, node, id, Way::Quiet).await
+}
+
+/// A node that was never there, or does not know the execution, is not waited for.
+async fn meet(node: &Node, id: &str) -> Result<()> {
+    node.client.get(&path(id, "")).await.map(drop)
 }
 
 async fn follow(context: &Context, node: &Node, id: &str, way: Way) -> Result<ExitCode> {
@@ -143,6 +149,7 @@ pub(super) async fn logs(
 ) -> Result<ExitCode> {
     let print = |line: &Value| output::item(context.format, line, || log_line(line));
     if to_the_end {
+        meet(node, id).await?;
         let mut stream = Stream::new(node, id, Kind::Logs);
         let all = async {
             let mut told = false;

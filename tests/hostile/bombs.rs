@@ -27,7 +27,7 @@ fn vouched(bytes: Vec<u8>) -> Verified<Component> {
 }
 
 /// What the hub says of a file.
-fn hub(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn hub(bytes: &[u8]) -> Result<(), String> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), bytes).expect("writes");
     match nebula_hub::local(file.path()) {

@@ -8,6 +8,7 @@
 //!
 //! - `attacks`: the components in `components/`, and how each must end.
 //! - `bombs`: files that are dear to compile, or no components at all.
+//! - `generated`: components that nobody wrote.
 //! - `cancel`: calls that are dropped at every await.
 //! - `traces`: what one call leaves for the next, and whether pure calls repeat.
 //! - `arena`: offender and neighbours, and what is measured.
@@ -23,12 +24,21 @@ mod arena;
 mod attacks;
 mod bombs;
 mod cancel;
+mod generated;
 #[path = "../../host/sandbox/src/tests/guest.rs"]
 mod guest;
 mod machine;
 mod traces;
 
+use std::path::Path;
+
 /// Whether counts may be too large for every change.
 fn long() -> bool {
     std::env::var_os("NEBULA_LONG").is_some_and(|value| value == "1")
+}
+
+/// The checkout.
+fn root() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("the tests stand below the root")
 }

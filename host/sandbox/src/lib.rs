@@ -16,6 +16,7 @@
 //! - `slots`: whose turn it is; what a tenant's calls take together.
 //! - `call`: one call from its fresh store to its report.
 //! - `outcome`: what an answer or an error of the guest means.
+//! - `redact`: what a call leaves behind is without its secrets.
 //! - `limits`: figures, and the limiter that sums over a store.
 //! - `charge`: what host calls cost a guest, in fuel.
 //! - `meter`: the CPU time of a call.
@@ -40,6 +41,7 @@ mod load;
 mod meter;
 mod outcome;
 mod profile;
+mod redact;
 mod sandbox;
 mod slots;
 mod state;

@@ -26,6 +26,7 @@ use crate::lines::{Lines, cut};
 use crate::load::{self, Loaded, Shelf};
 use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
+use crate::redact::Redactor;
 use crate::slots::{Slots, TenantMemory};
 use crate::state::{Caller, State};
 use crate::ticker::Ticker;
@@ -172,6 +173,7 @@ impl Inner {
         let permit = permit.map_err(|e| load::host(&e))?;
         let _ticking = self.ticker.tick();
         let (id, limits) = (call.action.clone(), call.limits);
+        let redactor = Redactor::new(&call.capabilities);
         // No copy, unless somebody else holds the input too.
         let input = Vec::from(std::mem::take(&mut call.input));
         let state = match loaded.prepared.effect {
@@ -187,11 +189,11 @@ impl Inner {
         )
         .await;
         let result = ended.result.and_then(outcome::answer);
-        Ok(Report {
+        Ok(redactor.report(Report {
             result,
             usage: ended.usage,
             lines: ended.lines,
-        })
+        }))
     }
 
     fn effectful(

@@ -1,0 +1,297 @@
+//! Secrets do not come back: whatever a call leaves behind (its output, its
+//! error, its log) is searched for the secrets that are bound to it, and each
+//! occurrence is covered with asterisks of the same length. So a service that
+//! answers with the header it was sent puts no secret into history, and neither
+//! does an action that was granted the plain text.
+//!
+//! Searched for are the text itself and its common encodings: base64 of both
+//! alphabets wherever the text begins in what was encoded, hex, URL and JSON
+//! escapes. An action that has the plain text can always hide it better than
+//! that; one that has a placeholder has nothing to hide.
+
+use bytes::Bytes;
+use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::grant::Capabilities;
+use nebula_flow::ports::{Outcome, Report};
+
+use crate::value;
+
+/// Shorter ones cannot be told from other text.
+const LEAST: usize = 6;
+/// What is cut off at a cap may end with the beginning of a secret; so many bytes
+/// of it are covered.
+const LEAST_OF_A_CUT: usize = 4;
+const COVER: u8 = b'*';
+
+/// Covers the secrets of one call.
+#[derive(Default)]
+pub(crate) struct Redactor {
+    /// What is searched for; the longest first, which may have others in it.
+    forms: Vec<Vec<u8>>,
+}
+
+impl Redactor {
+    /// For the credentials that are bound to a call, whether it asked for them or
+    /// not.
+    pub(crate) fn new(capabilities: &Capabilities) -> Self {
+        let secrets = capabilities.credentials.values();
+        let secrets = secrets.map(|bound| bound.secret.expose());
+        let mut forms: Vec<Vec<u8>> = secrets
+            .filter(|secret| secret.len() >= LEAST)
+            .flat_map(forms)
+            .filter(|form| form.len() >= LEAST)
+            .collect();
+        forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self { forms }
+    }
+
+    /// The report without secrets.
+    pub(crate) fn report(&self, mut report: Report) -> Report {
+        if self.forms.is_empty() {
+            return report;
+        }
+        report.result = match report.result {
+            Ok(outcome) => self.outcome(outcome),
+            Err(failure) => Err(Failure {
+                message: self.text(failure.message),
+                ..failure
+            }),
+        };
+        for (_, line) in &mut report.lines {
+            *line = self.text(std::mem::take(line));
+        }
+        report
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Result<Outcome, Failure> {
+        Ok(match outcome {
+            Outcome::Success(output) => Outcome::Success(self.payload(output)?),
+            Outcome::Skip(reason) => Outcome::Skip(reason.map(|text| self.text(text))),
+            Outcome::Branch(port, output) => {
+                Outcome::Branch(self.text(port), self.payload(output)?)
+            }
+        })
+    }
+
+    /// Covered in place, so that lengths and offsets stay what they are. The
+    /// lengths themselves may be part of what looks like a secret.
+    fn payload(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        let Some(covered) = self.covered(&payload) else {
+            return Ok(payload);
+        };
+        value::check(&covered).map_err(|error| {
+            Failure::new(
+                FailureKind::InvalidOutput,
+                format!("the action's output cannot be used without the secret in it: {error}"),
+            )
+        })?;
+        Ok(covered.into())
+    }
+
+    fn text(&self, text: String) -> String {
+        let mut bytes = self.covered(text.as_bytes());
+        let cut = |form: &Vec<u8>| {
+            (LEAST_OF_A_CUT..form.len())
+                .rev()
+                .find(|len| text.as_bytes().ends_with(&form[..*len]))
+        };
+        if let Some(len) = self.forms.iter().filter_map(cut).max() {
+            let bytes = bytes.get_or_insert_with(|| text.clone().into_bytes());
+            let end = bytes.len();
+            bytes[end - len..].fill(COVER);
+        }
+        match bytes {
+            None => text,
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    /// The bytes with every form covered, if there is one.
+    fn covered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut covered = None;
+        for form in &self.forms {
+            for at in memchr::memmem::find_iter(bytes, form) {
+                let covered = covered.get_or_insert_with(|| bytes.to_vec());
+                covered[at..at + form.len()].fill(COVER);
+            }
+        }
+        covered
+    }
+}
+
+/// The text and its encodings.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let bytes = secret.as_bytes();
+    let mut forms = vec![
+        bytes.to_vec(),
+        HEXLOWER.encode(bytes).into_bytes(),
+        HEXUPPER.encode(bytes).into_bytes(),
+        escaped(bytes, false).into_bytes(),
+        escaped(bytes, true).into_bytes(),
+    ];
+    let json = serde_json::Value::from(secret).to_string();
+    forms.push(json[1..json.len() - 1].into());
+    for before in 0..3 {
+        let standard = base64(bytes, before);
+        forms.push(standard.replace('+', "-").replace('/', "_").into_bytes());
+        forms.push(standard.into_bytes());
+    }
+    forms
+}
+
+/// The characters of base64 that the text alone decides, with so many bytes
+/// before it in its group.
+fn base64(text: &[u8], before: usize) -> String {
+    let mut bytes = vec![0; before];
+    bytes.extend_from_slice(text);
+    // Six bits a character: the first that has none of the bytes before, and the
+    // first that has some of those behind.
+    let (first, end) = ((8 * before).div_ceil(6), 8 * bytes.len() / 6);
+    BASE64.encode(&bytes)[first..end].to_owned()
+}
+
+/// As in a URL: everything but unreserved characters (RFC 3986).
+fn escaped(text: &[u8], lower: bool) -> String {
+    text.iter()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(*byte).to_string()
+            }
+            _ if lower => format!("%{byte:02x}"),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use nebula_flow::event::Usage;
+    use nebula_flow::grant::{BoundCredential, Secret};
+    use nebula_flow::{Value, json, payload};
+
+    use super::*;
+
+    const SECRET: &str = "p\u{e4}ss \"w/rd\"+5&?~";
+
+    fn redactor(secret: &str) -> Redactor {
+        let bound = BoundCredential {
+            stored_as: "station".into(),
+            secret: Secret::new(secret),
+            hosts: vec![],
+            reveal: false,
+        };
+        Redactor::new(&Capabilities {
+            hosts: vec![],
+            credentials: BTreeMap::from([("key".to_owned(), bound)]),
+        })
+    }
+
+    fn report(result: Result<Outcome, Failure>, line: &str) -> Report {
+        Report {
+            result,
+            usage: Usage::default(),
+            lines: vec![("info".into(), line.into())],
+        }
+    }
+
+    fn redacted(value: &Value) -> Value {
+        let bytes = payload::encode(value).expect("encodes");
+        let report = redactor(SECRET).report(report(Ok(Outcome::Success(bytes.into())), ""));
+        match report.result {
+            Ok(Outcome::Success(bytes)) => payload::decode(&bytes).expect("decodes"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_echo_of_a_secret_is_covered_wherever_it_stands() {
+        let value = json!({
+            "headers": {"authorization": format!("Bearer {SECRET}!")},
+            SECRET: [1, SECRET, null],
+            "other": "stays",
+        });
+        let stars = "*".repeat(SECRET.len());
+        let wanted = json!({
+            "headers": {"authorization": format!("Bearer {stars}!")},
+            stars.as_str(): [1, stars, null],
+            "other": "stays",
+        });
+        assert_eq!(redacted(&value), wanted);
+    }
+
+    #[test]
+    fn the_common_encodings_are_covered_too() {
+        let hex = HEXLOWER.encode(SECRET.as_bytes());
+        let url = escaped(SECRET.as_bytes(), false);
+        let json = Value::from(SECRET).to_string();
+        for text in [&hex, &hex.to_uppercase(), &url, &url.to_lowercase(), &json] {
+            let covered = redacted(&json!(text));
+            let covered = covered.as_str().expect("a text");
+            assert!(
+                covered.trim_matches('"').bytes().all(|b| b == COVER),
+                "{covered}"
+            );
+        }
+    }
+
+    #[test]
+    fn base64_shows_nothing_of_it_whatever_stands_around_it() {
+        for before in ["", "u", "us", "user:", "user1:"] {
+            for behind in ["", "x", "xy", "xyz"] {
+                let text = BASE64.encode(format!("{before}{SECRET}{behind}").as_bytes());
+                for text in [text.replace('+', "-").replace('/', "_"), text] {
+                    let covered = redacted(&json!(text));
+                    let covered = covered.as_str().expect("a text");
+                    // At most a character at each edge has bits of it.
+                    let bits = 8 * SECRET.len();
+                    let stars = covered.bytes().filter(|b| *b == COVER).count();
+                    assert!(6 * stars + 10 >= bits, "{covered}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn errors_and_lines_are_covered_and_what_a_cap_left_of_a_secret() {
+        let failure = Failure::new(FailureKind::Permanent, format!("no: {SECRET}"));
+        let line = format!("at {}", &SECRET[..8]);
+        let report = redactor(SECRET).report(report(Err(failure), &line));
+        let failure = report.result.expect_err("it failed");
+        assert_eq!(failure.message, format!("no: {}", "*".repeat(SECRET.len())));
+        assert_eq!(report.lines[0].1, "at ********");
+    }
+
+    #[test]
+    fn a_length_that_is_part_of_a_secret_fails_the_output_and_shows_nothing() {
+        // A text of 97 bytes: its length is the letter `a`.
+        let secret = format!("a{}", "b".repeat(30));
+        let value = json!("b".repeat(97));
+        let bytes = payload::encode(&value).expect("encodes");
+        assert_eq!(bytes[..3], [0xd9, b'a', b'b']);
+        let report = redactor(&secret).report(report(Ok(Outcome::Success(bytes.into())), ""));
+        let failure = report.result.expect_err("not usable");
+        assert_eq!(failure.kind, FailureKind::InvalidOutput);
+        assert!(!failure.message.contains("bbb"), "{}", failure.message);
+    }
+
+    #[test]
+    fn nothing_is_changed_where_there_is_no_secret_or_a_very_short_one() {
+        let bytes: Bytes = payload::encode(&json!("abcde and more"))
+            .expect("encodes")
+            .into();
+        for redactor in [
+            redactor("abcde"),
+            redactor("elsewhere"),
+            Redactor::default(),
+        ] {
+            let before = report(Ok(Outcome::Success(bytes.clone())), "abcde");
+            let after = redactor.report(before);
+            assert_eq!(after.result, Ok(Outcome::Success(bytes.clone())));
+            assert_eq!(after.lines[0].1, "abcde");
+        }
+    }
+}

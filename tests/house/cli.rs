@@ -1,5 +1,8 @@
 //! The `nebula` command as people use it: what it prints, and how it ends.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -47,8 +50,45 @@ fn binary() -> &'static PathBuf {
     })
 }
 
+/// A data folder on which a node has compiled the packs, which takes it seconds.
+fn warm() -> &'static Path {
+    static WARM: OnceLock<PathBuf> = OnceLock::new();
+    WARM.get_or_init(|| {
+        let data = crate::cache().join("data");
+        let mut command = Command::new(binary());
+        command.arg("--data").arg(&data);
+        drop(RunningNode::start(command, "0"));
+        data
+    })
+}
+
+/// Makes a data folder as a node's first start leaves it, but for its store.
+pub(crate) fn warmed(data: &Path) {
+    let private = |folder: &Path| {
+        let made = fs::DirBuilder::new().mode(0o700).create(folder);
+        made.expect("a folder");
+    };
+    private(data);
+    private(&data.join("compiled"));
+    let compiled = fs::read_dir(warm().join("compiled")).expect("the node made it");
+    let compiled =
+        compiled.map(|entry| Path::new("compiled").join(entry.expect("reads").file_name()));
+    for file in compiled.chain([PathBuf::from("node.key")]) {
+        // It keeps the file's mode.
+        fs::copy(warm().join(&file), data.join(&file)).expect("copies");
+    }
+}
+
 impl Cli {
+    /// On a folder where no node has to compile the packs.
     pub(crate) fn new() -> Self {
+        let cli = Self::fresh();
+        warmed(&cli.folder().join("data"));
+        cli
+    }
+
+    /// On a folder where no node has ever been.
+    pub(crate) fn fresh() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
@@ -96,19 +136,7 @@ impl Cli {
 
     /// The same at this port.
     pub(crate) fn node_at(&self, port: &str) -> RunningNode {
-        use std::io::{BufRead, BufReader};
-        let mut child = self
-            .command()
-            .args(["dev", "--port", port])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nebula runs");
-        let out = child.stdout.take().expect("piped");
-        let line = BufReader::new(out).lines().next();
-        let line = line.expect("a line").expect("text");
-        assert!(line.contains("http://127.0.0.1:"), "{line}");
-        RunningNode(child)
+        RunningNode::start(self.command(), port)
     }
 }
 
@@ -116,6 +144,18 @@ impl Cli {
 pub(crate) struct RunningNode(Child);
 
 impl RunningNode {
+    /// Starts `nebula dev` and waits until it listens.
+    fn start(mut command: Command, port: &str) -> Self {
+        command.args(["dev", "--port", port]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("nebula runs");
+        let out = child.stdout.take().expect("piped");
+        let line = BufReader::new(out).lines().next();
+        let line = line.expect("a line").expect("text");
+        assert!(line.contains("http://127.0.0.1:"), "{line}");
+        Self(child)
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.end();

@@ -81,7 +81,7 @@ fn a_created_crate_builds_and_passes_its_tests_as_its_readme_says() {
 
 #[test]
 fn nothing_is_made_for_a_wrong_name_or_without_an_sdk() {
-    let cli = Cli::new();
+    let cli = Cli::fresh();
     for (arguments, hint) in [
         (vec!["Greet_People"], "greet-people"),
         (vec!["../greet"], "greet"),

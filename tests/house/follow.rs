@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -55,19 +55,11 @@ impl Service {
     fn watch(&self, id: &str) -> Followed {
         let mut command = self.cli.command();
         command.args(["execution", "watch", id, "-o", "jsonl"]);
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().expect("nebula runs");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut read = String::new();
-        while !read.contains("attempt_started") {
-            let bytes = stdout.read_line(&mut read).expect("text");
-            assert_ne!(bytes, 0, "it ended: {read}");
+        let mut followed = Followed::start(command);
+        while !followed.read.contains("attempt_started") {
+            followed.read_line();
         }
-        Followed {
-            child,
-            stdout,
-            read,
-        }
+        followed
     }
 }
 
@@ -93,10 +85,38 @@ fn answer(mut asked: TcpStream) {
 struct Followed {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    /// What was read of both so far.
     read: String,
+    told: String,
 }
 
 impl Followed {
+    fn start(mut command: Command) -> Self {
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("nebula runs");
+        Self {
+            stdout: BufReader::new(child.stdout.take().expect("piped")),
+            stderr: BufReader::new(child.stderr.take().expect("piped")),
+            child,
+            read: String::new(),
+            told: String::new(),
+        }
+    }
+
+    fn read_line(&mut self) {
+        let bytes = self.stdout.read_line(&mut self.read).expect("text");
+        assert_ne!(bytes, 0, "it ended: {}", self.read);
+    }
+
+    /// Until it has noticed that its node does not answer.
+    fn waits(&mut self) {
+        while !self.told.contains("waiting for it to come back") {
+            let bytes = self.stderr.read_line(&mut self.told).expect("text");
+            assert_ne!(bytes, 0, "it ended: {}", self.told);
+        }
+    }
+
     /// What Ctrl-C sends.
     fn interrupt(&self) {
         let pid = Pid::from_child(&self.child);
@@ -107,9 +127,8 @@ impl Followed {
     fn end(mut self) -> Ended {
         let mut stdout = std::mem::take(&mut self.read);
         self.stdout.read_to_string(&mut stdout).expect("text");
-        let mut stderr = String::new();
-        let mut piped = self.child.stderr.take().expect("piped");
-        piped.read_to_string(&mut stderr).expect("text");
+        let mut stderr = std::mem::take(&mut self.told);
+        self.stderr.read_to_string(&mut stderr).expect("text");
         Ended {
             code: self.child.wait().expect("it ends").code().unwrap_or(-1),
             stdout,
@@ -180,40 +199,27 @@ fn a_watch_and_a_list_go_on_when_their_node_is_killed_and_started_again() {
     let port = free_port().to_string();
     let node = service.cli.node_at(&port);
     let (id, held) = service.start();
-    let watched = service.watch(&id);
-    let mut list = {
-        let mut command = service.cli.command();
-        command.args(["execution", "list", "--watch", "-o", "jsonl"]);
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().expect("nebula runs");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let read = String::new();
-        Followed {
-            child,
-            stdout,
-            read,
-        }
-    };
-    list.stdout.read_line(&mut list.read).expect("text");
+    let mut watched = service.watch(&id);
+    let mut command = service.cli.command();
+    command.args(["execution", "list", "--watch", "-o", "jsonl"]);
+    let mut list = Followed::start(command);
+    list.read_line();
     assert!(list.read.contains("\"running\""), "{}", list.read);
 
     node.kill();
     drop(held);
+    watched.waits();
+    list.waits();
     let node = service.cli.node_at(&port);
     answer(service.asked());
     let watched = watched.end();
     assert_eq!(watched.code, 0, "{watched:?}");
-    assert!(
-        watched.stderr.contains("waiting for it to come back"),
-        "{watched:?}"
-    );
     assert!(watched.stderr.contains("the node is back"), "{watched:?}");
     let whole = service.cli.run(&["execution", "watch", &id, "-o", "jsonl"]);
     assert_eq!(watched.stdout, whole.stdout, "each event once, in order");
 
     while !list.read.contains("\"succeeded\"") {
-        let bytes = list.stdout.read_line(&mut list.read).expect("text");
-        assert_ne!(bytes, 0, "it ended: {}", list.read);
+        list.read_line();
     }
     list.interrupt();
     let list = list.end();
@@ -234,20 +240,14 @@ fn a_list_is_drawn_in_place_on_a_terminal_until_ctrl_c() {
         nebula.get_program().display(),
         folder.display()
     );
-    let mut command = std::process::Command::new("script");
-    command.args(["-qefc", &list, "/dev/null"]);
+    let mut command = Command::new("script");
     command
+        .args(["-qefc", &list, "/dev/null"])
         .env_remove("NEBULA_SERVER")
-        .env_remove("NEBULA_CONTEXT");
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = piped.stderr(Stdio::piped()).spawn().expect("script runs");
-    let mut keys = child.stdin.take().expect("piped");
-    let stdout = BufReader::new(child.stdout.take().expect("piped"));
-    let mut terminal = Followed {
-        child,
-        stdout,
-        read: String::new(),
-    };
+        .env_remove("NEBULA_CONTEXT")
+        .stdin(Stdio::piped());
+    let mut terminal = Followed::start(command);
+    let mut keys = terminal.child.stdin.take().expect("piped");
     let mut until = |wanted: &str| {
         let mut bytes = [0; 4096];
         while !terminal.read.contains(wanted) {

@@ -249,6 +249,7 @@ impl End {
 }
 
 impl Drop for Seed {
+    #[expect(clippy::print_stdout, reason = "the end of a test that fails")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!(

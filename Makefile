@@ -45,4 +45,4 @@ bench: setup
 audit: setup
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --all-features check bans licenses sources
-	cargo test -p nebula-tests --test house advisories
+	cargo test --workspace --test house advisories

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::ExpressionError;
 use super::analyse::{static_path, static_string};
+use super::budget::Budget;
 use super::number::Num;
-use super::operate::{Budget, Val, holds, math};
+use super::operate::{Val, math};
+use super::order::holds;
 use super::reference::{Root, Scope, Segment};
 use crate::id::NodeId;
 
@@ -45,13 +47,17 @@ impl Direct {
     ///
     /// # Errors
     /// As jq errs: a number has no fields, say; and when it gives no value at
-    /// all, or one that JSON does not have.
+    /// all, or one that JSON does not have, or passes a limit.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Value, ExpressionError> {
-        let value = Evaluation {
-            scope,
-            budget: Budget::new(),
-        }
-        .run(&self.0)?;
+        self.evaluate_within(scope, &mut Budget::new())
+    }
+
+    pub(super) fn evaluate_within(
+        &self,
+        scope: &dyn Scope,
+        budget: &mut Budget,
+    ) -> Result<Value, ExpressionError> {
+        let value = Evaluation { scope, budget }.run(&self.0)?;
         value
             .ok_or_else(|| ExpressionError::new("the expression gives no value"))?
             .into_value()
@@ -130,15 +136,15 @@ fn node_part(mut steps: Vec<(Segment, bool)>) -> Option<Node> {
 
 // ------------------------------------------------------------ evaluation --
 
-struct Evaluation<'s> {
+struct Evaluation<'s, 'b> {
     scope: &'s dyn Scope,
-    budget: Budget,
+    budget: &'b mut Budget,
 }
 
 /// A value, or none where jq's filter gives no output.
 type Output<'s> = Result<Option<Val<'s>>, ExpressionError>;
 
-impl<'s> Evaluation<'s> {
+impl<'s> Evaluation<'s, '_> {
     fn run(&mut self, node: &Node) -> Output<'s> {
         Ok(Some(match node {
             Node::Read(root) => self
@@ -162,7 +168,10 @@ impl<'s> Evaluation<'s> {
                 None => return Ok(None),
                 Some(value) => boolean(!value.truthy()),
             },
-            Node::Try(inner) => return Ok(self.run(inner).unwrap_or(None)),
+            Node::Try(inner) => match self.run(inner) {
+                Err(error) if self.budget.is_spent() => return Err(error),
+                output => return Ok(output.unwrap_or(None)),
+            },
             Node::And(pair) => return self.logic(pair, false),
             Node::Or(pair) => return self.logic(pair, true),
             Node::Otherwise(pair) => match self.run(&pair.0)? {
@@ -173,13 +182,13 @@ impl<'s> Evaluation<'s> {
                 let Some((left, right)) = self.both(pair)? else {
                     return Ok(None);
                 };
-                boolean(holds(*op, &left, &right))
+                boolean(holds(*op, &left, &right, self.budget)?)
             }
             Node::Math(op, pair) => {
                 let Some((left, right)) = self.both(pair)? else {
                     return Ok(None);
                 };
-                math(*op, left, right, &mut self.budget)?
+                math(*op, left, right, self.budget)?
             }
         }))
     }
@@ -190,6 +199,7 @@ impl<'s> Evaluation<'s> {
         let left = match self.run(&pair.0) {
             Ok(None) => return Ok(None),
             Ok(Some(value)) => Ok(value),
+            Err(error) if self.budget.is_spent() => return Err(error),
             Err(error) => Err(error),
         };
         match self.run(&pair.1) {

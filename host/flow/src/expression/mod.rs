@@ -6,16 +6,19 @@
 //! - `functions`: the jq functions that may be used.
 //! - `reference`: the variables of an execution, and [`Scope`].
 //! - `direct`: the subset that is evaluated here.
-//! - `number`, `operate`: jq's numbers, order and operators on JSON values.
+//! - `number`, `order`, `operate`: jq's numbers, order and operators on JSON values.
+//! - `budget`: what direct evaluation may cost.
 //! - `template`: values with expressions in them.
 
 use serde_json::{Map, Value};
 
 mod analyse;
+mod budget;
 mod direct;
 mod functions;
 mod number;
 mod operate;
+mod order;
 mod parse;
 mod reference;
 mod template;
@@ -26,7 +29,7 @@ pub use direct::Direct;
 pub use functions::FUNCTIONS;
 pub(crate) use operate::weight;
 pub use reference::{Reference, Root, Scope, Segment};
-pub use template::Template;
+pub use template::{Room, Template};
 
 /// An expression: jq over the variables of an execution.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,15 +1,16 @@
-//! jq's order and operators on JSON values.
+//! jq's operators on JSON values.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use jaq_core::ops::{Cmp, Math};
+use jaq_core::ops::Math;
 use serde_json::{Map, Value};
 
 use super::ExpressionError;
+use super::budget::Budget;
 use super::number::Num;
+use super::order::Order;
 use super::reference::Segment;
-use crate::payload::MAX_PAYLOAD;
 
 /// A value in evaluation: borrowed from the scope as long as nothing changes
 /// it. `Json` never holds a number.
@@ -121,114 +122,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-// ---------------------------------------------------------------- order --
-
-/// jq's order: null, false, true, numbers, strings, arrays, objects.
-pub(super) fn compare(a: &Val<'_>, b: &Val<'_>) -> Ordering {
-    match (a, b) {
-        (Val::Num(a), Val::Num(b)) => a.compare(*b),
-        (Val::Json(a), Val::Json(b)) => compare_values(a, b),
-        (Val::Num(_), Val::Json(b)) => 2.cmp(&rank(b)),
-        (Val::Json(a), Val::Num(_)) => rank(a).cmp(&2),
-    }
-}
-
-pub(super) fn holds(op: Cmp, a: &Val<'_>, b: &Val<'_>) -> bool {
-    let order = compare(a, b);
-    match op {
-        Cmp::Lt => order.is_lt(),
-        Cmp::Le => order.is_le(),
-        Cmp::Gt => order.is_gt(),
-        Cmp::Ge => order.is_ge(),
-        Cmp::Eq => order.is_eq(),
-        Cmp::Ne => order.is_ne(),
-    }
-}
-
-fn rank(value: &Value) -> u8 {
-    match value {
-        Value::Null => 0,
-        Value::Bool(_) => 1,
-        Value::Number(_) => 2,
-        Value::String(_) => 3,
-        Value::Array(_) => 4,
-        Value::Object(_) => 5,
-    }
-}
-
-fn compare_values(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => Num::of(a).compare(Num::of(b)),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        (Value::Array(a), Value::Array(b)) => {
-            let first = a
-                .iter()
-                .zip(b)
-                .map(|(a, b)| compare_values(a, b))
-                .find(|order| order.is_ne());
-            first.unwrap_or_else(|| a.len().cmp(&b.len()))
-        }
-        (Value::Object(a), Value::Object(b)) => compare_objects(a, b),
-        _ => rank(a).cmp(&rank(b)),
-    }
-}
-
-/// By their sorted keys, then by the values in that order.
-fn compare_objects(a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
-    fn sorted(object: &Map<String, Value>) -> Vec<(&String, &Value)> {
-        let mut entries: Vec<_> = object.iter().collect();
-        entries.sort_by_key(|(key, _)| *key);
-        entries
-    }
-    let (a, b) = (sorted(a), sorted(b));
-    let keys = a
-        .iter()
-        .map(|(key, _)| key)
-        .cmp(b.iter().map(|(key, _)| key));
-    keys.then_with(|| {
-        let values = a
-            .iter()
-            .zip(&b)
-            .map(|((_, a), (_, b))| compare_values(a, b));
-        values
-            .into_iter()
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
-    })
-}
-
 // ------------------------------------------------------------ operators --
-
-/// How much one evaluation may build, so that no expression can make the host
-/// hold more than a few payloads.
-#[derive(Debug)]
-pub(super) struct Budget {
-    left: usize,
-}
-
-impl Budget {
-    pub(super) const fn new() -> Self {
-        Self {
-            left: 4 * MAX_PAYLOAD,
-        }
-    }
-
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), ExpressionError> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            ExpressionError::new("the expression builds too large a value")
-                .hint("use a node with the action `transform.jq`")
-        })?;
-        Ok(())
-    }
-
-    fn copy(&mut self, value: &Val<'_>) -> Result<(), ExpressionError> {
-        match value {
-            Val::Num(_) => Ok(()),
-            Val::Json(json) => self.take(weight(json)),
-        }
-    }
-}
 
 /// About how many bytes a value has as MessagePack, never more.
 pub(crate) fn weight(value: &Value) -> usize {
@@ -270,8 +164,11 @@ pub(super) fn math<'a>(
             _ => {}
         }
     }
-    budget.copy(&a)?;
-    budget.copy(&b)?;
+    for value in [&a, &b] {
+        if let Val::Json(json) = value {
+            budget.copy(json)?;
+        }
+    }
     let wrong = ExpressionError::new(format!(
         "`{}` is not possible between {} and {}",
         op.as_str(),
@@ -279,7 +176,7 @@ pub(super) fn math<'a>(
         b.kind()
     ));
     let value = match (a, b) {
-        (Val::Json(a), Val::Json(b)) => combine(op, a.into_owned(), b.into_owned()),
+        (Val::Json(a), Val::Json(b)) => combine(op, a.into_owned(), b.into_owned(), budget)?,
         (Val::Json(text), Val::Num(times)) | (Val::Num(times), Val::Json(text))
             if op == Math::Mul =>
         {
@@ -290,8 +187,13 @@ pub(super) fn math<'a>(
     value.map(Val::owned).ok_or(wrong)
 }
 
-fn combine(op: Math, a: Value, b: Value) -> Option<Value> {
-    Some(match (op, a, b) {
+fn combine(
+    op: Math,
+    a: Value,
+    b: Value,
+    budget: &mut Budget,
+) -> Result<Option<Value>, ExpressionError> {
+    Ok(Some(match (op, a, b) {
         (Math::Add, Value::String(a), Value::String(b)) => Value::String(a + &b),
         (Math::Add, Value::Array(mut a), Value::Array(b)) => {
             a.extend(b);
@@ -301,21 +203,47 @@ fn combine(op: Math, a: Value, b: Value) -> Option<Value> {
             a.extend(b);
             Value::Object(a)
         }
-        (Math::Sub, Value::Array(mut a), Value::Array(mut b)) => {
-            b.sort_by(compare_values);
-            a.retain(|item| {
-                b.binary_search_by(|other| compare_values(other, item))
-                    .is_err()
-            });
-            Value::Array(a)
-        }
+        (Math::Sub, Value::Array(a), Value::Array(b)) => Value::Array(without(a, b, budget)?),
         (Math::Mul, Value::Object(mut a), Value::Object(b)) => {
             merge(&mut a, b);
             Value::Object(a)
         }
-        (Math::Div, Value::String(a), Value::String(b)) => split(&a, &b),
-        _ => return None,
-    })
+        (Math::Div, Value::String(a), Value::String(b)) => split(&a, &b, budget)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// The items of one list that are equal to none of the other.
+fn without(
+    items: Vec<Value>,
+    mut others: Vec<Value>,
+    budget: &mut Budget,
+) -> Result<Vec<Value>, ExpressionError> {
+    let times = 1 + others.len().checked_ilog2().unwrap_or(0) as usize;
+    for value in others.iter().chain(&items) {
+        budget.compare(value, times)?;
+    }
+    let mut paid = Budget::paid();
+    let mut order = |a: &Value, b: &Value| {
+        // What was paid for is not refused.
+        let order = Order::sortable(&mut paid).values(a, b);
+        order.unwrap_or(Ordering::Equal)
+    };
+    others.sort_by(&mut order);
+    let mut kept = Vec::new();
+    'items: for item in items {
+        let first = others.partition_point(|other| order(other, &item).is_lt());
+        for other in &others[first..] {
+            if order(other, &item).is_ne() {
+                break;
+            }
+            if Order::jaq(budget).values(other, &item)?.is_eq() {
+                continue 'items;
+            }
+        }
+        kept.push(item);
+    }
+    Ok(kept)
 }
 
 fn merge(a: &mut Map<String, Value>, b: Map<String, Value>) {
@@ -329,16 +257,24 @@ fn merge(a: &mut Map<String, Value>, b: Map<String, Value>) {
     }
 }
 
-fn split(text: &str, separator: &str) -> Value {
+fn split(text: &str, separator: &str, budget: &mut Budget) -> Result<Value, ExpressionError> {
     if text.is_empty() {
-        Value::Array(Vec::new())
-    } else if separator.is_empty() {
+        return Ok(Value::Array(Vec::new()));
+    }
+    // A short text has memory of its own beside the value's.
+    let pieces = if separator.is_empty() {
+        text.chars().count()
+    } else {
+        1 + text.matches(separator).count()
+    };
+    budget.build(pieces.saturating_mul(size_of::<Value>() + 16))?;
+    Ok(if separator.is_empty() {
         text.chars().map(|c| Value::String(c.into())).collect()
     } else {
         text.split(separator)
             .map(|part| Value::String(part.to_owned()))
             .collect()
-    }
+    })
 }
 
 fn repeat(text: &Value, times: Num, budget: &mut Budget) -> Result<Option<Value>, ExpressionError> {
@@ -352,6 +288,6 @@ fn repeat(text: &Value, times: Num, budget: &mut Budget) -> Result<Option<Value>
         return Ok(Some(Value::String(String::new())));
     }
     let times = usize::try_from(times).unwrap_or(usize::MAX);
-    budget.take(text.len().saturating_mul(times))?;
+    budget.build(text.len().saturating_mul(times))?;
     Ok(Some(Value::String(text.repeat(times))))
 }

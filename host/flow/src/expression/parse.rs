@@ -13,6 +13,8 @@ const MAX_SOURCE: usize = 16 * 1024;
 const MAX_TOKENS: usize = 1000;
 /// The most opening brackets, and the most words that open a nested part.
 const MAX_NESTING: usize = 128;
+/// The most operators: the syntax tree of a chain of them is as deep as it is long.
+const MAX_OPERATORS: usize = 256;
 
 /// Parses an expression.
 pub(super) fn parse(source: &str) -> Result<Term<&str>, ExpressionError> {
@@ -40,6 +42,11 @@ pub(super) fn parse(source: &str) -> Result<Term<&str>, ExpressionError> {
         .map_err(|errors| lex_error(source, &errors))?;
     let mut count = Count::default();
     count.tokens(&tokens);
+    if count.operators > MAX_OPERATORS {
+        return Err(too_long(format!(
+            "the expression has more than {MAX_OPERATORS} operators"
+        )));
+    }
     if count.all > MAX_TOKENS || count.nesting > MAX_NESTING {
         return Err(too_long(format!(
             "the expression has more than {MAX_TOKENS} parts, or nests too deep"
@@ -58,6 +65,7 @@ fn too_long(message: String) -> ExpressionError {
 struct Count {
     all: usize,
     nesting: usize,
+    operators: usize,
 }
 
 impl Count {
@@ -65,6 +73,10 @@ impl Count {
     fn tokens(&mut self, tokens: &[Token<&str>]) {
         for token in tokens {
             self.all += 1;
+            let path = token.0.starts_with('.') || matches!(token.0, ";" | ":");
+            if matches!(token.1, Tok::Sym) && !path || matches!(token.0, "and" | "or" | "as") {
+                self.operators += 1;
+            }
             match &token.1 {
                 Tok::Block(inner) => self.tokens(inner),
                 Tok::Str(parts) => {

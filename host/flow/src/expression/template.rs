@@ -20,6 +20,10 @@ pub struct Template {
     expressions: Vec<Expression>,
 }
 
+/// How much more a template may still become.
+#[derive(Debug)]
+pub struct Room(usize);
+
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
     Constant(Value),
@@ -93,7 +97,7 @@ impl Template {
         let mut rendering = Rendering {
             expressions: self.expressions.iter(),
             evaluate,
-            left: MAX_PAYLOAD,
+            room: Room::new(),
         };
         rendering.node(&self.root)
     }
@@ -241,7 +245,38 @@ fn end_of_expression(text: &str) -> Option<usize> {
 struct Rendering<'t, 'e> {
     expressions: std::slice::Iter<'t, Expression>,
     evaluate: &'e mut dyn FnMut(&Expression) -> Result<Value, ExpressionError>,
-    left: usize,
+    room: Room,
+}
+
+impl Room {
+    /// That of a payload.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(MAX_PAYLOAD)
+    }
+
+    /// Takes what a value needs.
+    ///
+    /// # Errors
+    /// When there is not enough left.
+    pub fn take(&mut self, value: &Value) -> Result<(), ExpressionError> {
+        self.take_bytes(weight(value))
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), ExpressionError> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            ExpressionError::new(format!(
+                "the rendered value is over the cap of {MAX_PAYLOAD} bytes"
+            ))
+        })?;
+        Ok(())
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Rendering<'_, '_> {
@@ -250,7 +285,7 @@ impl Rendering<'_, '_> {
             Node::Constant(value) => value.clone(),
             Node::Whole => {
                 let value = self.next()?;
-                self.take(weight(&value))?;
+                self.room.take(&value)?;
                 value
             }
             Node::Text(pieces) => {
@@ -260,12 +295,12 @@ impl Rendering<'_, '_> {
                         Piece::Literal(literal) => text.push_str(literal),
                         Piece::Expression => match self.next()? {
                             Value::String(value) => {
-                                self.take(value.len())?;
+                                self.room.take_bytes(value.len())?;
                                 text.push_str(&value);
                             }
                             value => {
                                 let value = value.to_string();
-                                self.take(value.len())?;
+                                self.room.take_bytes(value.len())?;
                                 text.push_str(&value);
                             }
                         },
@@ -293,14 +328,5 @@ impl Rendering<'_, '_> {
         let expression = expression
             .ok_or_else(|| ExpressionError::new("the template has lost an expression"))?;
         (self.evaluate)(expression)
-    }
-
-    fn take(&mut self, bytes: usize) -> Result<(), ExpressionError> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            ExpressionError::new(format!(
-                "the rendered value is over the cap of {MAX_PAYLOAD} bytes"
-            ))
-        })?;
-        Ok(())
     }
 }

@@ -10,6 +10,8 @@ use serde_json::{Number, json};
 
 use super::*;
 
+mod hostile;
+
 #[derive(Default)]
 struct Variables(BTreeMap<Root, Value>);
 

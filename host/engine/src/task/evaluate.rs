@@ -130,6 +130,7 @@ impl Task {
             .collect();
         let core = self.core.clone();
         async move {
+            fits(parts.iter().map(|(_, payload)| payload))?;
             let mut entries = Vec::with_capacity(parts.len());
             for (node, payload) in &parts {
                 entries.push((node.as_str(), values::bytes(&core, payload).await?));
@@ -168,12 +169,7 @@ impl Task {
             .collect();
         let core = self.core.clone();
         async move {
-            let size: u64 = outputs.iter().map(size_of).sum();
-            if size > MAX_PAYLOAD as u64 {
-                return Err(values::too_large(
-                    usize::try_from(size).unwrap_or(usize::MAX),
-                ));
-            }
+            fits(outputs.iter())?;
             let mut items = Vec::with_capacity(outputs.len());
             for output in &outputs {
                 items.push(values::bytes(&core, output).await?);
@@ -185,7 +181,19 @@ impl Task {
     }
 }
 
-fn size_of(payload: &Payload) -> u64 {
+/// Whether values fit one payload, before any is fetched.
+fn fits<'p>(payloads: impl Iterator<Item = &'p Payload>) -> Result<(), Failure> {
+    let size: u64 = payloads.map(size_of).sum();
+    if size > MAX_PAYLOAD as u64 {
+        return Err(values::too_large(
+            usize::try_from(size).unwrap_or(usize::MAX),
+        ));
+    }
+    Ok(())
+}
+
+/// Encoded bytes.
+pub(super) fn size_of(payload: &Payload) -> u64 {
     match payload {
         Payload::Inline(bytes) => bytes.len() as u64,
         Payload::Blob { size, .. } => *size,

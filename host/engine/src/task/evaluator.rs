@@ -8,7 +8,7 @@ use bytes::Bytes;
 use nebula_flow::decide::Target;
 use nebula_flow::deploy::EVALUATOR;
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::expression::{Expression, ExpressionError, Template};
+use nebula_flow::expression::{Expression, ExpressionError, Room, Template};
 use nebula_flow::plan::Plan;
 use nebula_flow::ports::{Call, Identity, Limits, Outcome};
 use nebula_flow::{ActionId, ExecutionId, NodeId, StepKey, TenantId, Timestamp, Value, json};
@@ -75,8 +75,12 @@ impl Evaluator {
     async fn render(&self, template: &Template, variables: &Variables) -> Result<Value, Failure> {
         // A template renders its expressions in the order in which it lists them.
         let mut computed = Vec::new();
+        // All are held until it is rendered, which would refuse more than that.
+        let mut room = Room::new();
         for expression in template.expressions().filter(|e| e.direct().is_none()) {
-            computed.push(self.jq(expression, variables).await?);
+            let value = self.jq(expression, variables).await?;
+            room.take(&value).map_err(expression_failure)?;
+            computed.push(value);
         }
         let mut computed = computed.into_iter();
         template

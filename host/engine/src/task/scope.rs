@@ -4,17 +4,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nebula_flow::event::Failure;
+use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::execution::{Execution, StepStatus};
 use nebula_flow::expression::{Root, Scope};
 use nebula_flow::{ExecutionId, Payload, StepKey, Value, json};
 
+use super::evaluate::size_of;
 use crate::config::Core;
 use crate::values;
 
 /// So many encoded bytes are kept decoded for one execution; beyond it the
 /// memory starts anew.
 const KEPT: u64 = 16 << 20;
+
+/// So many encoded bytes may the expressions of one template read together:
+/// their values are held at once.
+const MAX_READ: u64 = 64 << 20;
 
 /// Which value: a variable, or the list of a map.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,7 +115,20 @@ impl Wanted {
     }
 
     /// Fetches and decodes them.
+    ///
+    /// # Errors
+    /// When they are too large together, or one cannot be fetched.
     pub(super) async fn load(self, core: &Core) -> Result<Variables, Failure> {
+        let bytes: u64 = self.sources.iter().map(|(_, source)| source.size()).sum();
+        if bytes > MAX_READ {
+            return Err(Failure::new(
+                FailureKind::Expression,
+                format!(
+                    "the expressions read values of {bytes} bytes together; at most {MAX_READ} are \
+                     allowed: let a node between them keep what is needed"
+                ),
+            ));
+        }
         let mut variables = HashMap::with_capacity(self.sources.len());
         for (root, source) in self.sources {
             let held = match source {
@@ -128,6 +146,16 @@ impl Wanted {
             variables.insert(root, held);
         }
         Ok(Variables(variables))
+    }
+}
+
+impl Source {
+    /// Encoded bytes; none for what is small.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Value(_) => 0,
+            Self::Payload(payload) | Self::Item { list: payload, .. } => size_of(payload),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Templates, conditions and lists, evaluated by the engine.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use nebula_flow::component::Effect::{Effectful, Pure};
 use nebula_flow::event::FailureKind;
 use nebula_flow::ports::Status;
@@ -141,4 +144,51 @@ async fn an_output_that_errs_fails_the_execution() {
         .await;
     assert_eq!(result.status, Status::Failed);
     assert_eq!(result.error.map(|e| e.kind), Some(FailureKind::Expression));
+}
+
+#[tokio::test]
+async fn a_template_that_grows_too_large_ends_before_all_of_it_is_computed() {
+    let house = House::new();
+    same(&house);
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    house.action("transform.jq", Pure, move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move { gives(&json!("x".repeat(1 << 20))) }
+    });
+    let engine = house.engine("one");
+    let expressions = vec!["${ $input | tostring }"; 900];
+    let node = NodeBuilder::action("test.same").input(json!(expressions));
+    let deployed = house
+        .deploy(WorkflowBuilder::new("w").add_node("a", node).build())
+        .await;
+    let result = house.start(&engine, &deployed, json!(1)).await.wait().await;
+    let error = result.error.unwrap();
+    assert_eq!(error.kind, FailureKind::Expression);
+    assert!(error.message.contains("cap of 4194304 bytes"), "{error}");
+    assert_eq!(calls.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn expressions_read_a_bounded_amount_together() {
+    let house = House::new();
+    house.action("test.big", Pure, |_| async move {
+        gives(&json!("x".repeat((4 << 20) - 16)))
+    });
+    let engine = house.engine("one");
+    let run = async |name: &str, nodes: u32| {
+        let mut workflow = WorkflowBuilder::new(name);
+        let mut output = Vec::new();
+        for node in 0..nodes {
+            workflow = workflow.add_node(&format!("n{node}"), "test.big");
+            output.push(format!("${{ $nodes.n{node}.result > 1 }}"));
+        }
+        let deployed = house.deploy(workflow.output(json!(output)).build()).await;
+        house.start(&engine, &deployed, json!(1)).await.wait().await
+    };
+    let result = run("fits", 16).await;
+    assert_eq!(result.output, Some(json!(vec![true; 16])));
+    let error = run("too-much", 17).await.error.unwrap();
+    assert_eq!(error.kind, FailureKind::Expression);
+    assert!(error.message.contains("at most 67108864"), "{error}");
 }

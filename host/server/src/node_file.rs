@@ -1,6 +1,8 @@
 //! `node.json`: by it a client finds the node that runs on a data folder.
 
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nebula_api::Time;
@@ -22,7 +24,12 @@ impl Announcement {
         };
         // Renamed into place, so that no reader sees half of it.
         let fresh = data_dir.join("node.json.new");
-        let mut file = std::fs::File::create(&fresh)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)?;
         serde_json::to_writer_pretty(&mut file, &node)?;
         file.write_all(b"\n")?;
         std::fs::rename(&fresh, &path)?;

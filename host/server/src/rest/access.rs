@@ -41,7 +41,7 @@ pub(crate) async fn get_credential(app: App, Path(name): Path<String>) -> Reply 
     responses((status = 200, body = Credential), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
 )]
 pub(crate) async fn set_credential(app: App, Path(name): Path<String>, request: Request) -> Reply {
-    let body = extract::json(&app, request).await?;
+    let body = extract::json_with_a_secret(&app, request).await?;
     reply::ok(&credentials::set(&app, &name, body).await?)
 }
 

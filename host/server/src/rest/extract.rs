@@ -65,6 +65,25 @@ pub(crate) async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Re
     parse(&body(app, request, app.http.max_body).await?)
 }
 
+/// Reads a JSON body that has a secret in it: a mistake is named by its place
+/// alone, because what stands there may be the secret.
+pub(crate) async fn json_with_a_secret<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+) -> Result<T, Refusal> {
+    parse_with_a_secret(&body(app, request, app.http.max_body).await?)
+}
+
+fn parse_with_a_secret<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    parse(bytes).map_err(|mut refusal: Refusal| {
+        if refusal.0.code == Code::InvalidBody.as_str() {
+            refusal.0.detail = "the body has not the shape of what is to be stored".into();
+            refusal.0.pointer = None;
+        }
+        refusal
+    })
+}
+
 /// Reads a JSON body that may be absent.
 pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
     app: &App,
@@ -154,6 +173,28 @@ mod tests {
         let problem = refused::<Value>(&"[".repeat(100_000));
         assert_eq!(problem.code, "too_deep");
         assert!(problem.hint.is_some_and(|hint| hint.contains("127")));
+    }
+
+    #[test]
+    fn a_mistake_in_a_body_with_a_secret_is_named_by_its_place_alone() {
+        for text in [
+            r#""Sesame42""#,
+            r#"{"secret": ["Sesame42"]}"#,
+            r#"{"secret": "x", "hosts": "Sesame42"}"#,
+            r#"{"secret": "x", "reveal": "Sesame42"}"#,
+            r#"{"Sesame42": "secret"}"#,
+            r#"{"secret": "Sesame42", "hosts": [7]}"#,
+            r#"{"secret": "Sesame42""#,
+            r#"{"secret": "x"} "Sesame42""#,
+            "Sesame42",
+        ] {
+            let Err(refusal) = parse_with_a_secret::<SetCredential>(text.as_bytes()) else {
+                panic!("{text} is taken")
+            };
+            assert!(refusal.0.position.is_some(), "{text}");
+            let said = serde_json::to_string(&refusal.0).expect("JSON");
+            assert!(!said.contains("Sesame"), "{text}: {said}");
+        }
     }
 
     #[test]

@@ -180,7 +180,7 @@ async fn expressions_read_a_bounded_amount_together() {
         let mut workflow = WorkflowBuilder::new(name);
         let mut output = Vec::new();
         for node in 0..nodes {
-            workflow = workflow.add_node(&format!("n{node}"), "test.big");
+            workflow = workflow.add_node(format!("n{node}"), "test.big");
             output.push(format!("${{ $nodes.n{node}.result > 1 }}"));
         }
         let deployed = house.deploy(workflow.output(json!(output)).build()).await;

@@ -9,6 +9,7 @@ mod forgotten;
 mod outputs;
 mod packs;
 mod rooms;
+mod secrets;
 mod seed;
 mod serve;
 mod sizes;

@@ -11,6 +11,7 @@ use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report, Runner};
 use nebula_flow::{Timestamp, Value, json, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
+mod hostile;
 mod pure;
 
 /// One sandbox, whose compiled components are kept between tests.
@@ -34,6 +35,16 @@ async fn report(
     input: Value,
     capabilities: Capabilities,
 ) -> Report {
+    report_within(sandbox, action, input, capabilities, Limits::default()).await
+}
+
+async fn report_within(
+    sandbox: &Sandbox,
+    action: &str,
+    input: Value,
+    capabilities: Capabilities,
+    limits: Limits,
+) -> Report {
     let action = ActionId::new(action).expect("an id");
     let pack = action.as_str().split('.').next().expect("a segment");
     let bytes = nebula_server::PACKS
@@ -54,7 +65,7 @@ async fn report(
             restarts: 0,
         },
         ready_at: Timestamp::from_millis(1_700_000_000_000),
-        limits: Limits::default(),
+        limits,
         capabilities: Arc::new(capabilities),
     };
     sandbox.run(call).await

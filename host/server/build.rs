@@ -86,6 +86,10 @@ fn target_folder(out: &Path) -> PathBuf {
 }
 
 fn compile(workspace: &Path, target: &Path, packs: &[String]) -> Result<(), String> {
+    if packs.is_empty() {
+        // Without a name cargo would build everything.
+        return Ok(());
+    }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     for (name, _) in env::vars_os() {

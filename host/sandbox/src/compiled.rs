@@ -98,9 +98,8 @@ impl CompiledCache {
         let (length, rest) = tail.split_at(4);
         let (tag, magic) = rest.split_at(MAC_BYTES);
         let described = length
-            .iter()
-            .rev()
-            .fold(0, |n, byte| n << 8 | u64::from(*byte));
+            .try_into()
+            .map_or(0, |length| u64::from(u32::from_le_bytes(length)));
         let Some(code_bytes) = before_tail.checked_sub(described) else {
             return Ok(None);
         };

@@ -53,6 +53,12 @@ const PARTS: [&str; 8] = [
     "and the thread's CPU clock, read twice a poll",
 ];
 
+/// No engine here has one.
+const NEED_A_COLLECTOR: WasmFeatures = WasmFeatures::GC
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::FUNCTION_REFERENCES);
+
 /// A component that was linked, its engine, and the last part that is on.
 type Work = (cell::CellPre<StoreLimits>, Engine, usize);
 
@@ -126,11 +132,7 @@ fn prepare(component: &[u8], on: usize) -> Result<Work, crate::Error> {
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .wasm_features(
-            WasmFeatures::GC | WasmFeatures::EXCEPTIONS | WasmFeatures::FUNCTION_REFERENCES,
-            false,
-        )
-        .wasm_features(WasmFeatures::GC_TYPES, false)
+        .wasm_features(NEED_A_COLLECTOR, false)
         .generate_address_map(false)
         .native_unwind_info(false)
         .consume_fuel(on >= 1)

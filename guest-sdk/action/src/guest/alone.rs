@@ -20,6 +20,11 @@ use super::bindings::nebula::action::log;
 #[link(name = "c")]
 unsafe extern "C" {}
 
+unsafe extern "C" {
+    /// Where the linker ends what it placed; its address is all that counts.
+    static __heap_base: u8;
+}
+
 #[global_allocator]
 static MEMORY: Memory = Memory(UnsafeCell::new(State {
     free: [0; CLASSES],
@@ -48,7 +53,7 @@ struct State {
     free: [usize; CLASSES],
     /// From here on nothing was handed out yet.
     next: usize,
-    /// Where memory ends.
+    /// Where memory ends; zero before the first block.
     end: usize,
 }
 
@@ -105,6 +110,12 @@ impl State {
     }
 
     fn fresh(&mut self, bytes: usize, align: usize) -> Option<usize> {
+        if self.end == 0 {
+            // What is left of the last page; a short call needs no more, and
+            // growing costs the host a system call.
+            self.next = (&raw const __heap_base).expose_provenance();
+            self.end = wasm32::memory_size(0) * PAGE;
+        }
         let mut block = self.next.checked_next_multiple_of(align)?;
         if self.end < block.checked_add(bytes)? {
             let missing = bytes.checked_add(align)?;

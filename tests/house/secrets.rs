@@ -23,7 +23,7 @@ use crate::serve::key;
 /// A text that is nowhere else, with characters that encodings change.
 fn canary(name: &str) -> String {
     let chance = || RandomState::new().hash_one(name);
-    format!("{name}:{:016x}\"/+\\?{:016x}", chance(), chance())
+    format!("{name}:{:016x}\" /+\\?~*&{:016x}", chance(), chance())
 }
 
 /// The forms in which a secret may be found.
@@ -69,7 +69,12 @@ fn forms(secret: &str) -> BTreeMap<&'static str, Vec<u8>> {
         ("base64url at 2", safe(base64(2))),
         ("url", url(b"-._~").into_bytes()),
         ("url, lower case", url(b"-._~").to_lowercase().into_bytes()),
-        ("url of a path", url(b"-._~/:+").into_bytes()),
+        ("url, its marks kept", url(b"-._~!*'()").into_bytes()),
+        ("url, as a whole", url(b"-._~!*'();/?:@&=+$,#").into_bytes()),
+        ("url of a path", url(b"-._~/").into_bytes()),
+        ("url of a segment", url(b"-._~!$&'()*+,;=:@").into_bytes()),
+        ("url of a query", url(b"-._~!$&'()*+,;=:@/?").into_bytes()),
+        ("form", url(b"*-._").replace("%20", "+").into_bytes()),
         ("json", json(secret).into_bytes()),
         ("json in json", json(&json(secret)).into_bytes()),
         // Of what was cut off.
@@ -223,9 +228,11 @@ impl Service {
     /// A secret as services write what they were sent: as it is, encoded, and
     /// encoded with other text around it.
     fn encodings(secret: &str) -> Vec<String> {
-        let forms = forms(secret);
-        let simple = ["plain", "hex", "HEX", "url"];
-        let mut returned: Vec<String> = simple.map(|form| text(&forms[form])).into();
+        let mut forms = forms(secret);
+        // Nothing that is common turns a text around or cuts it.
+        let cut = ["reversed", "half", "base64"];
+        forms.retain(|form, _| !cut.iter().any(|cut| form.contains(cut)));
+        let mut returned: Vec<String> = forms.values().map(|form| text(form)).collect();
         for before in 0..3 {
             let around = format!("{}{secret} and more", "x".repeat(before));
             returned.push(BASE64.encode(around.as_bytes()));

@@ -1,10 +1,13 @@
 //! Values as they travel. A payload is MessagePack bytes; a large one is kept
 //! as a blob and the log holds its digest.
 
+mod check;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::check::check;
 use crate::id::Digest;
 
 /// The largest input or output of a step, in bytes of MessagePack.
@@ -15,6 +18,10 @@ pub const MAX_INLINE: usize = 64 * 1024;
 
 /// How deep a value may nest.
 pub const MAX_DEPTH: usize = 128;
+
+/// How many values a value may consist of, itself, items and members counted;
+/// each takes 32 bytes of memory and more, however short it is as MessagePack.
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// A value in the log: its MessagePack bytes, or where they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +55,12 @@ pub enum PayloadError {
         /// Levels that are allowed.
         limit: usize,
     },
+    /// It has too many items and members.
+    #[error("the value consists of too many values; at most {limit} are allowed")]
+    TooMany {
+        /// Values that are allowed.
+        limit: usize,
+    },
     /// Not MessagePack, or a MessagePack that no JSON value corresponds to.
     #[error("the bytes are not a MessagePack value: {0}")]
     Malformed(String),
@@ -55,8 +68,7 @@ pub enum PayloadError {
 
 impl PayloadError {
     /// Why MessagePack that nests at most [`MAX_DEPTH`] could not be read.
-    #[must_use]
-    pub fn reading(error: rmp_serde::decode::Error) -> Self {
+    fn reading(error: rmp_serde::decode::Error) -> Self {
         match error {
             rmp_serde::decode::Error::DepthLimitExceeded => Self::TooDeep { limit: MAX_DEPTH },
             other => Self::Malformed(other.to_string()),
@@ -75,7 +87,7 @@ impl Payload {
 /// Encodes a value as MessagePack.
 ///
 /// # Errors
-/// When it is over [`MAX_PAYLOAD`].
+/// When it is over [`MAX_PAYLOAD`] or [`MAX_VALUES`].
 pub fn encode(value: &Value) -> Result<Bytes, PayloadError> {
     let bytes =
         rmp_serde::to_vec_named(value).map_err(|e| PayloadError::Malformed(e.to_string()))?;
@@ -85,20 +97,27 @@ pub fn encode(value: &Value) -> Result<Bytes, PayloadError> {
             limit: MAX_PAYLOAD,
         });
     }
+    if may_have_too_many(&bytes) {
+        check(&bytes)?;
+    }
     Ok(bytes.into())
 }
 
-/// Decodes MessagePack that a guest or a store gave; depth and size are capped.
+/// Decodes MessagePack that a guest or a store gave; depth, size and the number of
+/// values are capped.
 ///
 /// # Errors
-/// When it is over [`MAX_PAYLOAD`], nests deeper than [`MAX_DEPTH`], has
-/// trailing bytes or is no JSON-like value.
+/// When it is over [`MAX_PAYLOAD`], nests deeper than [`MAX_DEPTH`], consists of
+/// more than [`MAX_VALUES`], has trailing bytes or is no JSON-like value.
 pub fn decode(bytes: &[u8]) -> Result<Value, PayloadError> {
     if bytes.len() > MAX_PAYLOAD {
         return Err(PayloadError::TooLarge {
             size: bytes.len(),
             limit: MAX_PAYLOAD,
         });
+    }
+    if may_have_too_many(bytes) {
+        check(bytes)?;
     }
     let mut reader = rmp_serde::Deserializer::new(bytes);
     reader.set_max_depth(MAX_DEPTH);
@@ -108,6 +127,11 @@ pub fn decode(bytes: &[u8]) -> Result<Value, PayloadError> {
     } else {
         Err(PayloadError::Malformed("bytes follow the value".into()))
     }
+}
+
+/// A value takes a byte at least.
+fn may_have_too_many(bytes: &[u8]) -> bool {
+    bytes.len() > MAX_VALUES
 }
 
 mod raw {

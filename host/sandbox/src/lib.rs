@@ -47,7 +47,6 @@ mod slots;
 mod state;
 mod structure;
 mod ticker;
-mod value;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::payload::MAX_PAYLOAD;
+use nebula_flow::payload::{self, MAX_PAYLOAD};
 use nebula_flow::ports::{Limits, Outcome};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -15,7 +15,6 @@ use crate::host::random::NoRandom;
 use crate::limits::{HANDLES, bytes, digits, duration};
 use crate::lines::{cut, panic_message};
 use crate::slots::TenantFull;
-use crate::value;
 
 /// The longest message that is kept of a guest's, bytes.
 const MESSAGE_BYTES: usize = 4 << 10;
@@ -48,7 +47,7 @@ pub(crate) fn answer(answer: Result<actions::Outcome, actions::Error>) -> Result
 }
 
 fn payload(output: Vec<u8>) -> Result<Bytes, Failure> {
-    match value::check(&output) {
+    match payload::check(&output) {
         Ok(()) => Ok(output.into()),
         Err(error) => Err(Failure::new(
             FailureKind::InvalidOutput,
@@ -72,9 +71,9 @@ fn message(text: &str) -> String {
     cut(text, MESSAGE_BYTES).to_owned()
 }
 
-/// An input that is over its caps, in size or depth, never reaches the guest.
+/// An input that is over its caps never reaches the guest.
 pub(crate) fn check_input(input: &[u8]) -> Result<(), Failure> {
-    value::check(input).map_err(|error| {
+    payload::check(input).map_err(|error| {
         Failure::new(
             FailureKind::InvalidInput,
             format!("the input cannot be used: {error}"),

@@ -5,17 +5,16 @@
 //! does an action that was granted the plain text.
 //!
 //! Searched for are the text itself and its common encodings: base64 of both
-//! alphabets wherever the text begins in what was encoded, hex, URL and JSON
-//! escapes. An action that has the plain text can always hide it better than
+//! alphabets wherever the text begins in what was encoded, hex, the escapes of
+//! URLs, forms and JSON, and JSON within JSON. An action that has the plain text can always hide it better than
 //! that; one that has a placeholder has nothing to hide.
 
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::grant::Capabilities;
+use nebula_flow::payload;
 use nebula_flow::ports::{Outcome, Report};
-
-use crate::value;
 
 /// Shorter ones cannot be told from other text.
 const LEAST: usize = 6;
@@ -23,6 +22,23 @@ const LEAST: usize = 6;
 /// of it are covered.
 const LEAST_OF_A_CUT: usize = 4;
 const COVER: u8 = b'*';
+/// What is left as it is in URLs besides letters and digits, by who writes them.
+const KEPT_IN_URLS: [&[u8]; 7] = [
+    // RFC 3986: the unreserved characters.
+    b"-._~",
+    // Forms, as the URL standard has them (and Java's `URLEncoder`).
+    b"*-._",
+    // `encodeURIComponent`.
+    b"-._~!*'()",
+    // `encodeURI`.
+    b"-._~!*'();/?:@&=+$,#",
+    // Python's `quote`.
+    b"-._~/",
+    // A segment of a path, RFC 3986.
+    b"-._~!$&'()*+,;=:@",
+    // A query, RFC 3986.
+    b"-._~!$&'()*+,;=:@/?",
+];
 
 /// Covers the secrets of one call.
 #[derive(Default)]
@@ -77,11 +93,11 @@ impl Redactor {
 
     /// Covered in place, so that lengths and offsets stay what they are. The
     /// lengths themselves may be part of what looks like a secret.
-    fn payload(&self, payload: Bytes) -> Result<Bytes, Failure> {
-        let Some(covered) = self.covered(&payload) else {
-            return Ok(payload);
+    fn payload(&self, output: Bytes) -> Result<Bytes, Failure> {
+        let Some(covered) = self.covered(&output) else {
+            return Ok(output);
         };
-        value::check(&covered).map_err(|error| {
+        payload::check(&covered).map_err(|error| {
             Failure::new(
                 FailureKind::InvalidOutput,
                 format!("the action's output cannot be used without the secret in it: {error}"),
@@ -124,15 +140,21 @@ impl Redactor {
 /// The text and its encodings.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
+    let json = quoted(secret);
     let mut forms = vec![
         bytes.to_vec(),
         HEXLOWER.encode(bytes).into_bytes(),
         HEXUPPER.encode(bytes).into_bytes(),
-        escaped(bytes, false).into_bytes(),
-        escaped(bytes, true).into_bytes(),
+        quoted(&json).into_bytes(),
+        json.into_bytes(),
     ];
-    let json = serde_json::Value::from(secret).to_string();
-    forms.push(json[1..json.len() - 1].into());
+    for kept in KEPT_IN_URLS {
+        for lower in [false, true] {
+            let escaped = escaped(bytes, kept, lower);
+            forms.push(escaped.replace("%20", "+").into_bytes());
+            forms.push(escaped.into_bytes());
+        }
+    }
     for before in 0..3 {
         let standard = base64(bytes, before);
         forms.push(standard.replace('+', "-").replace('/', "_").into_bytes());
@@ -152,13 +174,18 @@ fn base64(text: &[u8], before: usize) -> String {
     BASE64.encode(&bytes)[first..end].to_owned()
 }
 
-/// As in a URL: everything but unreserved characters (RFC 3986).
-fn escaped(text: &[u8], lower: bool) -> String {
+/// As in a JSON text, without the quotation marks.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
+/// As in a URL: everything but letters, digits and what is kept.
+fn escaped(text: &[u8], kept: &[u8], lower: bool) -> String {
     text.iter()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(*byte).to_string()
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(*byte).to_string(),
+            _ if kept.contains(byte) => char::from(*byte).to_string(),
             _ if lower => format!("%{byte:02x}"),
             _ => format!("%{byte:02X}"),
         })
@@ -171,7 +198,7 @@ mod tests {
 
     use nebula_flow::event::Usage;
     use nebula_flow::grant::{BoundCredential, Secret};
-    use nebula_flow::{Value, json, payload};
+    use nebula_flow::{Value, json};
 
     use super::*;
 
@@ -226,15 +253,31 @@ mod tests {
     #[test]
     fn the_common_encodings_are_covered_too() {
         let hex = HEXLOWER.encode(SECRET.as_bytes());
-        let url = escaped(SECRET.as_bytes(), false);
-        let json = Value::from(SECRET).to_string();
-        for text in [&hex, &hex.to_uppercase(), &url, &url.to_lowercase(), &json] {
+        let json = quoted(SECRET);
+        let url = "p%C3%A4ss%20%22w%2Frd%22%2B5%26%3F~";
+        for text in [
+            &hex,
+            &hex.to_uppercase(),
+            &json,
+            &quoted(&json),
+            url,
+            &url.replace("%C3%A4", "%c3%a4")
+                .replace("%2F", "%2f")
+                .replace("%2B", "%2b")
+                .replace("%3F", "%3f"),
+            // A form.
+            "p%C3%A4ss+%22w%2Frd%22%2B5%26%3F%7E",
+            // encodeURI.
+            "p%C3%A4ss%20%22w/rd%22+5&?~",
+            // Python's quote.
+            "p%C3%A4ss%20%22w/rd%22%2B5%26%3F~",
+            // A segment, a query.
+            "p%C3%A4ss%20%22w%2Frd%22+5&%3F~",
+            "p%C3%A4ss+%22w/rd%22+5&?~",
+        ] {
             let covered = redacted(&json!(text));
             let covered = covered.as_str().expect("a text");
-            assert!(
-                covered.trim_matches('"').bytes().all(|b| b == COVER),
-                "{covered}"
-            );
+            assert!(covered.bytes().all(|b| b == COVER), "{text}: {covered}");
         }
     }
 

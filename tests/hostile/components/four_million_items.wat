@@ -1,4 +1,4 @@
-;; Answers with as many items as 4 MiB can hold: allowed, and dear for who builds them.
+;; Answers with as many items as 4 MiB can hold, each of which would take 32 bytes of whoever builds them.
 (func $attack (result i32)
     (drop (memory.grow (i32.const 100)))
     (memory.fill (i32.const 65536) (i32.const 0xc0) (i32.const 4194304))

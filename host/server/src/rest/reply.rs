@@ -107,7 +107,7 @@ fn problem(error: Error) -> Problem {
         Error::InvalidInput(diagnostics) => Problem::new(Code::InvalidInput, detail)
             .hint("the workflow's `input` is the schema of what it takes")
             .errors(diagnostics.into_iter().map(diagnostic).collect()),
-        Error::Payload(PayloadError::TooLarge { .. }) => {
+        Error::Payload(PayloadError::TooLarge { .. } | PayloadError::TooMany { .. }) => {
             Problem::new(Code::PayloadTooLarge, detail)
         }
         Error::Payload(PayloadError::TooDeep { .. } | PayloadError::Malformed(_)) => {

@@ -62,7 +62,7 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Byte
 
 /// Reads a JSON body.
 pub(crate) async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Refusal> {
-    parse(&body(app, request, app.http.max_body).await?)
+    object(&body(app, request, app.http.max_body).await?)
 }
 
 /// Reads a JSON body that has a secret in it: a mistake is named by its place
@@ -75,7 +75,7 @@ pub(crate) async fn json_with_a_secret<T: DeserializeOwned>(
 }
 
 fn parse_with_a_secret<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    parse(bytes).map_err(|mut refusal: Refusal| {
+    object(bytes).map_err(|mut refusal: Refusal| {
         if refusal.0.code == Code::InvalidBody.as_str() {
             refusal.0.detail = "the body has not the shape of what is to be stored".into();
             refusal.0.pointer = None;
@@ -93,8 +93,22 @@ pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
     if bytes.is_empty() {
         Ok(T::default())
     } else {
-        parse(&bytes)
+        object(&bytes)
     }
+}
+
+/// Parses a JSON object. The readers of our own shapes would also take the values
+/// of the members one after the other in a list, which no document of ours allows.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let body = parse(bytes)?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let detail = "the body is a list; it must be an object";
+        return Err(Problem::new(Code::InvalidBody, detail)
+            .position(1, 1)
+            .pointer("")
+            .into());
+    }
+    Ok(body)
 }
 
 /// Parses JSON; a mistake is named with its place.
@@ -179,6 +193,8 @@ mod tests {
     fn a_mistake_in_a_body_with_a_secret_is_named_by_its_place_alone() {
         for text in [
             r#""Sesame42""#,
+            r#"["Sesame42"]"#,
+            r#" ["Sesame42", ["a"], false]"#,
             r#"{"secret": ["Sesame42"]}"#,
             r#"{"secret": "x", "hosts": "Sesame42"}"#,
             r#"{"secret": "x", "reveal": "Sesame42"}"#,

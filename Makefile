@@ -31,12 +31,15 @@ long: setup
 # Functions over their budget are shown and refuse nothing.
 check: setup
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/generator/Cargo.toml --check
 	@scripts/budgets
 	cargo clippy --workspace --all-targets -- -D warnings --force-warn clippy::too-many-lines
+	cargo clippy --manifest-path tests/generator/Cargo.toml -- -D warnings
 
 fix: setup
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	cargo fmt --all
+	cargo fmt --manifest-path tests/generator/Cargo.toml
 
 bench: setup
 	cargo build --release -p nebula-cli -p nebula-tests --bins

@@ -11,6 +11,7 @@ use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report, Runner};
 use nebula_flow::{Timestamp, Value, json, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
+mod agreement;
 mod hostile;
 mod pure;
 

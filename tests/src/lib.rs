@@ -1,3 +1,4 @@
 //! What the whole-house tests and programs share.
 
+pub mod client;
 pub mod station;

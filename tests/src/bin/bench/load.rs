@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use nebula_tests::client::Connection;
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -15,60 +12,6 @@ use crate::stats::{Samples, show};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(5);
-
-/// A kept connection to a node.
-pub(crate) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    host: String,
-}
-
-impl Connection {
-    /// Connects.
-    pub(crate) async fn open(address: &str) -> Result<Self, crate::Error> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the node under measurement, on loopback"
-        )]
-        let stream = tokio::net::TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self {
-            sender,
-            host: address.to_owned(),
-        })
-    }
-
-    /// GET, as JSON.
-    pub(crate) async fn get(&mut self, path: &str) -> Result<Value, crate::Error> {
-        self.send(Request::get(path), Bytes::new()).await
-    }
-
-    /// POST of JSON, as JSON.
-    async fn post(&mut self, path: &str, body: Bytes) -> Result<Value, crate::Error> {
-        self.send(
-            Request::post(path).header("content-type", "application/json"),
-            body,
-        )
-        .await
-    }
-
-    async fn send(
-        &mut self,
-        request: http::request::Builder,
-        body: Bytes,
-    ) -> Result<Value, crate::Error> {
-        let request = request.header("host", &self.host).body(Full::new(body))?;
-        self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        if !status.is_success() {
-            return Err(format!("{status}: {}", String::from_utf8_lossy(&bytes)).into());
-        }
-        Ok(serde_json::from_slice(&bytes)?)
-    }
-}
 
 pub(crate) async fn run(node: &Node) -> Result<(), crate::Error> {
     let mut connection = Connection::open(&node.address).await?;

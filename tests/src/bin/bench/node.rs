@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::load::Connection;
+use nebula_tests::client::Connection;
+
 use crate::print;
 use crate::stats::Samples;
 

@@ -5,7 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
@@ -16,6 +16,9 @@ use super::schema;
 /// How long a statement waits for a lock that another connection of this process
 /// holds for a moment, e.g. while it resets the WAL.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long the folder's lock is asked for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Pages in the WAL at which the writer's next commit also copies them into the
 /// file: 8 MiB of 4 KiB pages. Reads are short, so the WAL starts over soon after
@@ -87,6 +90,20 @@ impl fmt::Display for Holder {
     }
 }
 
+/// Tries to lock for a moment: a process that was just forked holds its parent's
+/// files until it runs its own program.
+fn patiently(lock: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match lock() {
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => {
+                std::thread::sleep(PATIENCE / 20);
+            }
+            other => return other,
+        }
+    }
+}
+
 /// A folder that this store alone may use, as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -116,7 +133,7 @@ impl Folder {
         }
         let lock_path = dir.join("nebula.lock");
         let mut lock = private_file(&lock_path).map_err(|e| trouble(&lock_path, e))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match patiently(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();

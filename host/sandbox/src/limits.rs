@@ -38,8 +38,8 @@ pub(crate) const POLL_ENTRIES: usize = 1_024;
 pub(crate) const RANDOM_BYTES: u64 = 64 << 10;
 /// Header fields of one request or response, bytes in memory.
 pub(crate) const HTTP_FIELD_BYTES: usize = 64 << 10;
-/// Fuel after which a guest makes way for others: about a millisecond.
-pub(crate) const FUEL_BETWEEN_YIELDS: u64 = 1_000_000;
+/// Fuel after which a guest makes way for others: 20 to 200 µs.
+pub(crate) const FUEL_BETWEEN_YIELDS: u64 = 250_000;
 /// How often epochs move while calls run.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// What a component may cost while it describes itself.

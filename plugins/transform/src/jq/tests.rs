@@ -57,7 +57,18 @@ fn filters_reshape_values() {
         json!([1, 2.5, null, "a"]),
         json!(["1", "2.5", "null", "a"]),
     );
-    gives("nan, 1", Value::Null, Value::Null);
+}
+
+#[test]
+fn a_result_that_is_no_finite_number_is_an_error_and_not_a_silent_null() {
+    for filter in ["nan, 1", "1 / 0", "[0 % 0.0]", "{a: infinite}", "1e1000"] {
+        let error = run(filter, Value::Null).expect_err(filter);
+        assert!(
+            error.to_string().contains("not a finite number"),
+            "{filter}: {error}"
+        );
+    }
+    gives("[1 / 0 | isinfinite]", Value::Null, json!([true]));
 }
 
 #[test]
@@ -153,7 +164,6 @@ fn what_differs_from_jqs_manual_is_as_documented() {
         ("[limit(-1; 1, 2)]", json!([])),
         ("[\"1 2\" | tonumber]", json!([1, 2])),
         ("9007199254740993 + 1", json!(9_007_199_254_740_994_i64)),
-        ("1 / 0", Value::Null),
         ("5.5 % 2", json!(1.5)),
         ("\"aéb\" | index(\"b\")", json!(2)),
         ("{a: 1} | .[0]", Value::Null),

@@ -25,13 +25,15 @@ pub(super) fn to_jq(value: Value) -> Val {
     }
 }
 
-/// jaq's value as JSON: a number that is none is null, an integer that does
-/// not fit 64 bits is a float.
+/// jaq's value as JSON: an integer that does not fit 64 bits is a float.
+///
+/// # Errors
+/// For what JSON does not have: numbers that are not finite, keys that are no text.
 pub(super) fn from_jq(value: &Val) -> Result<Value> {
     Ok(match value {
         Val::Null => Value::Null,
         Val::Bool(v) => Value::Bool(*v),
-        Val::Num(v) => number(v),
+        Val::Num(v) => number(v)?,
         Val::TStr(v) | Val::BStr(v) => text(v),
         Val::Arr(items) => Value::Array(items.iter().map(from_jq).collect::<Result<_>>()?),
         Val::Obj(entries) => {
@@ -53,19 +55,32 @@ fn text(bytes: &[u8]) -> Value {
     Value::String(String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn number(number: &Num) -> Value {
+fn number(number: &Num) -> Result<Value> {
     match number {
-        Num::Int(v) => Value::from(*v as i64),
-        Num::Float(v) => Value::from(*v),
+        Num::Int(v) => Ok(Value::from(*v as i64)),
+        Num::Float(v) => float(*v),
         Num::BigInt(v) => digits(&v.to_string()),
         Num::Dec(v) => digits(v),
     }
 }
 
-fn digits(text: &str) -> Value {
+/// JSON has neither infinities nor NaN; a silent null would hide a division by zero.
+fn float(number: f64) -> Result<Value> {
+    if number.is_finite() {
+        return Ok(Value::from(number));
+    }
+    Err(ActionError::permanent(
+        "the result is not a finite number: was something divided by zero?",
+    ))
+}
+
+fn digits(text: &str) -> Result<Value> {
     let integer = text
         .parse::<i64>()
         .map(Value::from)
         .or_else(|_| text.parse::<u64>().map(Value::from));
-    integer.unwrap_or_else(|_| Value::from(text.parse::<f64>().unwrap_or(f64::NAN)))
+    match integer {
+        Ok(integer) => Ok(integer),
+        Err(_) => float(text.parse().unwrap_or(f64::NAN)),
+    }
 }

@@ -280,7 +280,8 @@ const FILTERS: [&str; 60] = [
     "# map\n[1, 2] # add | first\n| last",
 ];
 
-/// A pipeline of calls, most of which fit what comes before them.
+/// A pipeline of calls, most of which fit what comes before them. Not `infinite`:
+/// a table of so many rows takes `transpose` for ever.
 fn pipeline() -> impl Strategy<Value = String> {
     let call = prop::sample::select(vec![
         ".",
@@ -314,7 +315,6 @@ fn pipeline() -> impl Strategy<Value = String> {
         "arrays",
         "numbers",
         "isnan",
-        "infinite",
         "null",
         "true",
         "false",

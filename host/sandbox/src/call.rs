@@ -86,8 +86,9 @@ impl Cell {
     fn open<T>(engine: &Engine, state: State, limits: Limits) -> Result<Self, Ended<T>> {
         let began = Instant::now();
         let mut store = Store::new(engine, state);
+        store.data_mut().turn_began = limits.fuel;
         store.limiter(|state| &mut state.limiter);
-        store.call_hook(charge::settle);
+        store.call_hook_async(charge::Settle);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(HANDLES);
         let fuelled = store

@@ -10,8 +10,12 @@
 //! takes at the most, so that no import is a cheaper way to burn a core than a
 //! loop.
 
-use wasmtime::{CallHook, StoreContextMut, Trap};
+use std::task::Poll;
 
+use async_trait::async_trait;
+use wasmtime::{CallHook, CallHookHandler, StoreContextMut, Trap};
+
+use crate::limits::FUEL_BETWEEN_YIELDS;
 use crate::state::State;
 
 /// Any host call: from the guest and back, a lookup, a small allocation.
@@ -43,25 +47,58 @@ impl State {
     }
 }
 
-/// Takes what is owed from the store's fuel.
+/// Settles what is owed whenever the guest goes on.
+pub(crate) struct Settle;
+
+#[async_trait]
+impl CallHookHandler<State> for Settle {
+    async fn handle_call_event(
+        &self,
+        store: StoreContextMut<'_, State>,
+        hook: CallHook,
+    ) -> wasmtime::Result<()> {
+        if settle(store, hook)? {
+            make_way().await;
+        }
+        Ok(())
+    }
+}
+
+/// Takes what is owed from the store's fuel. True if the guest's turn is over:
+/// the store, whose fuel was set, counts from anew.
 ///
 /// # Errors
 /// When there is less: the guest has none left then.
-pub(crate) fn settle(
-    mut store: StoreContextMut<'_, State>,
-    hook: CallHook,
-) -> wasmtime::Result<()> {
+fn settle(mut store: StoreContextMut<'_, State>, hook: CallHook) -> wasmtime::Result<bool> {
     if !matches!(hook, CallHook::ReturningFromHost | CallHook::CallingWasm) {
-        return Ok(());
+        return Ok(false);
     }
     let owed = std::mem::take(&mut store.data_mut().owed);
     if owed == 0 {
-        return Ok(());
+        return Ok(false);
     }
-    let left = store.get_fuel()?.checked_sub(owed);
-    store.set_fuel(left.unwrap_or(0))?;
-    match left {
-        Some(_) => Ok(()),
-        None => Err(Trap::OutOfFuel.into()),
+    let Some(left) = store.get_fuel()?.checked_sub(owed) else {
+        store.set_fuel(0)?;
+        return Err(Trap::OutOfFuel.into());
+    };
+    store.set_fuel(left)?;
+    let state = store.data_mut();
+    let is_over = state.turn_began.saturating_sub(left) >= FUEL_BETWEEN_YIELDS;
+    if is_over {
+        state.turn_began = left;
     }
+    Ok(is_over)
+}
+
+/// Lets others go first, once.
+async fn make_way() {
+    let mut made = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut made, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

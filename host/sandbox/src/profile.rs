@@ -129,6 +129,10 @@ fn config(allocation: Allocation, max_calls: u32) -> Config {
     config
 }
 
+/// What the host may do for each element of a table: the page that it lies on is
+/// touched for the first time, and a null or a reference written.
+const TABLE_ELEMENT: u8 = 32;
+
 /// The fuel of each instruction: one unit, but for those that leave the guest to
 /// ask the host for memory, which pay by page and element, given or refused.
 fn costs() -> OperatorCost {
@@ -137,6 +141,10 @@ fn costs() -> OperatorCost {
         TableGrow: u8::MAX,
         variable: VariableOperatorCost {
             memory_grow_per_page: u8::MAX,
+            table_grow_per_element: TABLE_ELEMENT,
+            table_fill_per_element: TABLE_ELEMENT,
+            table_copy_per_element: TABLE_ELEMENT,
+            table_init_per_element: TABLE_ELEMENT,
             ..VariableOperatorCost::new()
         },
         ..OperatorCost::new()

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) outgoing: Outgoing,
     /// Fuel that the host call under way costs (`charge`).
     pub(crate) owed: u64,
+    /// Fuel that there was when the guest last made way after a host call.
+    pub(crate) turn_began: u64,
     http: WasiHttpCtx,
 }
 
@@ -59,6 +61,7 @@ impl State {
             caller,
             outgoing,
             owed: 0,
+            turn_began: u64::MAX,
             http,
         }
     }

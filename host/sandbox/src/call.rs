@@ -55,7 +55,9 @@ pub(crate) async fn describe(
             .await
     });
     let answer = tokio::time::timeout(limits.timeout, work).await;
-    cell.close(answer, &meter)
+    let ended = cell.close(answer, &meter);
+    meter.rest().await;
+    ended
 }
 
 /// Runs an action of a component.
@@ -79,7 +81,9 @@ pub(crate) async fn execute(
             .await
     });
     let answer = tokio::time::timeout(limits.timeout, work).await;
-    cell.close(answer, &meter)
+    let ended = cell.close(answer, &meter);
+    meter.rest().await;
+    ended
 }
 
 impl Cell {

@@ -7,23 +7,24 @@
 //! but the same fuel takes one guest ten times as long as another, and the
 //! runtime gives everyone a turn in equal numbers. So a call whose turn took
 //! long lets some turns pass (deficit round robin, Shreedhar and Varghese,
-//! 1995): what is equal then is the time. While it does so its worker has
+//! 1995): what is equal then is the time. One instruction may fill megabytes, and
+//! nobody can interrupt it: the longer a turn was, the rarer the next one. While it does so its worker has
 //! nothing to do and takes over half of what waits for another one; else it
 //! would be kept by this call, and the other by all the rest.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What a turn may take; for each time that it takes as much, a turn passes. The
+/// What a turn may take; who takes `n` times as long lets `n + n²` turns pass. The
 /// fuel between two turns takes a guest that does arithmetic half of it.
 const TURN: Duration = Duration::from_micros(50);
 
 /// At most so many turns pass in a row.
-const PASSED: u128 = 32;
+const PASSED: u128 = 2_000;
 
 /// How many calls are under way in this process: nobody lets a turn pass for
 /// nobody.
@@ -34,6 +35,8 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     used: Duration,
+    /// Turns that it has to let pass.
+    pass: u128,
 }
 
 impl Meter {
@@ -46,28 +49,46 @@ impl Meter {
     pub(crate) async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let _underway = Underway::begin();
-        let mut pass = 0;
         std::future::poll_fn(move |context| {
-            if pass > 0 && Underway::has_others() {
-                pass -= 1;
-                // Woken when its worker has nothing else to do.
-                let _ = pin!(tokio::task::yield_now()).poll(context);
+            if self.passes(context) {
                 return Poll::Pending;
             }
             let began = thread_time();
             let polled = work.as_mut().poll(context);
             let turn = thread_time().saturating_sub(began);
             self.used += turn;
-            pass = turns_to_pass(turn);
+            self.pass = turns_to_pass(turn);
             polled
         })
         .await
+    }
+
+    /// Lets the turns pass that the last one cost.
+    pub(crate) async fn rest(&mut self) {
+        let _underway = Underway::begin();
+        std::future::poll_fn(|context| match self.passes(context) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// Whether it lets a turn pass. It is woken when its worker has nothing else
+    /// to do.
+    fn passes(&mut self, context: &mut Context<'_>) -> bool {
+        if self.pass == 0 || !Underway::has_others() {
+            return false;
+        }
+        self.pass -= 1;
+        let _ = pin!(tokio::task::yield_now()).poll(context);
+        true
     }
 }
 
 /// How many turns must pass after one that took so long.
 fn turns_to_pass(turn: Duration) -> u128 {
-    (turn.as_nanos() / TURN.as_nanos()).min(PASSED)
+    let times = turn.as_nanos() / TURN.as_nanos();
+    (times + times * times).min(PASSED)
 }
 
 /// A call that is counted.
@@ -110,7 +131,7 @@ mod tests {
 
     #[test]
     fn who_takes_long_lets_others_go_first() {
-        for (micros, turns) in [(0, 0), (49, 0), (50, 1), (500, 10), (1_000_000, PASSED)] {
+        for (micros, turns) in [(0, 0), (49, 0), (50, 2), (500, 110), (1_000_000, PASSED)] {
             let turn = Duration::from_micros(micros);
             assert_eq!(turns_to_pass(turn), turns, "{turn:?}");
         }

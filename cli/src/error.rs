@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Refused = 3,
     /// The node cannot be reached or is in trouble.
     Node = 4,
-    /// The execution was cancelled.
+    /// The execution was cancelled or terminated.
     Cancelled = 5,
     /// Ctrl-C while something was watched: what was watched goes on.
     Detached = 130,

@@ -3,9 +3,11 @@
 mod advisories;
 mod cli;
 mod contexts;
+mod controls;
 mod create;
 mod follow;
 mod forgotten;
+mod golden;
 mod outputs;
 mod packs;
 mod rooms;
@@ -13,6 +15,7 @@ mod secrets;
 mod seed;
 mod serve;
 mod sizes;
+mod waits;
 mod wit;
 
 /// The root of the checkout.

@@ -17,7 +17,7 @@ const EXIT_CODES: &str = "\
 2    the command line is wrong
 3    what was given was refused: bad input, an unknown name, a missing confirmation
 4    the node cannot be reached or is in trouble
-5    the execution was cancelled
+5    the execution was cancelled or terminated
 130  left with Ctrl-C while following; what was followed goes on";
 
 /// What the commands read from the environment.

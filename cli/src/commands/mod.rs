@@ -9,6 +9,7 @@ mod dev;
 mod execution;
 mod grant;
 mod help;
+mod input;
 mod key;
 mod list;
 mod serve;
@@ -29,7 +30,7 @@ use crate::output::Format;
 #[command(disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · 3 refused · \
-4 the node cannot be reached or is in trouble · 5 the execution was cancelled · 130 left with Ctrl-C\n\
+4 the node cannot be reached or is in trouble · 5 the execution was cancelled or terminated · 130 left with Ctrl-C\n\
 More: nebula help exit-codes, nebula help environment"
 )]
 pub(crate) struct Cli {
@@ -78,7 +79,7 @@ pub(crate) enum Verb {
     /// Deploy, validate, execute and list workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
-    /// List, inspect, watch and cancel executions
+    /// List, inspect, watch, signal, pause and end executions
     #[command(subcommand)]
     Execution(execution::Execution),
     /// Test actions in the sandbox; list those that are installed

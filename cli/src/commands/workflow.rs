@@ -6,6 +6,7 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
+use super::input::Input;
 use super::list::{List, WatchedListArgs};
 use super::{Context, read, segment};
 use crate::client::{Body, Client};
@@ -30,12 +31,8 @@ pub(crate) enum Workflow {
     Execute {
         /// Name or id of the workflow
         workflow: String,
-        /// File with the input as JSON (`-` for standard input)
-        #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
-        input: Option<String>,
-        /// The input itself as JSON
-        #[arg(long, value_name = "JSON")]
-        json: Option<String>,
+        #[command(flatten)]
+        input: Input,
         /// Wait for its end and print the result
         #[arg(long)]
         wait: bool,
@@ -78,15 +75,10 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
         Workflow::Execute {
             workflow,
             input,
-            json,
             wait,
             idempotency_key,
         } => {
-            let input = match (input, json) {
-                (Some(file), _) => parse(&read(&file)?, &file)?,
-                (None, Some(text)) => parse(text.as_bytes(), "--json")?,
-                (None, None) => Value::Null,
-            };
+            let input = input.value()?;
             execute(context, node, &workflow, &input, wait, idempotency_key).await
         }
         Workflow::List { filter, args } => {
@@ -136,13 +128,6 @@ fn print(format: Format, workflow: &Value) -> Result<()> {
         Some(name) if format == Format::Name => output::line(name),
         _ => output::value(format, workflow),
     }
-}
-
-fn parse(bytes: &[u8], from: &str) -> Result<Value> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        Error::refused(format!("{from} is not JSON: {e}"))
-            .hint("strings need double quotes, as in {\"city\": \"Cairo\"}")
-    })
 }
 
 /// A definition as a body, with the media type that its text has.

@@ -17,7 +17,7 @@ mod screen;
 mod style;
 mod table;
 
-pub(crate) use figures::{bytes, count, micros, things};
+pub(crate) use figures::{age, bytes, count, micros, things};
 pub(crate) use screen::Screen;
 pub(crate) use style::{Paint, Style, one_line, terminal};
 pub(crate) use table::{Column, Show, shorten};

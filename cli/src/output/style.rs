@@ -81,7 +81,7 @@ pub(crate) fn status(word: &str) -> Option<Paint> {
     Some(match word {
         "succeeded" | "active" | "ready" | "ok" => Paint::Good,
         "failed" => Paint::Bad,
-        "cancelled" | "waiting" | "unknown" | "paused" => Paint::Warn,
+        "cancelled" | "terminated" | "waiting" | "unknown" | "paused" => Paint::Warn,
         "running" => Paint::Busy,
         "pending" | "queued" | "skipped" => Paint::Dim,
         _ => return None,

@@ -31,7 +31,8 @@ pub struct ExecutionResult {
     pub workflow: String,
     /// Which version runs.
     pub workflow_version: u32,
-    /// `queued`, `running`, `waiting`, `succeeded`, `failed` or `cancelled`.
+    /// `queued`, `running`, `waiting`, `paused`, `succeeded`, `failed`,
+    /// `cancelled` or `terminated`.
     pub status: String,
     /// When it was accepted.
     pub created_at: Time,
@@ -71,7 +72,8 @@ pub struct ExecutionSummary {
     pub workflow: String,
     /// Which version runs.
     pub workflow_version: u32,
-    /// `queued`, `running`, `waiting`, `succeeded`, `failed` or `cancelled`.
+    /// `queued`, `running`, `waiting`, `paused`, `succeeded`, `failed`,
+    /// `cancelled` or `terminated`.
     pub status: String,
     /// Version of the last event.
     pub version: u64,
@@ -121,9 +123,12 @@ pub struct NodeState {
     /// Its action; that of the items for a map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// `pending`, `running`, `waiting` (for its next attempt), `succeeded`,
-    /// `failed`, `skipped` or `cancelled`.
+    /// `pending`, `running`, `waiting` (for a time, a signal or its next attempt),
+    /// `succeeded`, `failed`, `skipped` or `cancelled`.
     pub status: String,
+    /// What it waits for, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
     /// For a map: how many items it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
@@ -132,6 +137,20 @@ pub struct NodeState {
     pub items_done: Option<u64>,
     /// What its attempts together cost.
     pub usage: Usage,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitsFor {
+    /// The signal, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// The next attempt, if it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// When it is over; for a signal, its time-out, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 /// One step: a node, or one item of a map.
@@ -143,7 +162,10 @@ pub struct Step {
     pub node: String,
     /// As of a node.
     pub status: String,
-    /// When its input was ready.
+    /// What it waits for, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
+    /// When its input was ready, or its wait began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended.
@@ -245,22 +267,31 @@ pub struct HistoryQuery {
     pub limit: Option<u32>,
 }
 
-/// Why an execution is to be cancelled.
+/// Why an execution is to be cancelled, paused, resumed or terminated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Cancel {
+pub struct Reason {
     /// For people; at most 1,000 characters.
     #[serde(default)]
     pub reason: String,
 }
 
-/// What became of a cancel.
+/// What was asked of an execution is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Cancelling {
+pub struct Asked {
     /// Which execution.
     pub id: String,
-    /// Its status when the cancel was accepted.
+    /// Its status when it was accepted.
     pub status: String,
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Signalled {
+    /// Which execution takes it.
+    pub id: String,
+    /// Which signal.
+    pub signal: String,
 }
 
 /// Something that happened to an execution. Which fields are present follows
@@ -271,10 +302,10 @@ pub struct Event {
     pub version: u64,
     /// When it was decided.
     pub at: Option<Time>,
-    /// `started`, `step_ready`, `map_started`, `attempt_started`,
-    /// `attempt_failed`, `step_succeeded`, `step_failed`, `step_skipped`,
-    /// `connection_decided`, `warning`, `cancel_requested`, `succeeded`,
-    /// `failed` or `cancelled`.
+    /// `started`, `step_ready`, `map_started`, `wait_started`, `signal_received`,
+    /// `attempt_started`, `attempt_failed`, `step_succeeded`, `step_failed`,
+    /// `step_skipped`, `connection_decided`, `warning`, `cancel_requested`,
+    /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Which step: `fetch`, `totals[3]`.
@@ -301,13 +332,25 @@ pub struct Event {
     /// When the next attempt is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Time>,
+    /// The signal that is waited for, or that was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// What the signal says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
+    /// When the signal was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Time>,
+    /// When the wait is over; for a signal, its time-out, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// What the attempt cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// The port that the step branched to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// Why it was skipped or cancelled.
+    /// Why it was skipped, cancelled, paused, resumed or terminated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What the warning says.

@@ -147,6 +147,10 @@ codes! {
     Conflict = "conflict", 409, "Someone else changed it at the same time";
     /// Nothing can happen to it any more.
     ExecutionFinished = "execution_finished", 409, "The execution has ended";
+    /// No node waits for this signal, or not any more.
+    SignalNotAwaited = "signal_not_awaited", 409, "Nothing waits for this signal";
+    /// Each wait for this signal has its answer.
+    SignalAnswered = "signal_answered", 409, "The signal was answered already";
     /// The body is over the cap.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// A body of this type is not taken here.
@@ -155,8 +159,12 @@ codes! {
     InvalidWorkflow = "invalid_workflow", 422, "The workflow cannot be deployed";
     /// The input is not what the workflow takes.
     InvalidInput = "invalid_input", 422, "The input is not what the workflow takes";
+    /// The payload is not what the signal takes.
+    InvalidSignal = "invalid_signal", 422, "The payload is not what the signal takes";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
+    /// An execution keeps as many signals as it may.
+    TooManySignals = "too_many_signals", 429, "Too many signals wait to be taken";
     /// As many streams as the node gives are open.
     TooManyStreams = "too_many_streams", 429, "Too many streams are open";
     /// A defect of the node.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nebula_flow::control::{self, Control};
 use nebula_flow::deploy::{self, DeployError, DeployedWorkflow, Place};
-use nebula_flow::ports::{Durability, LogError, Message, RecordError, Submission, Submitted};
+use nebula_flow::ports::{Durability, LogError, RecordError, Submitted};
+use nebula_flow::signal::{self, Signal, SignalError};
 use nebula_flow::start::{self, Start, StartError};
-use nebula_flow::{ExecutionId, TenantId, Value, WorkflowDefinition, WorkflowId};
+use nebula_flow::{ExecutionId, SignalName, TenantId, Value, WorkflowDefinition, WorkflowId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -44,6 +46,9 @@ pub enum EngineError {
     /// The input or the key is not valid, or the start could not be kept.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The signal was refused, or could not be kept.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// No workflow has this name or id.
     #[error("no workflow `{0}` is deployed")]
     UnknownWorkflow(String),
@@ -221,8 +226,7 @@ impl WorkflowEngine {
         }
         match pinned::plan(&self.core, tenant, head.id, version).await {
             Ok(plan) => Ok(plan.deployed.clone()),
-            Err(NoPlan::Unavailable(why)) => Err(RecordError::Unavailable(why).into()),
-            Err(NoPlan::Broken(why)) => Err(EngineError::Unusable { workflow, why }),
+            Err(error) => Err(unusable(&workflow, error)),
         }
     }
 
@@ -248,20 +252,58 @@ impl WorkflowEngine {
     pub async fn cancel(
         &self,
         id: ExecutionId,
-        reason: impl Into<String>,
+        reason: impl AsRef<str>,
     ) -> Result<(), EngineError> {
-        let submission = Submission {
-            tenant: TenantId::default_tenant(),
-            execution: id,
-            key: None,
-            at: self.core.clock.now(),
-            message: Message::Cancel {
-                reason: reason.into(),
-            },
-            durability: Durability::Now,
-        };
-        self.core.log.submit(submission).await?;
+        self.control(id, Control::Cancel, reason).await
+    }
+
+    /// Asks something of an execution: to stop, to pause, to go on, to end at
+    /// once. Once it returns, the request is on disk; for one that has ended, or
+    /// is so already, it changes nothing.
+    ///
+    /// # Errors
+    /// [`LogError::NotFound`], or the log is not available.
+    pub async fn control(
+        &self,
+        id: ExecutionId,
+        what: Control,
+        reason: impl AsRef<str>,
+    ) -> Result<(), EngineError> {
+        let (tenant, now) = (TenantId::default_tenant(), self.core.clock.now());
+        control::control(&*self.core.log, &tenant, id, what, reason.as_ref(), now).await?;
         Ok(())
+    }
+
+    /// Sends an execution a signal that one of its nodes waits for. Once it
+    /// returns, the signal is on disk.
+    ///
+    /// # Errors
+    /// [`LogError::NotFound`]; nothing waits for such a signal, or not any more;
+    /// its payload is not what its schema asks for; the idempotency key was used
+    /// for another request; the log or the records are not available.
+    pub async fn signal(
+        &self,
+        id: ExecutionId,
+        name: &SignalName,
+        payload: Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Submitted, EngineError> {
+        let tenant = TenantId::default_tenant();
+        let found = self.core.log.execution(&tenant, id).await?;
+        let found = found.ok_or(LogError::NotFound(id))?;
+        let plan = pinned::plan(&self.core, &tenant, found.workflow, found.workflow_version)
+            .await
+            .map_err(|error| unusable(found.workflow_name.as_str(), error))?;
+        let signal = Signal {
+            tenant: &tenant,
+            execution: id,
+            plan: &plan,
+            name,
+            payload: &payload,
+            key: idempotency_key,
+            at: self.core.clock.now(),
+        };
+        Ok(signal::signal(&*self.core.log, &*self.core.records, signal).await?)
     }
 
     /// Drains: starts nothing more, lets steps in flight end within [`GRACE`],
@@ -280,6 +322,16 @@ impl WorkflowEngine {
             let _ = finished.await;
         }
         self.tasks[1].abort();
+    }
+}
+
+fn unusable(workflow: &str, error: NoPlan) -> EngineError {
+    match error {
+        NoPlan::Unavailable(why) => RecordError::Unavailable(why).into(),
+        NoPlan::Broken(why) => EngineError::Unusable {
+            workflow: workflow.to_owned(),
+            why,
+        },
     }
 }
 

@@ -273,7 +273,7 @@ async fn complete(core: &Core, result: &mut ExecutionResult, event: &Event) {
             Err(failure) => result.error = Some(failure),
         },
         Event::Failed { error, .. } => result.error = Some(error.clone()),
-        Event::Cancelled { reason } => {
+        Event::Cancelled { reason } | Event::Terminated { reason } => {
             result.error = Some(Failure::new(FailureKind::Cancelled, reason.clone()))
         }
         _ => {}

@@ -4,12 +4,14 @@
 //! after a crash the owner simply asks again; a command that is in flight and
 //! no longer in the list is to be stopped.
 
-use crate::event::{Event, Failure, Usage};
+use crate::definition::Due;
+use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::execution::Execution;
-use crate::execution::step::{Mapping, Step};
-use crate::id::StepKey;
+use crate::execution::step::{Mapping, Step, Waiting};
+use crate::id::{SignalName, StepKey};
+use crate::payload::Payload;
 use crate::plan::Task;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// What follows, and what is outstanding.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +37,8 @@ pub enum Command {
     },
     /// Put the results of a map's items together, in order.
     Gather(StepKey),
+    /// Listen for the signal that a step waits for.
+    Await(StepKey),
     /// Look again at this instant.
     Wake(Timestamp),
 }
@@ -46,16 +50,22 @@ pub enum Target {
     Input(StepKey),
     /// A map's list → `MapStarted`.
     Items(StepKey),
+    /// When a wait is over → `WaitStarted`.
+    Until(StepKey),
     /// A connection's `when`, by index → `ConnectionDecided`.
     Connection(u32),
     /// The workflow's output → `Succeeded`.
     Output,
 }
 
-/// Decides. `now` tells which retries are due; those that are not become one
-/// [`Command::Wake`], at the earliest of them.
+/// Decides. `now` tells which retries are due, which waits are over and whether
+/// the execution takes too long; what is not due becomes one [`Command::Wake`],
+/// at the earliest of them. It is also the time of the events: a wait of ten
+/// minutes ends ten minutes after its own event.
 ///
-/// An execution that has ended, or not begun, has nothing to decide.
+/// An execution that has ended, or not begun, has nothing to decide. One that
+/// is paused gives the commands that may be under way: these go on, and no
+/// other is to begin; no event follows, and no time matters.
 #[must_use]
 pub fn decide(execution: &Execution, now: Timestamp) -> Decision {
     let mut walk = Walk {
@@ -77,13 +87,19 @@ pub fn decide(execution: &Execution, now: Timestamp) -> Decision {
     }
 }
 
-/// The instant at which an execution is due, if it does nothing but wait.
-pub(crate) fn only_waits(execution: &Execution, now: Timestamp) -> Option<Timestamp> {
-    let decision = decide(execution, now);
-    match decision.commands[..] {
-        [Command::Wake(at)] => Some(at),
-        _ => None,
+/// When an execution is due, if it does nothing but wait; none within, if it
+/// waits for signals alone.
+pub(crate) fn only_waits(execution: &Execution, now: Timestamp) -> Option<Option<Timestamp>> {
+    let mut due = None;
+    let commands = decide(execution, now).commands;
+    for command in &commands {
+        match command {
+            Command::Await(_) => {}
+            Command::Wake(at) => due = Some(*at),
+            _ => return None,
+        }
     }
+    (!commands.is_empty()).then_some(due)
 }
 
 /// Visits what is neither pending nor ended, and nothing else: its cost is
@@ -107,6 +123,10 @@ impl Walk<'_> {
             self.events.push(Event::Cancelled { reason });
             return;
         }
+        if execution.is_overdue(self.now) && !execution.is_paused() {
+            self.events.push(self.overdue());
+            return;
+        }
         for (id, step) in execution.active_nodes() {
             self.step(step, &mut StepKey::root(id.clone()));
         }
@@ -117,30 +137,99 @@ impl Walk<'_> {
         if self.events.is_empty() && self.commands.is_empty() && self.wake.is_none() {
             self.end();
         }
+        if let Some(deadline) = execution.deadline() {
+            self.wake_at(deadline);
+        }
+        if execution.is_paused() {
+            self.events.clear();
+            self.wake = None;
+        }
     }
 
     fn step(&mut self, step: &Step, key: &mut StepKey) {
         match step {
             Step::Unfired(error) => self.events.push(unfired(key.clone(), error.as_deref())),
-            Step::Wanted => {
-                let target = match self.execution.task(key) {
-                    Some(Task::Map { .. }) => Target::Items(key.clone()),
-                    _ => Target::Input(key.clone()),
-                };
-                self.commands.push(Command::Evaluate(target));
-            }
+            Step::Wanted => self.wanted(key),
             Step::Ready(ready) => match ready.retry_at {
-                Some(at) if at > self.now => {
-                    self.wake = Some(self.wake.map_or(at, |earliest| earliest.min(at)));
-                }
+                Some(at) if at > self.now => self.wake_at(at),
                 _ => self.commands.push(Command::Run {
                     step: key.clone(),
                     attempt: ready.attempt,
                 }),
             },
             Step::Mapping(mapping) => self.mapping(mapping, key),
+            Step::Waiting(waiting) => self.waiting(waiting, key),
             Step::Pending | Step::Succeeded(_) | Step::Failed(_) | Step::Skipped => {}
         }
+    }
+
+    fn overdue(&self) -> Event {
+        let timeout = self.execution.plan().definition().timeout;
+        let allowed = timeout.map_or_else(String::new, |long| format!(" of {long}"));
+        let message = format!("the execution took longer than its time-out{allowed}");
+        Event::Failed {
+            node: None,
+            error: Failure::new(FailureKind::TimedOut, message),
+        }
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |earliest| earliest.min(at)));
+    }
+
+    /// A step that may begin: its values are evaluated, unless they are known.
+    fn wanted(&mut self, key: &StepKey) {
+        let (signal, until) = match self.execution.task(key) {
+            Some(Task::Signal { name, timeout }) => {
+                (Some(name), timeout.map(|long| self.now.plus(long)))
+            }
+            Some(Task::Delay(Due::After(long))) => (None, Some(self.now.plus(*long))),
+            Some(Task::Delay(Due::At(at))) => (None, Some(*at)),
+            task => {
+                let target = match task {
+                    Some(Task::Map { .. }) => Target::Items(key.clone()),
+                    Some(Task::Delay(_)) => Target::Until(key.clone()),
+                    _ => Target::Input(key.clone()),
+                };
+                return self.commands.push(Command::Evaluate(target));
+            }
+        };
+        self.events.push(Event::WaitStarted {
+            step: key.clone(),
+            signal: signal.cloned(),
+            until,
+        });
+    }
+
+    fn waiting(&mut self, waiting: &Waiting, key: &StepKey) {
+        let is_over = waiting.until.filter(|at| *at <= self.now);
+        let event = match (&waiting.answer, &waiting.signal, is_over) {
+            (Some(answer), ..) => over(key.clone(), answer.clone()),
+            (None, None, Some(_)) => over(key.clone(), Payload::null()),
+            (None, Some(name), Some(_)) => failed(key.clone(), self.no_signal(name, key)),
+            (None, signal, None) => {
+                if signal.is_some() {
+                    self.commands.push(Command::Await(key.clone()));
+                }
+                if let Some(at) = waiting.until {
+                    self.wake_at(at);
+                }
+                return;
+            }
+        };
+        self.events.push(event);
+    }
+
+    fn no_signal(&self, name: &SignalName, key: &StepKey) -> Failure {
+        let within = match self.execution.task(key) {
+            Some(Task::Signal {
+                timeout: Some(long),
+                ..
+            }) => format!(" within {}", Span(*long)),
+            _ => String::new(),
+        };
+        let message = format!("no signal `{name}` came{within}");
+        Failure::new(FailureKind::TimedOut, message)
     }
 
     fn mapping(&mut self, mapping: &Mapping, key: &mut StepKey) {
@@ -189,6 +278,17 @@ fn failed(step: StepKey, error: Failure) -> Event {
         step,
         attempt: 0,
         error,
+        usage: Usage::default(),
+    }
+}
+
+/// A wait that is over.
+fn over(step: StepKey, output: Payload) -> Event {
+    Event::StepSucceeded {
+        step,
+        attempt: 0,
+        output,
+        port: None,
         usage: Usage::default(),
     }
 }

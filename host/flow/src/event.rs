@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NodeId, StepKey, WorkflowId};
+use crate::id::{NodeId, SignalName, StepKey, WorkflowId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -55,6 +55,26 @@ pub enum Event {
         /// How many items it has.
         count: u32,
     },
+    /// A wait began.
+    WaitStarted {
+        /// Which step.
+        step: StepKey,
+        /// The signal that it is for, unless it is for a time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<SignalName>,
+        /// When it is over; for a signal, its time-out, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A signal was taken from the inbox.
+    SignalReceived {
+        /// Its name.
+        name: SignalName,
+        /// What it says.
+        payload: Payload,
+        /// When it was accepted: a wait takes it only if that is before its time-out.
+        received_at: Timestamp,
+    },
     /// An effectful attempt is about to start; committed before it does.
     AttemptStarted {
         /// Which step.
@@ -75,11 +95,12 @@ pub enum Event {
         /// What it cost.
         usage: Usage,
     },
-    /// A step ended well. For a map: its results are gathered.
+    /// A step ended well. For a map: its results are gathered. For a wait: it
+    /// is over, and its output is the signal's payload, or null.
     StepSucceeded {
         /// Which step.
         step: StepKey,
-        /// Which attempt; 0 for a map.
+        /// Which attempt; 0 for a map or a wait.
         attempt: u32,
         /// Its result.
         output: Payload,
@@ -134,14 +155,25 @@ pub enum Event {
         /// As the caller gave it.
         reason: String,
     },
+    /// A pause was taken from the inbox: nothing more begins.
+    Paused {
+        /// As the caller gave it.
+        reason: String,
+    },
+    /// It goes on.
+    Resumed {
+        /// As the caller gave it.
+        reason: String,
+    },
     /// The end: every node is decided and none failed unhandled.
     Succeeded {
         /// The workflow's output.
         output: Payload,
     },
-    /// The end: a node failed and no connection took it, or the output's expression erred.
+    /// The end: a node failed and no connection took it, the output's expression
+    /// erred, or it took longer than its workflow allows.
     Failed {
-        /// The first failed node in node order; absent for the output.
+        /// The first failed node in node order; absent for the others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node: Option<NodeId>,
         /// Why.
@@ -149,6 +181,11 @@ pub enum Event {
     },
     /// The end: it was cancelled.
     Cancelled {
+        /// As the caller gave it.
+        reason: String,
+    },
+    /// The end: it was terminated, whatever was under way.
+    Terminated {
         /// As the caller gave it.
         reason: String,
     },
@@ -162,6 +199,8 @@ impl Event {
             Self::Started { .. } => "started",
             Self::StepReady { .. } => "step_ready",
             Self::MapStarted { .. } => "map_started",
+            Self::WaitStarted { .. } => "wait_started",
+            Self::SignalReceived { .. } => "signal_received",
             Self::AttemptStarted { .. } => "attempt_started",
             Self::AttemptFailed { .. } => "attempt_failed",
             Self::StepSucceeded { .. } => "step_succeeded",
@@ -170,10 +209,25 @@ impl Event {
             Self::ConnectionDecided { .. } => "connection_decided",
             Self::Warning { .. } => "warning",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::Cancelled { .. } => "cancelled",
+            Self::Terminated { .. } => "terminated",
         }
+    }
+
+    /// Whether nothing can follow it.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled { .. }
+                | Self::Terminated { .. }
+        )
     }
 }
 
@@ -220,7 +274,7 @@ pub enum FailureKind {
     FuelExhausted,
     /// The call asked for more memory than its limit.
     MemoryLimit,
-    /// The call took longer than its time-out.
+    /// A call, a wait for a signal or the workflow took longer than its time-out.
     TimedOut,
     /// The guest trapped: unreachable, out-of-bounds access, stack overflow.
     Trapped,

@@ -19,9 +19,11 @@
 //! - [`grant`]: which hosts and credentials a call may use.
 //! - [`reached`]: what actions have reached by them.
 //! - [`ports`]: the five doors to the world.
-//! - [`deploy`], [`start`]: the use cases, as functions over the ports.
+//! - [`deploy`], [`start`], [`signal`], [`control`]: the use cases, as functions
+//!   over the ports.
 
 pub mod component;
+pub mod control;
 pub mod decide;
 pub mod definition;
 pub mod deploy;
@@ -38,13 +40,16 @@ pub mod ports;
 pub mod reached;
 pub mod retry;
 pub mod shape;
+pub mod signal;
 pub mod start;
 pub mod time;
 
 pub use component::{ActionMetadata, Component, Effect, Verified};
 pub use definition::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
 pub use event::{Event, Recorded};
-pub use id::{ActionId, Digest, ExecutionId, NodeId, Shard, StepKey, TenantId, WorkflowId};
+pub use id::{
+    ActionId, Digest, ExecutionId, NodeId, Shard, SignalName, StepKey, TenantId, WorkflowId,
+};
 pub use payload::Payload;
 pub use serde_json::{Value, json};
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! A deployed definition, pinned and compiled for deciding: node indices,
 //! parsed templates, incoming and outgoing connections.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use serde_json::Value;
 
 use crate::definition::diagnostic::child;
 use crate::definition::{
-    Code, DEFAULT_CONCURRENCY, Diagnostic, Node, On, RetryPolicy, WorkflowDefinition,
+    Code, DEFAULT_CONCURRENCY, Diagnostic, Due, Node, On, RetryPolicy, Wait, WorkflowDefinition,
 };
 use crate::deploy::DeployedWorkflow;
 use crate::expression::{Expression, ExpressionError, Template};
-use crate::id::NodeId;
+use crate::id::{NodeId, SignalName};
 use crate::ports::ResolvedAction;
 
 /// Index of a node in [`Plan::nodes`], which is the definition's order.
@@ -27,6 +28,8 @@ pub struct Plan {
     pub nodes: Vec<PlanNode>,
     /// In the definition's order; [`Event::ConnectionDecided`](crate::Event) names the index.
     pub connections: Vec<PlanConnection>,
+    /// Every signal that a node waits for.
+    pub signals: BTreeMap<SignalName, PlanSignal>,
     /// Of the workflow's output; absent: an object of the results of the nodes
     /// that no connection leaves.
     pub output: Option<Template>,
@@ -39,6 +42,8 @@ pub struct PlanNode {
     pub id: NodeId,
     /// What it does.
     pub task: Task,
+    /// Whether a failure that no connection takes lets the execution go on.
+    pub continues: bool,
     /// Indices of the connections that enter it.
     pub incoming: Vec<usize>,
     /// Indices of the connections that leave it.
@@ -58,7 +63,27 @@ pub enum Task {
         concurrency: u32,
         /// For each item.
         each: Box<Task>,
+        /// Whether an item that fails lets the others go on.
+        continues: bool,
     },
+    /// Waits for a time.
+    Delay(Due),
+    /// Waits for a signal.
+    Signal {
+        /// Which.
+        name: SignalName,
+        /// How long; for ever if absent.
+        timeout: Option<Duration>,
+    },
+}
+
+/// A signal that nodes wait for.
+#[derive(Debug, Default)]
+pub struct PlanSignal {
+    /// JSON Schema of its payload; absent accepts anything.
+    pub schema: Option<Value>,
+    /// The nodes that wait for it, themselves or in their maps.
+    pub nodes: Vec<NodeIndex>,
 }
 
 /// An action with everything its calls need.
@@ -122,6 +147,7 @@ impl Plan {
             nodes[connection.to].incoming.push(index);
         }
         Ok(Self {
+            signals: signals(&deployed.definition),
             deployed,
             nodes,
             connections,
@@ -148,11 +174,32 @@ impl Plan {
         for _ in 0..depth {
             match task {
                 Task::Map { each, .. } => task = each,
-                Task::Action(_) => return None,
+                Task::Action(_) | Task::Delay(_) | Task::Signal { .. } => return None,
             }
         }
         Some(task)
     }
+}
+
+fn signals(definition: &WorkflowDefinition) -> BTreeMap<SignalName, PlanSignal> {
+    let mut signals: BTreeMap<_, PlanSignal> = BTreeMap::new();
+    for (index, node) in definition.nodes.values().enumerate() {
+        let mut innermost = node;
+        while let Some(each) = &innermost.each {
+            innermost = each;
+        }
+        if let Some(Wait {
+            signal: Some(name),
+            schema,
+            ..
+        }) = &innermost.wait
+        {
+            let signal = signals.entry(name.clone()).or_default();
+            signal.schema.clone_from(schema);
+            signal.nodes.push(index);
+        }
+    }
+    signals
 }
 
 /// Compiles part by part and keeps what is wrong, so that all of it is said at once.
@@ -169,6 +216,7 @@ impl Compiler<'_> {
             Some(PlanNode {
                 id: id.clone(),
                 task,
+                continues: node.continue_on_failure,
                 incoming: Vec::new(),
                 outgoing: Vec::new(),
             })
@@ -178,45 +226,67 @@ impl Compiler<'_> {
     }
 
     fn task(&mut self, pointer: &str, node: &Node) -> Option<Task> {
-        match (&node.action, &node.map, &node.each) {
-            (Some(action), None, None) => {
-                let key = action.to_string();
-                let resolved = self.deployed.actions.get(&key).cloned();
-                if resolved.is_none() {
-                    self.problem(
-                        Code::UnknownAction,
-                        child(pointer, "action"),
-                        format!("action `{key}` is not pinned"),
-                    );
-                }
-                let input = match &node.input {
-                    None => None,
-                    Some(value) => Some(self.template(&child(pointer, "input"), value)?),
-                };
-                Some(Task::Action(Box::new(ActionTask {
-                    action: resolved?,
-                    input,
-                    credentials: node.credentials.clone(),
-                    timeout: node.timeout.map(|span| span.0),
-                    retry: node
-                        .retry
-                        .clone()
-                        .or_else(|| self.deployed.definition.retry.clone()),
-                })))
-            }
-            (None, Some(items), Some(each)) => {
+        match (&node.action, &node.map, &node.each, &node.wait) {
+            (Some(action), None, None, None) => self.action(pointer, node, &action.to_string()),
+            (None, None, None, Some(wait)) => self.wait(&child(pointer, "wait"), wait),
+            (None, Some(items), Some(each), None) => {
                 let items = self.list(&child(pointer, "map"), items);
+                let continues = each.continue_on_failure;
                 let each = self.task(&child(pointer, "each"), each);
                 let concurrency = node.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(1);
                 Some(Task::Map {
                     items: items?,
                     concurrency,
                     each: Box::new(each?),
+                    continues,
                 })
             }
             _ => {
-                let message = "a node is either an action or a map with `each`";
+                let message = "a node is an action, a map with `each`, or a wait";
                 self.problem(Code::InvalidValue, pointer.to_owned(), message.to_owned());
+                None
+            }
+        }
+    }
+
+    fn action(&mut self, pointer: &str, node: &Node, reference: &str) -> Option<Task> {
+        let resolved = self.deployed.actions.get(reference).cloned();
+        if resolved.is_none() {
+            self.problem(
+                Code::UnknownAction,
+                child(pointer, "action"),
+                format!("action `{reference}` is not pinned"),
+            );
+        }
+        let input = match &node.input {
+            None => None,
+            Some(value) => Some(self.template(&child(pointer, "input"), value)?),
+        };
+        Some(Task::Action(Box::new(ActionTask {
+            action: resolved?,
+            input,
+            credentials: node.credentials.clone(),
+            timeout: node.timeout.map(|span| span.0),
+            retry: node
+                .retry
+                .clone()
+                .or_else(|| self.deployed.definition.retry.clone()),
+        })))
+    }
+
+    fn wait(&mut self, pointer: &str, wait: &Wait) -> Option<Task> {
+        match (wait.due(), &wait.signal) {
+            (Some(Ok(due)), None) => Some(Task::Delay(due)),
+            (None, Some(name)) => Some(Task::Signal {
+                name: name.clone(),
+                timeout: wait.timeout.map(|span| span.0),
+            }),
+            (due, _) => {
+                let message = match due {
+                    Some(Err(wrong)) => wrong.to_string(),
+                    _ => "a wait is for one of `for`, `until` and `signal`".to_owned(),
+                };
+                self.problem(Code::InvalidValue, pointer.to_owned(), message);
                 None
             }
         }

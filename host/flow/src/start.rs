@@ -1,4 +1,4 @@
-//! Starting an execution of a deployed workflow, and cancelling one.
+//! Starting an execution of a deployed workflow.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -15,9 +15,6 @@ use crate::time::Timestamp;
 
 /// The longest idempotency key, bytes.
 pub const MAX_KEY: usize = 255;
-
-/// The longest reason of a cancel, characters; what is over it is cut.
-const MAX_REASON: usize = 1_000;
 
 /// What is to be started.
 #[derive(Debug)]
@@ -87,6 +84,7 @@ pub async fn start(
             version: start.workflow.version,
             input: keep(records, input).await?,
         },
+        expect: None,
         durability: start.durability,
     };
     Ok(log.submit(submission).await?)
@@ -123,34 +121,6 @@ fn idempotency_key(
         key: key.to_owned(),
         fingerprint: Digest::of(&request),
     })
-}
-
-/// Asks an execution to stop. Once it returns, the request is on disk; an
-/// execution that has ended stays as it is.
-///
-/// # Errors
-/// When there is no such execution, or the log is not available.
-pub async fn cancel(
-    log: &dyn EventLog,
-    tenant: &TenantId,
-    execution: ExecutionId,
-    reason: &str,
-    at: Timestamp,
-) -> Result<(), LogError> {
-    if log.execution(tenant, execution).await?.is_none() {
-        return Err(LogError::NotFound(execution));
-    }
-    let submission = Submission {
-        tenant: tenant.clone(),
-        execution,
-        key: None,
-        at,
-        message: Message::Cancel {
-            reason: reason.chars().take(MAX_REASON).collect(),
-        },
-        durability: Durability::Now,
-    };
-    log.submit(submission).await.map(|_| ())
 }
 
 #[cfg(test)]

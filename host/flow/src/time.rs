@@ -42,6 +42,35 @@ impl Timestamp {
     }
 }
 
+/// A text that is not an instant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an instant: write it as RFC 3339 does, with its offset (for example 2026-02-03T04:05:06Z)"
+)]
+pub struct InvalidInstant(String);
+
+impl FromStr for Timestamp {
+    type Err = InvalidInstant;
+    fn from_str(text: &str) -> Result<Self, InvalidInstant> {
+        let invalid = || InvalidInstant(text.chars().take(40).collect());
+        let instant: jiff::Timestamp = text.parse().map_err(|_| invalid())?;
+        // Up, so that nothing that waits for it is early.
+        let nanos = instant.as_nanosecond();
+        let millis = nanos.div_euclid(1_000_000) + i128::from(nanos.rem_euclid(1_000_000) > 0);
+        u64::try_from(millis).map(Self).map_err(|_| invalid())
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds; the last instant of the year 9999 stands
+/// for all later ones.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+        write!(f, "{instant:.3}")
+    }
+}
+
 /// A duration as documents write it: a number and one of `ms`, `s`, `m`, `h`, `d`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -133,5 +162,34 @@ mod tests {
         ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn instants_read_back_from_their_text_and_are_never_rounded_down() {
+        let at = Timestamp::from_millis(1_770_091_506_789);
+        assert_eq!(at.to_string(), "2026-02-03T04:05:06.789Z");
+        for (text, millis) in [
+            ("2026-02-03T04:05:06.789Z", 1_770_091_506_789),
+            ("2026-02-03T05:05:06.789+01:00", 1_770_091_506_789),
+            ("2026-02-03T04:05:06.7890001Z", 1_770_091_506_790),
+            ("1970-01-01T00:00:00Z", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(Timestamp::from_millis(millis)), "{text}");
+        }
+        for text in [
+            "",
+            "soon",
+            "2026-02-03",
+            "2026-02-03T04:05:06",
+            "1969-12-31T23:59:59Z",
+            "2026-02-30T00:00:00Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        assert!(
+            Timestamp::from_millis(u64::MAX)
+                .to_string()
+                .starts_with("9999-12-")
+        );
     }
 }

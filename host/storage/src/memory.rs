@@ -212,17 +212,17 @@ impl Backend for InMemory {
             None => Bound::Included((shard, ExecutionId::from_u128(0))),
         };
         let to = Bound::Included((shard, ExecutionId::from_u128(u128::MAX)));
-        let ids = state.unfinished.range((from, to)).take(limit);
+        let ids = state.unfinished.range((from, to));
         let rows = ids.filter_map(|(_, id)| {
             let row = state.executions.get(id)?;
-            Some(Unfinished {
+            (!row.head.is_at_rest()).then(|| Unfinished {
                 tenant: row.tenant.clone(),
                 execution: *id,
                 wake_at: row.head.wake_at,
                 has_inbox: row.head.submitted > row.head.consumed,
             })
         });
-        Ok(rows.collect())
+        Ok(rows.take(limit).collect())
     }
 
     async fn inbox(&self, execution: ExecutionId) -> Result<Vec<(u64, MessageRow)>, Trouble> {

@@ -46,6 +46,16 @@ pub(crate) struct Head {
     pub(crate) error: Option<Failure>,
 }
 
+impl Head {
+    /// Whether nothing happens before a message comes: it waits for no time, and
+    /// its inbox is empty.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        !matches!(self.status, Status::Queued | Status::Running)
+            && self.wake_at.is_none()
+            && self.submitted == self.consumed
+    }
+}
+
 impl ExecutionRow {
     /// As lists show it.
     pub(crate) fn summary(self, id: ExecutionId) -> ExecutionSummary {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use nebula_flow::id::{ExecutionId, Shard};
 use nebula_flow::ports::{
-    Change, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Status, Submission,
-    Submitted,
+    Change, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status,
+    Submission, Submitted,
 };
 
 use crate::feeds::News;
@@ -84,7 +84,11 @@ impl<'a> Ledger<'a> {
         }
         let seq = match &submission.message {
             Message::Start { .. } => self.make(submission)?,
-            Message::Cancel { .. } => self.queue(submission)?,
+            Message::Cancel { .. }
+            | Message::Signal { .. }
+            | Message::Pause { .. }
+            | Message::Resume { .. }
+            | Message::Terminate { .. } => self.queue(submission)?,
         };
         self.touched.insert(submission.execution);
         let row = MessageRow {
@@ -181,6 +185,13 @@ impl<'a> Ledger<'a> {
         let row = row.as_mut().map_err(|trouble| trouble.clone())?;
         if row.tenant != submission.tenant {
             return Err(LogError::NotFound(id));
+        }
+        if let Some(expected) = submission.expect.filter(|s| !stands(&row.head, *s)) {
+            return Err(LogError::Conflict {
+                execution: id,
+                expected: expected.version,
+                actual: row.head.version,
+            });
         }
         row.head.submitted += 1;
         Ok(row.head.submitted)
@@ -332,6 +343,12 @@ impl<'a> Ledger<'a> {
     }
 }
 
+/// Whether an execution stands where a submission expects it.
+fn stands(head: &Head, expected: Standing) -> bool {
+    let last_message = (head.submitted > head.consumed).then_some(head.submitted);
+    (head.version, last_message) == (expected.version, expected.last_message)
+}
+
 /// Whether an append may follow what its execution is.
 fn check(request: &AppendRows, head: &Head) -> Result<(), LogError> {
     let append = &request.head;
@@ -359,6 +376,9 @@ fn check(request: &AppendRows, head: &Head) -> Result<(), LogError> {
             "an append to {id} takes message {}, and its inbox ends at {}",
             append.consumed, head.submitted
         )));
+    }
+    if append.inbox_empty && head.submitted > append.consumed.max(head.consumed) {
+        return Err(LogError::Unheard(id));
     }
     // Lines may follow the end, and late messages must still be taken.
     if head.status.is_final() && (!request.events.is_empty() || append.status != head.status) {

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::stream::is_end;
+use super::waits::waits;
 use crate::node::AWAY;
 use crate::output::{self, Column, Format, Paint, Show, Style};
 
@@ -83,7 +85,7 @@ impl Board {
             .unwrap_or_default();
         let at = instant(event.get("at"));
         match kind {
-            "succeeded" | "failed" | "cancelled" => {
+            end if is_end(end) => {
                 kind.clone_into(&mut self.status);
                 self.ended = at;
                 for node in &mut self.nodes {
@@ -94,6 +96,8 @@ impl Board {
                 }
             }
             "cancel_requested" => self.status = "cancelling".into(),
+            "paused" => self.status = "paused".into(),
+            "resumed" => self.status = "running".into(),
             _ if self.status == "queued" => self.status = "running".into(),
             _ => {}
         }
@@ -156,13 +160,24 @@ impl Node {
                 self.begin(at);
                 self.items = event.get("count").and_then(Value::as_u64).or(self.items);
             }
+            "wait_started" => {
+                self.begin(at);
+                self.status = "waiting".into();
+                self.note = waits(event);
+            }
             "attempt_started" => {
                 self.begin(at);
                 self.note.clear();
             }
             "attempt_failed" => {
                 self.status = "waiting".into();
-                self.note = format!("will be tried again: {}", message(event));
+                let next = json!({
+                    "attempt": attempt.unwrap_or_default() + 1, "until": event.get("retry_at"),
+                });
+                self.note = match waits(&next) {
+                    next if next.is_empty() => format!("will be tried again: {}", message(event)),
+                    next => format!("{next}: {}", message(event)),
+                };
             }
             "step_succeeded" => self.end("succeeded", at, ""),
             "step_failed" => self.end("failed", at, message(event)),
@@ -281,13 +296,15 @@ mod tests {
             &json!({ "at": "2026-02-03T04:05:06.000Z" }),
         ));
         board.apply(&event("attempt_started", "fetch", &json!({ "attempt": 1 })));
-        let refused = json!({ "attempt": 1, "error": { "message": "503" } });
+        let due = "2026-02-03T04:05:09.000Z";
+        let refused = json!({ "attempt": 1, "error": { "message": "503" }, "retry_at": due });
         board.apply(&event("attempt_failed", "fetch", &refused));
         let lines = board.lines(Format::Table, false);
         assert!(
-            lines[2].contains("waiting") && lines[2].ends_with("will be tried again: 503"),
+            lines[2].contains("waiting") && lines[2].contains("attempt 2 at 2026-02-03T04:05:09"),
             "{lines:?}"
         );
+        assert!(lines[2].ends_with(": 503"), "{lines:?}");
         board.apply(&event("attempt_started", "fetch", &json!({ "attempt": 2 })));
         board.apply(&event("step_succeeded", "fetch", &json!({ "attempt": 2 })));
         board.apply(&event("map_started", "classify", &json!({ "count": 4 })));
@@ -314,11 +331,36 @@ mod tests {
     }
 
     #[test]
+    fn a_board_says_what_is_waited_for() {
+        let mut board = board();
+        let wait = json!({ "signal": "approval", "until": "2026-02-04T04:05:07.500Z" });
+        board.apply(&event("wait_started", "send", &wait));
+        let lines = board.lines(Format::Table, false);
+        assert!(
+            lines[4].contains("waiting") && lines[4].contains("signal approval until 2026-02-04T"),
+            "{lines:?}"
+        );
+        board.apply(&event(
+            "signal_received",
+            "",
+            &json!({ "signal": "approval" }),
+        ));
+        board.apply(&event("step_succeeded", "send", &json!({ "attempt": 0 })));
+        let lines = board.lines(Format::Table, false);
+        assert!(
+            lines[4].contains("succeeded") && !lines[4].contains("approval"),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
     fn what_has_no_end_of_its_own_is_cancelled_with_its_execution() {
         let mut board = board();
         board.apply(&event("step_ready", "fetch", &json!({})));
         board.apply(&event("cancel_requested", "", &json!({})));
         assert!(board.lines(Format::Table, false)[0].contains("cancelling"));
+        board.apply(&event("paused", "", &json!({})));
+        assert!(board.lines(Format::Table, false)[0].contains("paused"));
         board.apply(&event("cancelled", "", &json!({})));
         let lines = board.lines(Format::Table, false);
         assert!(lines[0].contains("cancelled 1.5 s"), "{lines:?}");

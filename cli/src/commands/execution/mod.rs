@@ -4,7 +4,9 @@
 //! - `board`: where each node stands, as a fold of the events.
 //! - `watch`: following to the end, live or line by line.
 //! - `show`: an execution as people read it.
-//! - `cancel`: one, several, or all that match.
+//! - `waits`: what is waited for, in words.
+//! - `signal`: what a wait is for.
+//! - `control`: cancel, pause, resume, terminate: one, several, or all that match.
 
 use std::process::ExitCode;
 
@@ -18,9 +20,11 @@ use crate::node::Node;
 use crate::output::{Column, Show};
 
 mod board;
-mod cancel;
+mod control;
 mod show;
+mod signal;
 mod stream;
+mod waits;
 mod watch;
 
 pub(crate) use watch::finish;
@@ -33,7 +37,7 @@ pub(crate) enum Execution {
         /// Only those of this workflow
         #[arg(long)]
         workflow: Option<String>,
-        /// Only those with this status: queued, running, waiting, succeeded, failed or cancelled
+        /// Only those with this status: queued, running, waiting, paused, succeeded, failed, cancelled or terminated
         #[arg(long)]
         status: Option<String>,
         #[command(flatten)]
@@ -57,7 +61,15 @@ pub(crate) enum Execution {
         #[arg(short, long)]
         follow: bool,
     },
-    Cancel(cancel::Cancel),
+    Signal(signal::Signal),
+    /// Cancel executions: one, several, or all that match
+    Cancel(control::Which),
+    /// Pause executions: attempts that run may end, and nothing more begins
+    Pause(control::Which),
+    /// Let paused executions go on
+    Resume(control::Which),
+    /// End executions at once, whatever is under way; also those that cannot go on
+    Terminate(control::Which),
 }
 
 /// Columns of a list.
@@ -104,7 +116,13 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
         Execution::Logs { execution, follow } => {
             watch::logs(context, node, &execution, follow).await
         }
-        Execution::Cancel(cancel) => cancel::run(context, client, cancel).await,
+        Execution::Signal(signal) => signal::run(context, client, signal).await,
+        Execution::Cancel(which) => control::run(context, client, control::CANCEL, which).await,
+        Execution::Pause(which) => control::run(context, client, control::PAUSE, which).await,
+        Execution::Resume(which) => control::run(context, client, control::RESUME, which).await,
+        Execution::Terminate(which) => {
+            control::run(context, client, control::TERMINATE, which).await
+        }
     }
 }
 
@@ -115,7 +133,7 @@ fn path(execution: &str, rest: &str) -> String {
 fn outcome(execution: &Value) -> ExitCode {
     match execution.get("status").and_then(Value::as_str) {
         Some("succeeded") => ExitCode::SUCCESS,
-        Some("cancelled") => Exit::Cancelled.into(),
+        Some("cancelled" | "terminated") => Exit::Cancelled.into(),
         _ => Exit::Failed.into(),
     }
 }

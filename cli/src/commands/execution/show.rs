@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
+use super::waits::waits;
 use crate::error::Result;
 use crate::output::{self, Column, Format, Paint, Show, Style, one_line};
 
 /// How many steps a table shows before it sums up.
 const MAX_STEPS: usize = 15;
+
+/// Where a step says in words what it waits for.
+const WAITS: &str = "waits";
 
 /// Columns of the steps.
 const COLUMNS: &[Column] = &[
@@ -19,6 +23,7 @@ const COLUMNS: &[Column] = &[
     ("STARTED", "/started_at", Show::Wide(&Show::Age)),
     ("PORT", "/port", Show::Wide(&Show::Text)),
     ("SKIPPED FOR", "/reason", Show::Wide(&Show::Text)),
+    ("WAITS FOR", "/waits", Show::Text),
     ("ERROR", "/error/message", Show::Text),
 ];
 
@@ -42,8 +47,14 @@ pub(super) fn execution(format: Format, execution: &Value) -> Result<()> {
     let steps = execution.get("steps").and_then(Value::as_array);
     let steps = steps.map_or(&[][..], Vec::as_slice);
     if !steps.is_empty() {
-        let shown = &steps[..steps.len().min(MAX_STEPS)];
-        for line in output::table(format, shown, COLUMNS) {
+        let shown: Vec<Value> = steps.iter().take(MAX_STEPS).map(in_words).collect();
+        let something_waits = shown.iter().any(|step| step.get(WAITS).is_some());
+        let columns: Vec<Column> = COLUMNS
+            .iter()
+            .filter(|(_, pointer, _)| something_waits || *pointer != "/waits")
+            .copied()
+            .collect();
+        for line in output::table(format, &shown, &columns) {
             output::line(&line)?;
         }
         let all = execution.get("steps_total").and_then(Value::as_u64);
@@ -58,6 +69,15 @@ pub(super) fn execution(format: Format, execution: &Value) -> Result<()> {
         }
     }
     result(execution)
+}
+
+/// A step with what it waits for in words.
+fn in_words(step: &Value) -> Value {
+    let mut step = step.clone();
+    if let Some(waits_for) = step.get("waits_for") {
+        step[WAITS] = waits(waits_for).into();
+    }
+    step
 }
 
 /// How it ended.

@@ -145,12 +145,17 @@ impl<'a> Stream<'a> {
 /// Whether an execution has ended.
 pub(super) fn is_over(execution: &Value) -> bool {
     let status = execution.get("status").and_then(Value::as_str);
-    matches!(status, Some("succeeded" | "failed" | "cancelled"))
+    status.is_some_and(is_end)
 }
 
 fn is_last(event: &Value) -> bool {
     let kind = event.get("type").and_then(Value::as_str);
-    matches!(kind, Some("succeeded" | "failed" | "cancelled"))
+    kind.is_some_and(is_end)
+}
+
+/// Whether an execution ends with this status, or this event.
+pub(super) fn is_end(word: &str) -> bool {
+    matches!(word, "succeeded" | "failed" | "cancelled" | "terminated")
 }
 
 fn gone(error: &Error, execution: &str) -> Error {

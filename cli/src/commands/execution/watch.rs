@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::super::Context;
 use super::board::Board;
 use super::stream::{Away, Kind, Stream};
+use super::waits::waits;
 use super::{outcome, path, show};
 use crate::error::{Exit, Result};
 use crate::node::{AWAY, BACK, Node};
@@ -220,6 +221,15 @@ fn describe(event: &Value) -> String {
     }
     if let Some(count) = event.get("count").and_then(Value::as_u64) {
         line += &format!(" of {} items", output::count(count));
+    }
+    match (text("type"), text("signal")) {
+        (Some("wait_started"), Some(_)) => line += &format!(" for {}", waits(event)),
+        (Some("wait_started"), None) => line += &format!(" {}", waits(event)),
+        (_, Some(signal)) => line += &format!(" {signal}"),
+        _ => {}
+    }
+    if let Some(at) = text("retry_at") {
+        line += &format!(", next at {at}");
     }
     if let Some(port) = text("port") {
         line += &format!(" on port {port}");

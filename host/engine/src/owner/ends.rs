@@ -30,14 +30,20 @@ impl Owner {
             .collect();
         match exit {
             Exit::Finished | Exit::Vanished | Exit::Waiting(_) => drop(self.stumbles.remove(&id)),
-            Exit::Stumbled(_) | Exit::Parked(_) | Exit::Fenced | Exit::Drained => {}
+            Exit::Behind | Exit::Stumbled(_) | Exit::Parked(_) | Exit::Fenced | Exit::Drained => {}
         }
         match exit {
             Exit::Finished | Exit::Vanished | Exit::Drained => {}
-            Exit::Waiting(at) if unread.is_empty() => self.timers.set(at, id, tenant),
+            Exit::Waiting(at) if unread.is_empty() => {
+                if let Some(at) = at {
+                    self.timers.set(at, id, tenant);
+                }
+            }
             Exit::Waiting(_) => unread
                 .into_iter()
                 .for_each(|row| self.enqueue(id, tenant.clone(), Some(row))),
+            // What it had to hear is in the log.
+            Exit::Behind => self.enqueue(id, tenant, None),
             Exit::Stumbled(why) => self.stumbled(id, tenant, &why),
             Exit::Parked(why) => self.park(id, &why),
             Exit::Fenced => {

@@ -62,7 +62,7 @@ impl Ran {
 pub(super) fn action<'p>(plan: &'p Plan, step: &StepKey) -> Option<&'p ActionTask> {
     match plan.task(plan.index(&step.node)?, step.path.len())? {
         PlanTask::Action(action) => Some(action),
-        PlanTask::Map { .. } => None,
+        _ => None,
     }
 }
 

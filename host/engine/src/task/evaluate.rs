@@ -3,6 +3,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt};
 use nebula_flow::decide::Target;
+use nebula_flow::definition::Due;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::expression::{Expression, Root, Scope, Template};
 use nebula_flow::payload::MAX_PAYLOAD;
@@ -19,6 +20,8 @@ pub(super) enum Evaluated {
     Value(Payload),
     List(Payload, u32),
     Condition(bool),
+    /// Of a wait, as its template gave it.
+    Time(Value),
 }
 
 pub(super) type Evaluation = BoxFuture<'static, Result<Evaluated, Failure>>;
@@ -210,7 +213,7 @@ fn failed(kind: FailureKind, message: String) -> Evaluation {
 
 const fn step_of(target: &Target) -> Option<&StepKey> {
     match target {
-        Target::Input(step) | Target::Items(step) => Some(step),
+        Target::Input(step) | Target::Items(step) | Target::Until(step) => Some(step),
         Target::Connection(_) | Target::Output => None,
     }
 }
@@ -225,11 +228,17 @@ pub(super) fn formula<'p>(plan: &'p Plan, target: &Target) -> Option<Formula<'p>
                     .as_ref()
                     .map_or(Formula::DefaultInput, Formula::Template),
             ),
-            PlanTask::Map { .. } => None,
+            _ => None,
         },
         Target::Items(step) => match task(step)? {
             PlanTask::Map { items, .. } => Some(Formula::Template(items)),
-            PlanTask::Action(_) => None,
+            _ => None,
+        },
+        Target::Until(step) => match task(step)? {
+            PlanTask::Delay(Due::Duration(time) | Due::Instant(time)) => {
+                Some(Formula::Template(time))
+            }
+            _ => None,
         },
         Target::Connection(index) => {
             let connection = plan.connections.get(usize::try_from(*index).ok()?)?;

@@ -55,6 +55,9 @@ impl Evaluator {
             }
             _ => Value::Null,
         };
+        if matches!(self.target, Target::Until(_)) {
+            return Ok(Evaluated::Time(value));
+        }
         let payload = values::payload(&self.core, values::encode(&value)?).await?;
         match (&self.target, &value) {
             (Target::Items(_), Value::Array(items)) => {
@@ -169,7 +172,7 @@ impl Evaluator {
             node(connection.to)
         };
         let node = match &self.target {
-            Target::Input(step) | Target::Items(step) => return step.clone(),
+            Target::Input(step) | Target::Items(step) | Target::Until(step) => return step.clone(),
             Target::Connection(index) => of_connection(index),
             Target::Output => node(self.plan.nodes.len().saturating_sub(1)),
         };

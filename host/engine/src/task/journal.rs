@@ -39,6 +39,8 @@ pub(super) struct Journal {
     /// Inbox rows that are taken, and whether the log knows.
     consumed: u64,
     consumed_unsaid: bool,
+    /// Whether what is pending holds only if no other message has come.
+    inbox_empty: bool,
     flight: Option<Flight>,
 }
 
@@ -66,11 +68,15 @@ impl Journal {
             since: None,
             consumed: 0,
             consumed_unsaid: false,
+            inbox_empty: false,
             flight: None,
         }
     }
 
-    pub(super) fn push(&mut self, recorded: Recorded) {
+    /// Adds an event; `inbox_empty` says that it holds only if no message has
+    /// come besides those that are taken.
+    pub(super) fn push(&mut self, recorded: Recorded, inbox_empty: bool) {
+        self.inbox_empty |= inbox_empty;
         self.bytes += weight(&recorded.event);
         self.since.get_or_insert(recorded.at);
         if let Event::Failed { error, .. } = &recorded.event {
@@ -132,6 +138,7 @@ impl Journal {
             expected: self.committed,
             lines: std::mem::take(&mut self.lines),
             consumed: self.consumed,
+            inbox_empty: std::mem::take(&mut self.inbox_empty),
             status: state.0,
             wake_at: state.1,
             error: self.error.take(),
@@ -178,6 +185,7 @@ impl Journal {
     fn refused(&self, error: LogError) -> Exit {
         match error {
             LogError::Fenced(_) => Exit::Fenced,
+            LogError::Unheard(_) => Exit::Behind,
             LogError::NotFound(_) if self.committed == 0 => {
                 tracing::debug!(execution = %self.execution, "the start never got to disk");
                 Exit::Vanished
@@ -207,6 +215,7 @@ fn weight(event: &Event) -> usize {
         Event::Started { input, .. } | Event::StepReady { input, .. } => Some(input),
         Event::MapStarted { items, .. } => Some(items),
         Event::StepSucceeded { output, .. } | Event::Succeeded { output } => Some(output),
+        Event::SignalReceived { payload, .. } => Some(payload),
         _ => None,
     };
     EVENT

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nebula_flow::event::{Event, RULES};
+use nebula_flow::event::Event;
 use nebula_flow::execution::Execution;
 use nebula_flow::plan::Plan;
 use nebula_flow::ports::{InboxRow, LogError, Message};
-use nebula_flow::{ExecutionId, Payload, Recorded, Timestamp, WorkflowId};
+use nebula_flow::{ExecutionId, Recorded, Timestamp, WorkflowId};
 
 use super::journal::Journal;
 use super::{Assignment, Exit, Task};
@@ -72,16 +72,6 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
         task.take(row)?;
     }
     Ok(task)
-}
-
-/// The first event of an execution.
-pub(super) const fn started(workflow: WorkflowId, workflow_version: u32, input: Payload) -> Event {
-    Event::Started {
-        workflow,
-        workflow_version,
-        input,
-        rules: RULES,
-    }
 }
 
 fn workflow_of(

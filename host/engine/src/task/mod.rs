@@ -1,5 +1,5 @@
 //! The life of one execution in memory: load it, then decide, do what was
-//! decided, and hear how it went, until it ends or only waits for a time.
+//! decided, and hear how it went, until it ends or does nothing but wait.
 //!
 //! - `load`: from the log.
 //! - `journal`: what was decided and is not on disk yet.
@@ -8,6 +8,7 @@
 //! - `evaluator`: templates, conditions and expressions.
 //! - `scope`: the values that an expression may read.
 //! - `call`: one attempt of an action.
+//! - `terminate`: the end of an execution that cannot be loaded.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -17,9 +18,10 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use nebula_flow::decide::{Command, decide};
-use nebula_flow::event::Event;
+use nebula_flow::event::{Event, FailureKind};
 use nebula_flow::execution::Execution;
-use nebula_flow::ports::{Fence, InboxRow, Message};
+use nebula_flow::plan::Task as PlanTask;
+use nebula_flow::ports::{Fence, InboxRow};
 use nebula_flow::{ExecutionId, Recorded, TenantId, Timestamp};
 use tokio::sync::mpsc;
 
@@ -33,6 +35,7 @@ mod evaluator;
 mod journal;
 mod load;
 mod scope;
+mod terminate;
 mod work;
 
 use journal::Journal;
@@ -70,10 +73,12 @@ pub(crate) enum Signal {
 pub(crate) enum Exit {
     /// The execution has ended.
     Finished,
-    /// It has nothing to do before this instant.
-    Waiting(Timestamp),
+    /// It has nothing to do before this instant, or, without one, before a message.
+    Waiting(Option<Timestamp>),
     /// Its start never got to disk.
     Vanished,
+    /// A message came that it had to hear first: to be loaded again.
+    Behind,
     /// What is in memory is not what the log has, or it panicked: to be loaded again.
     Stumbled(String),
     /// The shard has another owner.
@@ -119,10 +124,14 @@ pub(crate) async fn run(
     mailbox: &mut mpsc::UnboundedReceiver<Signal>,
 ) -> Exit {
     let (core, id) = (assignment.core.clone(), assignment.id);
+    let (tenant, fence) = (assignment.tenant.clone(), assignment.fence);
     core.watch.adopt(id);
-    let _adopted = Adopted { core, id };
+    let adopted = Adopted { core, id };
     let mut task = match load::load(assignment).await {
         Ok(task) => task,
+        Err(Exit::Parked(why)) => {
+            return terminate::if_asked(&adopted.core, &tenant, id, fence, why).await;
+        }
         Err(exit) => return exit,
     };
     match task.live(mailbox).await {
@@ -190,7 +199,8 @@ impl Task {
                 _ => None,
             });
             if self.in_flight.is_empty() {
-                return Err(self.rest(wake).await?);
+                let waits = !commands.is_empty() || self.execution.is_paused();
+                return Err(self.rest(wake, waits).await?);
             }
             if !self.gated.is_empty() || self.journal.is_due(self.core.clock.now()) {
                 self.journal.begin(self.execution.status());
@@ -225,30 +235,48 @@ impl Task {
     /// Folds in what follows without any work; gives what is outstanding.
     fn decide(&mut self) -> Result<Vec<Command>, Exit> {
         loop {
-            let decision = decide(&self.execution, self.core.clock.now());
+            let now = self.now();
+            let decision = decide(&self.execution, now);
             if decision.events.is_empty() {
                 return Ok(decision.commands);
             }
             for event in decision.events {
-                self.record(event)?;
+                self.record(event, now)?;
             }
         }
     }
 
-    /// Lets an event happen: in memory now, on disk later.
-    fn record(&mut self, event: Event) -> Result<(), Exit> {
-        // A clock that is set back does not turn the history round.
-        self.last_at = self.last_at.max(self.core.clock.now());
+    /// The time of what happens now: a clock that is set back does not turn the
+    /// history round.
+    fn now(&self) -> Timestamp {
+        self.last_at.max(self.core.clock.now())
+    }
+
+    /// Lets an event happen at the time by which it was decided: in memory now,
+    /// on disk later.
+    fn record(&mut self, event: Event, now: Timestamp) -> Result<(), Exit> {
+        self.last_at = now;
         let recorded = Recorded {
             version: self.execution.version() + 1,
             at: self.last_at,
             event,
         };
+        let is_final_word = self.overrules_signals(&recorded.event);
         self.execution
             .apply(&recorded)
             .map_err(|e| Exit::Parked(e.to_string()))?;
-        self.journal.push(recorded);
+        self.journal.push(recorded, is_final_word);
         Ok(())
+    }
+
+    /// Whether an event says that no signal came in time: one that was accepted
+    /// in time, and is not heard of yet, must not find the wait over.
+    fn overrules_signals(&self, event: &Event) -> bool {
+        let Event::StepFailed { step, error, .. } = event else {
+            return false;
+        };
+        error.kind == FailureKind::TimedOut
+            && matches!(self.execution.task(step), Some(PlanTask::Signal { .. }))
     }
 
     /// Turns messages into events; those that were taken before change nothing.
@@ -256,32 +284,12 @@ impl Task {
         if row.seq <= self.taken {
             return Ok(());
         }
-        match &row.message {
-            Message::Start {
-                workflow,
-                version,
-                input,
-                ..
-            } if self.execution.version() == 0 => {
-                self.record(load::started(*workflow, *version, input.clone()))?;
-            }
-            Message::Cancel { reason } if self.may_cancel() => {
-                self.record(Event::CancelRequested {
-                    reason: reason.clone(),
-                })?;
-            }
-            Message::Start { .. } | Message::Cancel { .. } => {}
+        if let Some(event) = self.execution.taken(row) {
+            self.record(event, self.now())?;
         }
         self.taken = row.seq;
         self.journal.consume(row.seq);
         Ok(())
-    }
-
-    fn may_cancel(&self) -> bool {
-        let begun = self.execution.version() > 0;
-        begun
-            && self.execution.cancel_requested().is_none()
-            && self.execution.final_event().is_none()
     }
 
     /// Puts the end on disk and tells who waits for it.
@@ -299,15 +307,13 @@ impl Task {
     }
 
     /// Leaves memory with everything on disk.
-    async fn rest(&mut self, wake: Option<Timestamp>) -> Result<Exit, Exit> {
+    async fn rest(&mut self, wake: Option<Timestamp>, waits: bool) -> Result<Exit, Exit> {
         let state = self.execution.status();
         self.journal.flush(state).await?;
-        Ok(match (self.mode, wake) {
-            (Mode::Draining | Mode::Stopping, _) => Exit::Drained,
-            (Mode::Live, Some(at)) => Exit::Waiting(at),
-            (Mode::Live, None) => {
-                Exit::Parked("it has not ended, and nothing is left to do".into())
-            }
+        Ok(match self.mode {
+            Mode::Draining | Mode::Stopping => Exit::Drained,
+            Mode::Live if waits => Exit::Waiting(wake),
+            Mode::Live => Exit::Parked("it has not ended, and nothing is left to do".into()),
         })
     }
 

@@ -8,7 +8,7 @@ use nebula_flow::decide::{Command, Target};
 use nebula_flow::event::{Event, Failure, FailureKind, Usage};
 use nebula_flow::expression::Root;
 use nebula_flow::ports::LogLine;
-use nebula_flow::{Payload, StepKey};
+use nebula_flow::{Payload, StepKey, Timestamp};
 
 use super::call::{self, Attempt, Ran};
 use super::evaluate::Evaluated;
@@ -62,7 +62,7 @@ impl Task {
                     flight.round = round;
                     listed += 1;
                 }
-                None if matches!(command, Command::Wake(_)) => {}
+                None if matches!(command, Command::Wake(_) | Command::Await(_)) => {}
                 None => fresh.push(command),
             }
         }
@@ -72,7 +72,7 @@ impl Task {
             self.gated
                 .retain(|(_, command)| in_flight.contains_key(command));
         }
-        if self.mode != Mode::Live {
+        if self.mode != Mode::Live || self.execution.is_paused() {
             return Ok(false);
         }
         let runs = commands
@@ -90,7 +90,7 @@ impl Task {
     /// Starts a piece of work, or puts it behind the commit that it needs.
     async fn begin(&mut self, command: &Command, beside_others: bool) -> Result<bool, Exit> {
         match command {
-            Command::Wake(_) => Ok(false),
+            Command::Wake(_) | Command::Await(_) => Ok(false),
             Command::Evaluate(target) => {
                 let evaluation = self.evaluation(target);
                 self.launch(command, evaluation.map(WorkResult::Evaluated).boxed())
@@ -121,10 +121,8 @@ impl Task {
     /// anything before it, is not on disk yet.
     fn must_commit(&mut self, step: &StepKey, attempt: u32) -> Result<bool, Exit> {
         if !self.execution.attempt_started(step) {
-            self.record(Event::AttemptStarted {
-                step: step.clone(),
-                attempt,
-            })?;
+            let step = step.clone();
+            self.record(Event::AttemptStarted { step, attempt }, self.now())?;
         }
         Ok(self.execution.version() > self.journal.committed())
     }
@@ -231,21 +229,27 @@ impl Task {
             return Ok(());
         }
         self.in_flight.remove(&command);
+        let now = self.now();
         let event = match (&command, result) {
             (Command::Evaluate(target), WorkResult::Evaluated(result)) => {
-                self.evaluated(target, result)
+                self.evaluated(target, result, now)
             }
             (Command::Gather(map), WorkResult::Evaluated(result)) => self.gathered(map, result),
             (Command::Run { step, attempt }, WorkResult::Ran(ran)) => {
-                self.ran(step, *attempt, *ran)
+                self.ran(step, *attempt, *ran, now)
             }
             // Stopped by the runtime's end; whoever comes next asks for it again.
             _ => return Ok(()),
         };
-        self.record(event)
+        self.record(event, now)
     }
 
-    fn evaluated(&self, target: &Target, result: Result<Evaluated, Failure>) -> Event {
+    fn evaluated(
+        &self,
+        target: &Target,
+        result: Result<Evaluated, Failure>,
+        now: Timestamp,
+    ) -> Event {
         match (target, result) {
             (Target::Input(step), Ok(Evaluated::Value(input))) => Event::StepReady {
                 step: step.clone(),
@@ -256,6 +260,9 @@ impl Task {
                 items,
                 count,
             },
+            (Target::Until(step), Ok(Evaluated::Time(value))) => {
+                self.execution.waits_until(step, &value, now)
+            }
             (Target::Connection(connection), Ok(Evaluated::Condition(fired))) => {
                 Event::ConnectionDecided {
                     connection: *connection,
@@ -284,16 +291,15 @@ impl Task {
                 port: None,
                 usage: Usage::default(),
             },
-            Ok(Evaluated::Condition(_)) => {
-                let failure = Failure::new(FailureKind::Host, "a gathering gave a condition");
+            Ok(Evaluated::Condition(_) | Evaluated::Time(_)) => {
+                let failure = Failure::new(FailureKind::Host, "a gathering gave no list");
                 self.execution.erred(&Target::Items(map.clone()), failure)
             }
             Err(failure) => self.execution.erred(&Target::Items(map.clone()), failure),
         }
     }
 
-    fn ran(&mut self, step: &StepKey, attempt: u32, ran: Ran) -> Event {
-        let now = self.core.clock.now();
+    fn ran(&mut self, step: &StepKey, attempt: u32, ran: Ran, now: Timestamp) -> Event {
         let line = |(level, message)| LogLine {
             at: now,
             level,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use nebula_engine::ExecutionResult;
 use nebula_flow::component::Effect::{Effectful, Pure};
@@ -11,7 +12,7 @@ use nebula_flow::ports::{Durability, EventLog, Outcome, Status};
 use nebula_flow::{Event, NodeBuilder, Payload, WorkflowBuilder, json};
 use tokio::sync::{Barrier, mpsc, oneshot};
 
-use crate::house::{House, fails, gives, report, value};
+use crate::house::{HandClock, House, fails, gives, report, value};
 
 /// An action that adds one to its input.
 fn adding(house: &House, effect: nebula_flow::Effect) {
@@ -129,6 +130,77 @@ async fn a_failure_connection_takes_the_failure() {
     let deployed = house.deploy(workflow).await;
     let result = house.start(&engine, &deployed, json!(1)).await.wait().await;
     assert_eq!(result.output, Some(json!({"mend": "mended"})));
+}
+
+#[tokio::test]
+async fn a_failure_that_does_not_matter_gives_null_and_its_error_can_be_read() {
+    let house = House::new();
+    house.action("test.fail", Pure, |_| async {
+        fails(FailureKind::Permanent, "no such city")
+    });
+    house.action(
+        "test.same",
+        Pure,
+        |call| async move { gives(&value(&call)) },
+    );
+    let engine = house.engine("one");
+    let said = json!({
+        "status": "${ $nodes.bad.status }",
+        "kind": "${ $nodes.bad.error.kind }",
+        "result": "${ $nodes.bad.result }",
+    });
+    let workflow = WorkflowBuilder::new("w")
+        .add_node(
+            "bad",
+            NodeBuilder::action("test.fail").continue_on_failure(),
+        )
+        .add_node("plain", "test.same")
+        .add_node("asks", NodeBuilder::action("test.same").input(said))
+        .connect("bad", "plain")
+        .connect("bad", "asks")
+        .build();
+    let deployed = house.deploy(workflow).await;
+    let result = house.start(&engine, &deployed, json!(1)).await.wait().await;
+    assert_eq!(
+        result.output,
+        Some(json!({
+            "plain": null,
+            "asks": {"status": "failed", "kind": "permanent", "result": null},
+        }))
+    );
+}
+
+#[tokio::test]
+async fn an_execution_that_takes_too_long_is_stopped_and_fails() {
+    let clock = HandClock::new();
+    let house = House::with_clock(clock.clone());
+    let (stopped, mut has_stopped) = mpsc::unbounded_channel();
+    house.action("test.hang", Effectful, move |_| {
+        let dropped = Dropped(stopped.clone());
+        async move {
+            let _dropped = dropped;
+            std::future::pending().await
+        }
+    });
+    let engine = house.engine("one");
+    let hour = Duration::from_secs(3_600);
+    let workflow = WorkflowBuilder::new("w")
+        .timeout(hour)
+        .add_node("a", NodeBuilder::action("test.hang").timeout(10 * hour))
+        .build();
+    let deployed = house.deploy(workflow).await;
+    let execution = house.start(&engine, &deployed, json!(1)).await;
+    while house.runner.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(hour);
+    has_stopped.recv().await.unwrap();
+    let result = execution.wait().await;
+    assert_eq!(result.status, Status::Failed);
+    let error = result.error.unwrap();
+    assert_eq!(error.kind, FailureKind::TimedOut);
+    assert!(error.message.contains("1h"), "{error}");
+    assert_eq!(house.summary(result.id).await.error, Some(error));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use nebula_engine::{EngineConfig, ExecutionHandle, SystemClock, WorkflowEngine};
 use nebula_flow::component::{ActionMetadata, Component, Effect, Origin, Verified};
 use nebula_flow::deploy::{self, DeployedWorkflow, Place};
@@ -54,6 +54,7 @@ impl House {
                 appends: AtomicU32::new(0),
                 failing: AtomicU32::new(0),
                 panicking: AtomicBool::new(false),
+                deaf: Arc::default(),
                 rumours: broadcast::Sender::new(16),
             }),
             records: Arc::new(store),
@@ -136,6 +137,7 @@ impl House {
             key: None,
             at,
             message,
+            expect: None,
             durability,
         };
         assert_eq!(
@@ -176,7 +178,7 @@ impl House {
     pub(crate) async fn until(&self, id: ExecutionId, holds: impl Fn(&ExecutionSummary) -> bool) {
         let mut changes = self.log.changes();
         while !holds(&self.summary(id).await) {
-            let change = futures_util::StreamExt::next(&mut changes);
+            let change = changes.next();
             tokio::time::timeout(Duration::from_secs(20), change)
                 .await
                 .expect("the log stands still");
@@ -188,6 +190,7 @@ pub(crate) fn told(event: &Event) -> String {
     match event {
         Event::StepReady { step, .. }
         | Event::MapStarted { step, .. }
+        | Event::WaitStarted { step, .. }
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
         | Event::StepSucceeded { step, .. }
@@ -331,10 +334,16 @@ pub(crate) struct Counted {
     appends: AtomicU32,
     failing: AtomicU32,
     panicking: AtomicBool,
+    deaf: Arc<AtomicBool>,
     rumours: broadcast::Sender<Arrival>,
 }
 
 impl Counted {
+    /// From now on no message is heard of when it arrives.
+    pub(crate) fn deafen(&self) {
+        self.deaf.store(true, SeqCst);
+    }
+
     pub(crate) fn appends(&self) -> u32 {
         self.appends.load(SeqCst)
     }
@@ -391,7 +400,9 @@ impl EventLog for Counted {
         let rumours = stream::unfold(self.rumours.subscribe(), |mut rumours| async move {
             Some((rumours.recv().await.ok()?, rumours))
         });
-        Box::pin(stream::select(self.store.arrivals(), rumours))
+        let feed = stream::select(self.store.arrivals(), rumours);
+        let deaf = self.deaf.clone();
+        Box::pin(feed.filter(move |_| std::future::ready(!deaf.load(SeqCst))))
     }
 
     async fn unfinished(

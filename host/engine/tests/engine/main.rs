@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod commits;
+mod controls;
 mod ends;
 mod expressions;
 mod house;
 mod recovery;
+mod signals;
 mod starts;
 mod waits;

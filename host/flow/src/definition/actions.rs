@@ -192,19 +192,21 @@ fn impossible(
         }
         node = node.each.as_deref()?;
     }
-    let action = around
-        .actions
-        .get(&node.action.as_ref()?.to_string())?
-        .as_ref()
-        .ok()?;
-    let walk = Walk {
-        root: &action.metadata.output_schema,
+    let (root, what) = match (&node.action, &node.wait) {
+        (Some(action), _) => {
+            let action = around.actions.get(&action.to_string())?.as_ref().ok()?;
+            let what = format!("the output of `{}`", action.metadata.id);
+            (&action.metadata.output_schema, what)
+        }
+        (None, Some(wait)) => {
+            let what = format!("the signal `{}`", wait.signal.as_ref()?);
+            (wait.schema.as_ref()?, what)
+        }
+        (None, None) => return None,
     };
+    let walk = Walk { root };
     let (why, hint) = walk.closed(walk.root, path, 32)?;
-    let message = format!(
-        "the output of `{}` cannot have `{reference}`: {why}",
-        action.metadata.id
-    );
+    let message = format!("{what} cannot have `{reference}`: {why}");
     Some(Diagnostic::new(Code::ImpossiblePath, pointer, message).maybe_hint(hint))
 }
 

@@ -2,11 +2,13 @@
 //! is kept in [`WorkflowDefinition::problems`] and reported by
 //! [`check`](super::check), together with all else that deploying refuses.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::diagnostic::{Code, Diagnostic, child};
-use super::{ActionRef, Connection, Node, On, RetryPolicy, WorkflowDefinition};
-use crate::id::{NodeId, WorkflowName};
+use super::{ActionRef, Connection, Node, On, RetryPolicy, Wait, WorkflowDefinition};
+use crate::id::{NodeId, SignalName, WorkflowName};
 use crate::time::Span;
 
 /// Builds a [`WorkflowDefinition`].
@@ -81,6 +83,13 @@ impl WorkflowBuilder {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.definition.retry = Some(policy);
+        self
+    }
+
+    /// Of a whole execution, from its start.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.definition.timeout = Some(Span(timeout));
         self
     }
 
@@ -221,6 +230,56 @@ impl NodeBuilder {
         Self { node, problems }
     }
 
+    /// A node that waits for a duration: `10m`, or a template that gives such a text.
+    #[must_use]
+    pub fn wait_for(duration: impl Into<String>) -> Self {
+        Self::waiting(Wait {
+            duration: Some(duration.into()),
+            ..Wait::default()
+        })
+    }
+
+    /// A node that waits until an instant: RFC 3339, or a template that gives such a text.
+    #[must_use]
+    pub fn wait_until(instant: impl Into<String>) -> Self {
+        Self::waiting(Wait {
+            until: Some(instant.into()),
+            ..Wait::default()
+        })
+    }
+
+    /// A node that waits for a signal, whose payload is its result. How long
+    /// it waits at the most, [`timeout`](Self::timeout) says.
+    #[must_use]
+    pub fn wait_signal(name: impl AsRef<str>) -> Self {
+        let (signal, problems) = match SignalName::new(name) {
+            Ok(name) => (Some(name), Vec::new()),
+            Err(error) => (None, vec![("/wait/signal", error.to_string())]),
+        };
+        let node = Self::waiting(Wait {
+            signal,
+            ..Wait::default()
+        });
+        Self { problems, ..node }
+    }
+
+    fn waiting(wait: Wait) -> Self {
+        Self {
+            node: Node {
+                wait: Some(wait),
+                ..Node::default()
+            },
+            problems: Vec::new(),
+        }
+    }
+
+    /// JSON Schema of the signal's payload, for a node that waits for one.
+    #[must_use]
+    pub fn schema(mut self, schema: Value) -> Self {
+        self.node.wait.get_or_insert_default().schema = Some(schema);
+        self
+    }
+
     /// How many items of a map run at once.
     #[must_use]
     pub const fn concurrency(mut self, at_once: u32) -> Self {
@@ -242,10 +301,13 @@ impl NodeBuilder {
         self
     }
 
-    /// Of one attempt.
+    /// Of one attempt; of the whole wait, for a node that waits for a signal.
     #[must_use]
-    pub const fn timeout(mut self, timeout: std::time::Duration) -> Self {
-        self.node.timeout = Some(Span(timeout));
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        match &mut self.node.wait {
+            Some(wait) => wait.timeout = Some(Span(timeout)),
+            None => self.node.timeout = Some(Span(timeout)),
+        }
         self
     }
 
@@ -253,6 +315,13 @@ impl NodeBuilder {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.node.retry = Some(policy);
+        self
+    }
+
+    /// A failure that no connection takes lets the execution go on.
+    #[must_use]
+    pub const fn continue_on_failure(mut self) -> Self {
+        self.node.continue_on_failure = true;
         self
     }
 }

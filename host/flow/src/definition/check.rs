@@ -7,9 +7,10 @@ use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
 use super::document::MAX_DOCUMENT;
 use super::graph::Graph;
 use super::sites::{Place, Site, deeper, sites, values};
-use super::{API_VERSION, KIND, Node, RetryPolicy, WorkflowDefinition};
+use super::{API_VERSION, KIND, MAX_WAIT, Node, RetryPolicy, WorkflowDefinition};
 use crate::expression::{Reference, Root, Segment};
 use crate::shape::Shape;
+use crate::time::Span;
 
 /// The most nodes of a workflow.
 pub const MAX_NODES: usize = 1_000;
@@ -41,9 +42,9 @@ pub fn check(definition: &WorkflowDefinition) -> Vec<Diagnostic> {
     check.problems
 }
 
-struct Check<'d> {
-    definition: &'d WorkflowDefinition,
-    problems: Vec<Diagnostic>,
+pub(super) struct Check<'d> {
+    pub(super) definition: &'d WorkflowDefinition,
+    pub(super) problems: Vec<Diagnostic>,
 }
 
 impl Check<'_> {
@@ -115,6 +116,14 @@ impl Check<'_> {
         if let Some(retry) = &self.definition.retry {
             self.retry("/retry", retry);
         }
+        if let Some(timeout) = self.definition.timeout
+            && (timeout.0.is_zero() || timeout.0 > MAX_WAIT)
+        {
+            let longest = Span(MAX_WAIT);
+            let message =
+                format!("a time-out is longer than 0 and at most {longest}, not {timeout}");
+            self.problem(Code::InvalidValue, "/timeout", message);
+        }
     }
 
     fn nodes(&mut self) {
@@ -128,33 +137,13 @@ impl Check<'_> {
         for (id, node) in &self.definition.nodes {
             self.node(&child("/nodes", id.as_str()), node, 0);
         }
+        self.signals();
     }
 
     fn node(&mut self, pointer: &str, node: &Node, depth: usize) {
-        // A node of the builder whose action's name is wrong has neither.
-        let is_reported = self
-            .definition
-            .problems
-            .iter()
-            .any(|d| d.pointer.starts_with(pointer));
-        match (&node.action, &node.map) {
-            (Some(_), Some(_)) => {
-                self.problem(
-                    Code::InvalidValue,
-                    pointer,
-                    "a node has either `action` or `map`, not both".to_owned(),
-                );
-            }
-            (None, None) if !is_reported => {
-                let diagnostic = Diagnostic::new(
-                    Code::MissingField,
-                    pointer,
-                    "a node needs `action` or `map`",
-                );
-                self.problems
-                    .push(diagnostic.hint("write for example `action: http.request`"));
-            }
-            _ => {}
+        self.kind(pointer, node);
+        if let Some(wait) = &node.wait {
+            self.wait(pointer, node, wait);
         }
         if node.map.is_some() {
             self.map(pointer, node, depth);
@@ -172,7 +161,7 @@ impl Check<'_> {
                 }
             }
         }
-        if let Some(timeout) = node.timeout
+        if let Some(timeout) = node.timeout.filter(|_| node.wait.is_none())
             && (timeout.0.is_zero() || timeout.0 > MAX_TIMEOUT)
         {
             let message = format!("a time-out is longer than 0 and at most 24h, not {timeout}");
@@ -190,6 +179,39 @@ impl Check<'_> {
                     "a credential's name is empty".to_owned(),
                 );
             }
+        }
+    }
+
+    /// What it does: exactly one thing.
+    fn kind(&mut self, pointer: &str, node: &Node) {
+        // A node of the builder whose action's name is wrong has none.
+        let is_reported = self
+            .definition
+            .problems
+            .iter()
+            .any(|d| d.pointer.starts_with(pointer));
+        let kinds = [
+            node.action.is_some(),
+            node.map.is_some(),
+            node.wait.is_some(),
+        ];
+        match kinds.into_iter().filter(|given| *given).count() {
+            1 => {}
+            0 if is_reported => {}
+            0 => {
+                let diagnostic = Diagnostic::new(
+                    Code::MissingField,
+                    pointer,
+                    "a node needs one of `action`, `map` and `wait`",
+                );
+                self.problems
+                    .push(diagnostic.hint("write for example `action: http.request`"));
+            }
+            _ => self.problem(
+                Code::InvalidValue,
+                pointer,
+                "a node has one of `action`, `map` and `wait`, not several".to_owned(),
+            ),
         }
     }
 
@@ -341,7 +363,7 @@ impl Check<'_> {
         )
     }
 
-    fn problem(&mut self, code: Code, pointer: &str, message: String) {
+    pub(super) fn problem(&mut self, code: Code, pointer: &str, message: String) {
         self.problems.push(Diagnostic::new(code, pointer, message));
     }
 }

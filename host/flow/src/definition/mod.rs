@@ -4,6 +4,7 @@
 //! - `document`: YAML or JSON to a definition, with the place of every value.
 //! - `builder`: [`WorkflowBuilder`] and [`NodeBuilder`].
 //! - `yaml`, `scalar`, `json`, `read`: its steps: text to value, value to definition.
+//! - `wait`: what a node waits for.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -35,6 +36,7 @@ mod sites;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wait;
 mod yaml;
 
 pub use builder::{NodeBuilder, WorkflowBuilder};
@@ -43,6 +45,8 @@ pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
 pub use schema::schema;
 pub use text::InvalidText;
+pub(crate) use wait::duration;
+pub use wait::{Due, MAX_WAIT, Wait};
 
 /// The only `apiVersion` there is.
 pub const API_VERSION: &str = "nebula/v1";
@@ -76,6 +80,9 @@ pub struct WorkflowDefinition {
     /// Retry policy of the nodes that have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// Of a whole execution, from its start; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
     /// By id; their order decides which failure is reported.
     pub nodes: IndexMap<NodeId, Node>,
     /// In any order.
@@ -102,6 +109,7 @@ impl WorkflowDefinition {
             input: None,
             vars: IndexMap::new(),
             retry: None,
+            timeout: None,
             nodes: IndexMap::new(),
             connections: Vec::new(),
             output: None,
@@ -110,11 +118,11 @@ impl WorkflowDefinition {
     }
 }
 
-/// A node: an action, or a map that runs a node for each item of a list.
+/// A node: an action, a map that runs a node for each item of a list, or a wait.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// `id` or `id@range`. Exactly one of `action` and `map` is given.
+    /// `id` or `id@range`. Exactly one of `action`, `map` and `wait` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionRef>,
     /// An expression that gives the list; `each` runs once per item.
@@ -126,6 +134,9 @@ pub struct Node {
     /// How many items of a map run at once; 8 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// What it waits for: a time, or a signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// Template of an action's input. Absent: the result of the one source
     /// whose connection fired; with several, an object of them by node id;
     /// with no source, the workflow's input; in a map, the item.
@@ -140,6 +151,10 @@ pub struct Node {
     /// How failures that may pass are tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// Whether a failure that no connection takes lets the execution go on: the
+    /// connections for success fire then, and the node's result is null.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continue_on_failure: bool,
 }
 
 /// An action and which of its package's versions: `weather.fetch@^1`.

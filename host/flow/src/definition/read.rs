@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
-use super::{ActionRef, Connection, Jitter, Node, On, RetryPolicy, WorkflowDefinition};
+use super::{ActionRef, Connection, Jitter, Node, On, RetryPolicy, Wait, WorkflowDefinition};
 use crate::id::{NodeId, WorkflowName};
 use crate::time::Span;
 
@@ -20,6 +20,7 @@ const WORKFLOW: &[&str] = &[
     "input",
     "vars",
     "retry",
+    "timeout",
     "nodes",
     "connections",
     "output",
@@ -29,11 +30,14 @@ const NODE: &[&str] = &[
     "map",
     "each",
     "concurrency",
+    "wait",
     "input",
     "credentials",
     "timeout",
     "retry",
+    "continue_on_failure",
 ];
+const WAIT: &[&str] = &["for", "until", "signal", "schema", "timeout"];
 const RETRY: &[&str] = &["max_attempts", "initial", "factor", "max", "jitter"];
 const CONNECTION: &[&str] = &["from", "to", "on", "when"];
 /// How deep maps may stand in maps; the check refuses fewer.
@@ -71,6 +75,7 @@ impl Reading {
         let description = self.field(fields, "description");
         let vars = self.field::<IndexMap<String, Value>>(fields, "vars");
         let retry = self.part(fields, "retry", Self::retry);
+        let timeout = self.text_form::<Span>(fields, "timeout", "write for example `24h`");
         let nodes = self.nodes(fields);
         let connections = self.connections(fields);
         Some(WorkflowDefinition {
@@ -81,6 +86,7 @@ impl Reading {
             input: given(fields, "input"),
             vars: vars.unwrap_or_default(),
             retry,
+            timeout,
             nodes: nodes?,
             connections,
             output: given(fields, "output"),
@@ -130,12 +136,27 @@ impl Reading {
             map: given(fields, "map"),
             each: each.flatten().map(Box::new),
             concurrency: self.field(fields, "concurrency"),
+            wait: self.part(fields, "wait", Self::wait),
             input: given(fields, "input"),
             credentials: self
                 .field::<BTreeMap<String, String>>(fields, "credentials")
                 .unwrap_or_default(),
             timeout: self.text_form::<Span>(fields, "timeout", "write for example `10s`"),
             retry: self.part(fields, "retry", Self::retry),
+            continue_on_failure: self
+                .field(fields, "continue_on_failure")
+                .unwrap_or_default(),
+        })
+    }
+
+    fn wait(&mut self, value: &Value, pointer: &str) -> Option<Wait> {
+        let fields = self.fields(value, pointer, WAIT, "a wait")?;
+        Some(Wait {
+            duration: self.text_form(fields, "for", "write for example `10m`"),
+            until: self.text_form(fields, "until", "write for example `2026-02-03T04:05:06Z`"),
+            signal: self.parsed(fields, "signal", Code::InvalidName, None),
+            schema: given(fields, "schema"),
+            timeout: self.text_form::<Span>(fields, "timeout", "write for example `24h`"),
         })
     }
 

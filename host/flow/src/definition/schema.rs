@@ -30,6 +30,10 @@ pub fn schema() -> Value {
             },
             "vars": { "description": "Constants, `$vars` in expressions.", "type": "object" },
             "retry": { "$ref": "#/$defs/retry", "description": "Of the nodes that have none." },
+            "timeout": {
+                "$ref": "#/$defs/duration",
+                "description": "Of a whole execution, from its start; none if absent."
+            },
             "nodes": {
                 "description": "By id; their order decides which failure is reported.",
                 "type": "object",
@@ -55,6 +59,7 @@ pub fn schema() -> Value {
                 "pattern": "^[0-9]+(ms|s|m|h|d)$"
             },
             "node": node(),
+            "wait": wait(),
             "retry": retry(),
             "connection": connection()
         }
@@ -66,8 +71,12 @@ fn node() -> Value {
         "type": "object",
         "additionalProperties": false,
         "oneOf": [
-            { "required": ["action"], "not": { "required": ["map"] } },
-            { "required": ["map", "each"], "not": { "required": ["action"] } }
+            { "required": ["action"], "not": any_of(&["map", "wait"]) },
+            { "required": ["map", "each"], "not": any_of(&["action", "wait"]) },
+            {
+                "required": ["wait"],
+                "not": any_of(&["action", "map", "each", "concurrency", "input", "credentials", "timeout", "retry"])
+            }
         ],
         "properties": {
             "action": {
@@ -89,6 +98,7 @@ fn node() -> Value {
                 "minimum": 1,
                 "maximum": MAX_CONCURRENCY
             },
+            "wait": { "$ref": "#/$defs/wait", "description": "What it waits for: a time, or a signal." },
             "input": { "description": "Template of the action's input." },
             "credentials": {
                 "description": "The name that the action's code uses, and the stored credential.",
@@ -96,7 +106,53 @@ fn node() -> Value {
                 "additionalProperties": { "type": "string", "minLength": 1 }
             },
             "timeout": { "$ref": "#/$defs/duration", "description": "Of one attempt; 30s if absent." },
-            "retry": { "$ref": "#/$defs/retry" }
+            "retry": { "$ref": "#/$defs/retry" },
+            "continue_on_failure": {
+                "description": "Whether a failure that no connection takes lets the execution go on, with null as the node's result.",
+                "type": "boolean"
+            }
+        }
+    })
+}
+
+fn any_of(fields: &[&str]) -> Value {
+    let required: Vec<Value> = fields
+        .iter()
+        .map(|field| json!({ "required": [field] }))
+        .collect();
+    json!({ "anyOf": required })
+}
+
+fn wait() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [{ "required": ["for"] }, { "required": ["until"] }, { "required": ["signal"] }],
+        "dependentRequired": { "schema": ["signal"], "timeout": ["signal"] },
+        "properties": {
+            "for": {
+                "description": "A duration, or a template that gives one.",
+                "type": "string",
+                "pattern": "^[0-9]+(ms|s|m|h|d)$|\\$\\{"
+            },
+            "until": {
+                "description": "An instant, as RFC 3339 writes it, or a template that gives one.",
+                "type": "string",
+                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}|\\$\\{"
+            },
+            "signal": {
+                "description": "The name of a signal; its payload is the node's result.",
+                "type": "string",
+                "pattern": "^[A-Za-z][A-Za-z0-9._-]{0,63}$"
+            },
+            "schema": {
+                "description": "JSON Schema of the signal's payload; absent accepts anything.",
+                "type": ["object", "boolean"]
+            },
+            "timeout": {
+                "$ref": "#/$defs/duration",
+                "description": "How long it waits for the signal; for ever if absent."
+            }
         }
     })
 }

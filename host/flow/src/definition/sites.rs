@@ -77,6 +77,14 @@ impl Sites {
         if let Some(input) = &node.input {
             self.template(&child(pointer, "input"), input);
         }
+        if let Some(wait) = &node.wait {
+            for (field, text) in [("for", &wait.duration), ("until", &wait.until)] {
+                if let Some(text) = text {
+                    let pointer = child(&child(pointer, "wait"), field);
+                    self.template(&pointer, &Value::from(text.as_str()));
+                }
+            }
+        }
         if let Some(each) = &node.each {
             let outside = std::mem::replace(&mut self.in_map, true);
             self.node(&child(pointer, "each"), each);
@@ -130,6 +138,8 @@ pub(super) fn values(definition: &WorkflowDefinition) -> impl Iterator<Item = (S
                 .as_ref()
                 .map(|value| (child(&pointer, "input"), value)),
         );
+        let schema = node.wait.as_ref().and_then(|wait| wait.schema.as_ref());
+        out.extend(schema.map(|value| (child(&child(&pointer, "wait"), "schema"), value)));
         if let Some(each) = &node.each {
             of_node(child(&pointer, "each"), each, out);
         }

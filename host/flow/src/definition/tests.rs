@@ -581,3 +581,190 @@ fn definition() -> impl Strategy<Value = WorkflowDefinition> {
         definition
     })
 }
+
+// ----------------------------------------------------------------- waits --
+
+const WAITS: &str = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: waits
+timeout: 2d
+nodes:
+  pause: { wait: { for: 10m }, continue_on_failure: true }
+  morning: { wait: { until: "2026-02-03T08:00:00+01:00" } }
+  later: { wait: { until: "${ $input.at }" } }
+  approve:
+    wait:
+      signal: approval
+      schema: { type: object, required: [by], properties: { by: { type: string } }, additionalProperties: false }
+      timeout: 24h
+  each:
+    map: "${ $input.orders }"
+    each: { wait: { signal: paid } }
+"#;
+
+#[test]
+fn yaml_the_builder_and_the_schema_agree_on_waits() {
+    let schema_of_payload = json!({
+        "type": "object", "required": ["by"], "properties": {"by": {"type": "string"}},
+        "additionalProperties": false
+    });
+    let approve = NodeBuilder::wait_signal("approval")
+        .schema(schema_of_payload)
+        .timeout(Duration::from_secs(86_400));
+    let built = WorkflowBuilder::new("waits")
+        .timeout(Duration::from_secs(2 * 86_400))
+        .add_node("pause", NodeBuilder::wait_for("10m").continue_on_failure())
+        .add_node(
+            "morning",
+            NodeBuilder::wait_until("2026-02-03T08:00:00+01:00"),
+        )
+        .add_node("later", NodeBuilder::wait_until("${ $input.at }"))
+        .add_node("approve", approve)
+        .map(
+            "each",
+            "${ $input.orders }",
+            NodeBuilder::wait_signal("paid"),
+        )
+        .build();
+    assert_eq!(read(WAITS), built);
+    assert_eq!(check(&built), []);
+    let document = Document::parse(WAITS).unwrap().value().clone();
+    assert_eq!(Shape::compile(&schema()).unwrap().mismatches(&document), []);
+}
+
+#[test]
+fn what_is_wrong_with_a_wait_is_said_and_its_schema_refuses_it_too() {
+    let shape = Shape::compile(&schema()).unwrap();
+    for (node, code, pointer) in [
+        (json!({"wait": {}}), Code::MissingField, "/wait"),
+        (
+            json!({"wait": {"for": "1s", "signal": "a"}}),
+            Code::InvalidValue,
+            "/wait",
+        ),
+        (
+            json!({"wait": {"for": 10}}),
+            Code::InvalidValue,
+            "/wait/for",
+        ),
+        (
+            json!({"wait": {"for": "soon"}}),
+            Code::InvalidValue,
+            "/wait/for",
+        ),
+        (
+            json!({"wait": {"until": "8:00"}}),
+            Code::InvalidValue,
+            "/wait/until",
+        ),
+        (
+            json!({"wait": {"signal": "no spaces"}}),
+            Code::InvalidName,
+            "/wait/signal",
+        ),
+        (
+            json!({"wait": {"for": "1s", "schema": {}}}),
+            Code::InvalidValue,
+            "/wait/schema",
+        ),
+        (
+            json!({"wait": {"for": "1s", "timeout": "2s"}}),
+            Code::InvalidValue,
+            "/wait/timeout",
+        ),
+        (
+            json!({"wait": {"fro": "1s"}}),
+            Code::UnknownField,
+            "/wait/fro",
+        ),
+        (
+            json!({"wait": {"for": "1s"}, "input": 1}),
+            Code::InvalidValue,
+            "/input",
+        ),
+        (
+            json!({"wait": {"for": "1s"}, "timeout": "1s"}),
+            Code::InvalidValue,
+            "/timeout",
+        ),
+        (
+            json!({"wait": {"for": "1s"}, "action": "a.b"}),
+            Code::InvalidValue,
+            "",
+        ),
+    ] {
+        let document = json!({
+            "apiVersion": "nebula/v1", "kind": "Workflow", "name": "w", "nodes": {"n": node.clone()}
+        });
+        assert!(!shape.mismatches(&document).is_empty(), "{node}");
+        let found = match Document::from_value(document).definition() {
+            Ok(definition) => check(&definition),
+            Err(found) => found,
+        };
+        let expected = (code, format!("/nodes/n{pointer}"));
+        let found: Vec<_> = found.into_iter().map(|d| (d.code, d.pointer)).collect();
+        assert!(found.contains(&expected), "{node}: {found:?}");
+    }
+}
+
+#[test]
+fn the_time_out_of_a_workflow_is_sane() {
+    for (timeout, found) in [("1s", false), ("0s", true), ("99999d", true)] {
+        let codes = codes(|d| d.timeout = Some(timeout.parse().unwrap()));
+        assert_eq!(!codes.is_empty(), found, "{timeout}: {codes:?}");
+    }
+}
+
+#[test]
+fn times_signals_and_schemas_of_waits_are_checked_at_deploy() {
+    for (wait, code, pointer) in [
+        (json!({"for": "0s"}), Code::InvalidValue, "for"),
+        (json!({"for": "99999d"}), Code::InvalidValue, "for"),
+        (json!({"for": "${ nope( }"}), Code::InvalidExpression, "for"),
+        (
+            json!({"until": "${ $nodes.nobody.result }"}),
+            Code::UnknownNode,
+            "until",
+        ),
+        (
+            json!({"signal": "a", "schema": {"type": "strnig"}}),
+            Code::InvalidSchema,
+            "schema/type",
+        ),
+        (
+            json!({"signal": "a", "timeout": "0s"}),
+            Code::InvalidValue,
+            "timeout",
+        ),
+    ] {
+        let wait: Wait = serde_json::from_value(wait).unwrap();
+        let mut definition = WorkflowBuilder::new("w").build();
+        let node = Node {
+            wait: Some(wait.clone()),
+            ..Node::default()
+        };
+        definition.nodes.insert("n".parse().unwrap(), node);
+        let found = check(&definition);
+        let pointer = format!("/nodes/n/wait/{pointer}");
+        assert!(
+            found.iter().any(|d| d.code == code && d.pointer == pointer),
+            "{wait:?}: {found:?}"
+        );
+    }
+    let two = WorkflowBuilder::new("w")
+        .add_node("a", NodeBuilder::wait_signal("s"))
+        .add_node(
+            "b",
+            NodeBuilder::wait_signal("s").schema(json!({"type": "string"})),
+        )
+        .add_node("c", NodeBuilder::wait_signal("no spaces"))
+        .build();
+    assert_eq!(
+        summary(&check(&two)),
+        [
+            (Code::InvalidName, "/nodes/c/wait/signal"),
+            (Code::InvalidValue, "/nodes/b/wait"),
+        ]
+    );
+}

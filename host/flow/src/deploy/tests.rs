@@ -296,6 +296,20 @@ fn paths_that_an_output_cannot_have_are_refused() {
 }
 
 #[test]
+fn the_result_of_a_wait_for_a_signal_is_what_its_schema_says() {
+    let with = |output: &str| {
+        let schema = json!({"type": "object", "properties": {"by": {"type": "string"}}, "additionalProperties": false});
+        let wait = NodeBuilder::wait_signal("approval").schema(schema);
+        let builder = WorkflowBuilder::new("w").add_node("approve", wait);
+        problems(builder.output(output).build())
+    };
+    assert!(with("${ $nodes.approve.result.by }").is_empty());
+    let found = with("${ $nodes.approve.result.yb }");
+    assert_eq!(codes(&found), [(Code::ImpossiblePath, "/output")]);
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean `by`?"));
+}
+
+#[test]
 fn the_result_of_a_map_is_a_list() {
     let with = |output: &str| {
         let map = NodeBuilder::map(

@@ -2,7 +2,7 @@
 //! all before it changes anything.
 
 use crate::component::Effect;
-use crate::event::{Event, Failure, RULES, Recorded};
+use crate::event::{Event, Failure, FailureKind, RULES, Recorded};
 use crate::id::{StepKey, WorkflowId};
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Task};
@@ -28,10 +28,10 @@ impl Execution {
             (Event::Started { .. }, None) | (_, Some(_)) => {}
             (_, None) => return Err("the execution has not started".into()),
         }
-        self.fold_kind(&recorded.event, recorded.at)
+        self.fold_kind(&recorded.event, recorded.at, recorded.version)
     }
 
-    fn fold_kind(&mut self, event: &Event, at: Timestamp) -> Fold {
+    fn fold_kind(&mut self, event: &Event, at: Timestamp, version: u64) -> Fold {
         match event {
             Event::Started {
                 workflow,
@@ -41,6 +41,16 @@ impl Execution {
             } => self.on_started(*workflow, *workflow_version, input, *rules, at),
             Event::StepReady { step, input } => self.on_step_ready(step, input, at),
             Event::MapStarted { step, items, count } => self.on_map_started(step, items, *count),
+            Event::WaitStarted {
+                step,
+                signal,
+                until,
+            } => self.on_wait_started(step, signal.as_ref(), *until, version),
+            Event::SignalReceived {
+                name,
+                payload,
+                received_at,
+            } => self.on_signal_received(name, payload, *received_at),
             Event::AttemptStarted { step, attempt } => self.on_attempt_started(step, *attempt),
             Event::AttemptFailed {
                 step,
@@ -55,30 +65,30 @@ impl Execution {
                 output,
                 port,
                 ..
-            } => self.on_step_succeeded(step, *attempt, output, port.as_deref()),
+            } => self.on_step_succeeded(step, *attempt, output, port.as_deref(), at),
             Event::StepFailed {
                 step,
                 attempt,
                 error,
                 ..
-            } => self.on_step_failed(step, *attempt, error),
+            } => self.on_step_failed(step, *attempt, error, at),
             Event::StepSkipped { step, .. } => self.on_step_skipped(step),
             Event::ConnectionDecided {
                 connection,
                 fired,
                 error,
             } => self.connection_decided(*connection, *fired, error.as_ref()),
-            Event::Warning { node, .. } => match self.plan.index(node) {
-                Some(_) => Ok(()),
-                None => Err(format!("the workflow has no node `{node}`")),
-            },
+            Event::Warning { node, .. } => self.node_index(&StepKey::root(node.clone())).map(drop),
             Event::CancelRequested { reason } => {
                 self.cancel.get_or_insert_with(|| reason.clone());
                 Ok(())
             }
-            Event::Succeeded { .. } | Event::Failed { .. } | Event::Cancelled { .. } => {
-                self.on_end(event)
-            }
+            Event::Paused { .. } => self.on_paused(true),
+            Event::Resumed { .. } => self.on_paused(false),
+            Event::Succeeded { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. }
+            | Event::Terminated { .. } => self.on_end(event, at),
         }
     }
 
@@ -120,6 +130,9 @@ impl Execution {
             (Task::Action(_), Step::Wanted) => {}
             (Task::Action(_), other) => return contradicts(key, other),
             (Task::Map { .. }, _) => return Err(format!("step `{key}` is a map")),
+            (Task::Delay(_) | Task::Signal { .. }, _) => {
+                return Err(format!("step `{key}` is a wait"));
+            }
         }
         *self.step_mut(key)? = Step::Ready(Box::new(Ready::new(input.clone(), at)));
         Ok(())
@@ -127,12 +140,19 @@ impl Execution {
 
     fn on_map_started(&mut self, key: &StepKey, items: &Payload, count: u32) -> Fold {
         let (task, step) = self.locate(key)?;
-        let concurrency = match (task, step) {
-            (Task::Map { concurrency, .. }, Step::Wanted) => *concurrency,
+        let (concurrency, continues) = match (task, step) {
+            (
+                Task::Map {
+                    concurrency,
+                    continues,
+                    ..
+                },
+                Step::Wanted,
+            ) => (*concurrency, *continues),
             (Task::Map { .. }, other) => return contradicts(key, other),
-            (Task::Action(_), _) => return Err(format!("step `{key}` is not a map")),
+            (_, _) => return Err(format!("step `{key}` is not a map")),
         };
-        let mapping = Mapping::new(items.clone(), count, concurrency);
+        let mapping = Mapping::new(items.clone(), count, concurrency, continues);
         *self.step_mut(key)? = Step::Mapping(Box::new(mapping));
         Ok(())
     }
@@ -161,6 +181,7 @@ impl Execution {
         attempt: u32,
         output: &Payload,
         port: Option<&str>,
+        at: Timestamp,
     ) -> Fold {
         match self.locate(key)? {
             (Task::Action(task), Step::Ready(ready)) => {
@@ -180,12 +201,25 @@ impl Execution {
                     return Err(format!("step `{key}` is a map, which has no ports"));
                 }
             }
+            (_, Step::Waiting(waiting)) => {
+                same_attempt(key, attempt, 0)?;
+                waiting.may_succeed(key, output, at)?;
+                if port.is_some() {
+                    return Err(format!("step `{key}` is a wait, which has no ports"));
+                }
+            }
             (_, other) => return contradicts(key, other),
         }
         self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))
     }
 
-    fn on_step_failed(&mut self, key: &StepKey, attempt: u32, error: &Failure) -> Fold {
+    fn on_step_failed(
+        &mut self,
+        key: &StepKey,
+        attempt: u32,
+        error: &Failure,
+        at: Timestamp,
+    ) -> Fold {
         match self.locate(key)?.1 {
             Step::Wanted | Step::Unfired(Some(_)) => same_attempt(key, attempt, 0)?,
             Step::Ready(ready) => same_attempt(key, attempt, ready.attempt)?,
@@ -194,6 +228,10 @@ impl Execution {
                 if !mapping.is_drained() {
                     return Err(format!("items of `{key}` still run"));
                 }
+            }
+            Step::Waiting(waiting) => {
+                same_attempt(key, attempt, 0)?;
+                waiting.may_time_out(key, at)?;
             }
             other => return contradicts(key, other),
         }
@@ -208,8 +246,20 @@ impl Execution {
         self.end_step(key, Step::Skipped, End::Skipped)
     }
 
-    fn on_end(&mut self, event: &Event) -> Fold {
+    fn on_paused(&mut self, paused: bool) -> Fold {
+        if self.paused == paused {
+            let is = if paused { "is" } else { "is not" };
+            return Err(format!("the execution {is} paused"));
+        }
+        self.paused = paused;
+        Ok(())
+    }
+
+    fn on_end(&mut self, event: &Event, at: Timestamp) -> Fold {
         match (event, &self.halt) {
+            (Event::Terminated { .. }, _) => {}
+            (Event::Failed { node: None, error }, _)
+                if error.kind == FailureKind::TimedOut && self.is_overdue(at) => {}
             (Event::Cancelled { .. }, _) if self.cancel.is_none() => {
                 return Err("no cancel was requested".into());
             }
@@ -247,6 +297,7 @@ impl Execution {
     /// room in its map.
     fn end_step(&mut self, key: &StepKey, step: Step, end: End<'_>) -> Fold {
         let node = self.node_index(key)?;
+        self.leave_wait(key);
         match key.path.split_last() {
             None => {
                 self.nodes[node].step = step;
@@ -281,7 +332,7 @@ impl Execution {
             .ok_or_else(|| format!("step `{key}` has not begun"))
     }
 
-    fn step_mut(&mut self, key: &StepKey) -> Result<&mut Step, String> {
+    pub(super) fn step_mut(&mut self, key: &StepKey) -> Result<&mut Step, String> {
         let node = self.node_index(key)?;
         self.nodes[node]
             .step
@@ -302,7 +353,7 @@ impl Execution {
     }
 }
 
-fn contradicts<T>(key: &StepKey, step: &Step) -> Result<T, String> {
+pub(super) fn contradicts<T>(key: &StepKey, step: &Step) -> Result<T, String> {
     Err(format!("step `{key}` {}", step.describe()))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A failure holds back the node's other connections until it is known whether
 //! a connection takes it. If one does, the others do not fire; if none does,
-//! they stay open for ever, so that nothing behind the failed node begins.
+//! they stay open for ever, so that nothing behind the failed node begins;
+//! unless the node says `continue_on_failure`: then those for success fire.
 
 use crate::definition::On;
 use crate::event::Failure;
@@ -125,8 +126,30 @@ impl Execution {
                     self.decided(index, false);
                 }
             }
-        } else if !has(Decided::Asked) {
+        } else if has(Decided::Asked) {
+            // Whether one takes it is not known yet.
+        } else if plan.nodes[node].continues {
+            self.go_on(node);
+        } else {
             self.halt(node);
+        }
+    }
+
+    /// Nobody took the failure of this node, and it says that this does not
+    /// matter: what waits for its success goes on.
+    fn go_on(&mut self, node: NodeIndex) {
+        let plan = self.plan.clone();
+        for &index in &plan.nodes[node].outgoing {
+            let connection = &plan.connections[index];
+            if self.connections[index] != Decided::Open {
+                continue;
+            }
+            if connection.on == On::Success && connection.when.is_some() {
+                self.connections[index] = Decided::Asked;
+                self.asked.insert(index);
+            } else {
+                self.decided(index, connection.on == On::Success);
+            }
         }
     }
 

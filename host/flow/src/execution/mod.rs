@@ -5,6 +5,8 @@
 //! - `fold`: what each event changes, and when it cannot follow.
 //! - `graph`: how the end of a node decides connections, and what a failure stops.
 //! - `view`: what others read.
+//! - `wait`: which signal goes to which wait.
+//! - `message`: what a message becomes, and which signals may be sent.
 //! - `settle`: which event the end of an attempt or of an evaluation is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +20,18 @@ use crate::time::Timestamp;
 
 mod fold;
 mod graph;
+mod message;
 mod settle;
 pub(crate) mod step;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wait;
 
+pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
 pub use view::StepStatus;
+use wait::Signals;
 
 /// One execution as its events have made it.
 #[derive(Debug, Clone)]
@@ -45,11 +51,14 @@ pub struct Execution {
     asked: BTreeSet<usize>,
     /// Connections whose `when` erred.
     erred: BTreeMap<usize, Failure>,
+    /// Waits for signals, and signals that no wait has taken.
+    signals: Signals,
     /// How many nodes have ended.
     ended: usize,
     /// Set by the first failure that no connection takes.
     halt: Option<Halt>,
     cancel: Option<String>,
+    paused: bool,
     end: Option<Box<Event>>,
 }
 
@@ -121,9 +130,11 @@ impl Execution {
             active: BTreeSet::new(),
             asked: BTreeSet::new(),
             erred: BTreeMap::new(),
+            signals: Signals::default(),
             ended: 0,
             halt: None,
             cancel: None,
+            paused: false,
             end: None,
             plan,
         }
@@ -158,9 +169,11 @@ impl PartialEq for Execution {
             && self.active == other.active
             && self.asked == other.asked
             && self.erred == other.erred
+            && self.signals == other.signals
             && self.ended == other.ended
             && self.halt == other.halt
             && self.cancel == other.cancel
+            && self.paused == other.paused
             && self.end == other.end
     }
 }

@@ -1,7 +1,10 @@
 //! Which event the end of an attempt or of an evaluation is.
 
+use serde_json::Value;
+
 use crate::decide::Target;
-use crate::event::{Event, Failure, Usage};
+use crate::definition::{Due, duration};
+use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::id::StepKey;
 use crate::payload::Payload;
 use crate::plan::Task;
@@ -85,12 +88,38 @@ impl Execution {
         }
     }
 
+    /// The event that the evaluated time of a wait is: the wait begins, or it
+    /// fails because the value is no time. `now` is the time of the event.
+    #[must_use]
+    pub fn waits_until(&self, step: &StepKey, value: &Value, now: Timestamp) -> Event {
+        let until = match (self.task(step), value) {
+            (Some(Task::Delay(Due::Duration(_))), Value::String(text)) => duration(text)
+                .map(|long| now.plus(long))
+                .map_err(|e| e.to_string()),
+            (Some(Task::Delay(Due::Instant(_))), Value::String(text)) => {
+                text.parse::<Timestamp>().map_err(|e| e.to_string())
+            }
+            _ => Err("the expression of a wait gave no text".to_owned()),
+        };
+        match until {
+            Ok(until) => Event::WaitStarted {
+                step: step.clone(),
+                signal: None,
+                until: Some(until),
+            },
+            Err(message) => {
+                let error = Failure::new(FailureKind::Expression, message);
+                self.erred(&Target::Until(step.clone()), error)
+            }
+        }
+    }
+
     /// The event that an evaluation which erred is. A gathering that erred is
     /// [`Target::Items`] of the map's step.
     #[must_use]
     pub fn erred(&self, target: &Target, error: Failure) -> Event {
         match target {
-            Target::Input(step) | Target::Items(step) => Event::StepFailed {
+            Target::Input(step) | Target::Items(step) | Target::Until(step) => Event::StepFailed {
                 step: step.clone(),
                 attempt: 0,
                 error,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::{Failure, FailureKind};
+use crate::id::SignalName;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -17,12 +18,14 @@ pub(crate) enum Step {
     Pending,
     /// All are decided and it will not run: none fired, or a condition erred.
     Unfired(Option<Box<Failure>>),
-    /// Its input, or a map's list, is to be evaluated.
+    /// Its input, a map's list or the end of a wait is to be evaluated.
     Wanted,
     /// An action that may run.
     Ready(Box<Ready>),
     /// A map whose items run, or whose results are gathered.
     Mapping(Box<Mapping>),
+    /// A wait that is not over.
+    Waiting(Box<Waiting>),
     /// Ended well.
     Succeeded(Payload),
     /// Failed for good.
@@ -48,6 +51,19 @@ pub(crate) struct Ready {
     pub(crate) retry_at: Option<Timestamp>,
 }
 
+/// A wait that began.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Waiting {
+    /// Version of the event that began it: its place among the waits for a signal.
+    pub(crate) since: u64,
+    /// When it is over; for a signal, its time-out.
+    pub(crate) until: Option<Timestamp>,
+    /// What it is for, unless it is for a time.
+    pub(crate) signal: Option<SignalName>,
+    /// What its signal says, once it is here.
+    pub(crate) answer: Option<Payload>,
+}
+
 /// A map that runs. Items are begun in index order, so that those begun are
 /// always a prefix and the lowest that fails does not hang on who is faster.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +74,8 @@ pub(crate) struct Mapping {
     pub(crate) count: u32,
     /// How many may run at once.
     width: u32,
+    /// Whether an item that fails lets the others go on.
+    continues: bool,
     /// The items begun so far.
     pub(crate) steps: Vec<Step>,
     /// Indices of those that have not ended.
@@ -87,11 +105,12 @@ impl Ready {
 }
 
 impl Mapping {
-    pub(crate) fn new(items: Payload, count: u32, concurrency: u32) -> Self {
+    pub(crate) fn new(items: Payload, count: u32, concurrency: u32, continues: bool) -> Self {
         let mut mapping = Self {
             items,
             count,
             width: concurrency.clamp(1, MAX_CONCURRENCY),
+            continues,
             steps: Vec::new(),
             running: BTreeSet::new(),
             failed: None,
@@ -102,7 +121,7 @@ impl Mapping {
 
     /// Item `index` ended as `step`.
     pub(crate) fn end(&mut self, index: u32, step: Step) {
-        if matches!(step, Step::Failed(_)) {
+        if matches!(step, Step::Failed(_)) && !self.continues {
             self.failed = Some(self.failed.map_or(index, |lowest| lowest.min(index)));
         }
         if self.running.remove(&index) {
@@ -123,6 +142,16 @@ impl Mapping {
             )]
             self.running.insert(self.steps.len() as u32);
             self.steps.push(Step::Wanted);
+        }
+    }
+
+    /// How many items will still be begun, if none fails.
+    pub(crate) fn to_come(&self) -> u32 {
+        match self.failed {
+            Some(_) => 0,
+            None => self
+                .count
+                .saturating_sub(u32::try_from(self.steps.len()).unwrap_or(u32::MAX)),
         }
     }
 
@@ -178,6 +207,7 @@ impl Step {
             Self::Wanted => "has no input yet",
             Self::Ready(_) => "is ready",
             Self::Mapping(_) => "is a map that runs",
+            Self::Waiting(_) => "waits",
             Self::Succeeded(_) => "has succeeded",
             Self::Failed(_) => "has failed",
             Self::Skipped => "was skipped",

@@ -19,13 +19,15 @@ pub enum StepStatus<'a> {
     Pending,
     /// Begun: its input is evaluated, it runs, or it waits for its next attempt.
     Running,
+    /// Waits for a time or a signal.
+    Waiting,
     /// Ended well.
     Succeeded,
     /// Failed for good.
     Failed(&'a Failure),
     /// No connection fired, or its action said so.
     Skipped,
-    /// Begun, and cut off by the cancel of its execution.
+    /// Begun, and cut off by the end of its execution.
     Cancelled,
 }
 
@@ -36,6 +38,7 @@ impl StepStatus<'_> {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Succeeded => "succeeded",
             Self::Failed(_) => "failed",
             Self::Skipped => "skipped",
@@ -64,16 +67,19 @@ impl Execution {
         self.version
     }
 
-    /// Where it stands, and when it is due if it only waits for times.
+    /// Where it stands, and when it is due if it does nothing but wait, and
+    /// that not for signals alone.
     #[must_use]
     pub fn status(&self) -> (Status, Option<Timestamp>) {
         let status = match (self.end.as_deref(), &self.started) {
             (Some(Event::Succeeded { .. }), _) => Status::Succeeded,
             (Some(Event::Cancelled { .. }), _) => Status::Cancelled,
+            (Some(Event::Terminated { .. }), _) => Status::Terminated,
             (Some(_), _) => Status::Failed,
             (None, None) => Status::Queued,
+            (None, Some(_)) if self.paused => Status::Paused,
             (None, Some(_)) => match crate::decide::only_waits(self, self.updated_at) {
-                Some(at) => return (Status::Waiting, Some(at)),
+                Some(due) => return (Status::Waiting, due),
                 None => Status::Running,
             },
         };
@@ -92,6 +98,18 @@ impl Execution {
         self.started.as_ref().map(|started| started.at)
     }
 
+    /// When it has taken longer than its workflow allows.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let timeout = self.plan.definition().timeout?;
+        Some(self.started_at()?.plus(timeout.0))
+    }
+
+    /// Whether it has taken longer than that.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        self.deadline().is_some_and(|at| at <= now)
+    }
+
     /// The latest time of its events.
     #[must_use]
     pub const fn updated_at(&self) -> Timestamp {
@@ -102,6 +120,12 @@ impl Execution {
     #[must_use]
     pub fn cancel_requested(&self) -> Option<&str> {
         self.cancel.as_deref()
+    }
+
+    /// Whether it is paused: what is under way may end, and nothing more begins.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The event that ended it.
@@ -159,12 +183,15 @@ impl Execution {
     /// Where a step stands; absent as for [`task`](Self::task).
     #[must_use]
     pub fn step_status(&self, step: &StepKey) -> Option<StepStatus<'_>> {
-        let cancelled = matches!(self.end.as_deref(), Some(Event::Cancelled { .. }));
+        let cut_off = self.end.is_some();
         Some(match self.locate(step).ok()?.1 {
             Step::Pending | Step::Unfired(_) => StepStatus::Pending,
             Step::Wanted if !self.goes_on(step) => StepStatus::Pending,
-            Step::Ready(_) | Step::Mapping(_) if cancelled => StepStatus::Cancelled,
+            Step::Ready(_) | Step::Mapping(_) | Step::Waiting(_) if cut_off => {
+                StepStatus::Cancelled
+            }
             Step::Wanted | Step::Ready(_) | Step::Mapping(_) => StepStatus::Running,
+            Step::Waiting(_) => StepStatus::Waiting,
             Step::Succeeded(_) => StepStatus::Succeeded,
             Step::Failed(error) => StepStatus::Failed(error),
             Step::Skipped => StepStatus::Skipped,

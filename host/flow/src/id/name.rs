@@ -1,4 +1,4 @@
-//! Names that people give: tenants, workflows, nodes, actions.
+//! Names that people give: tenants, workflows, nodes, signals, actions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -112,6 +112,17 @@ name_type!(
         && t.len() <= 64
         && t.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+);
+
+name_type!(
+    /// The name of a signal that a workflow's nodes may wait for.
+    SignalName,
+    "signal name",
+    "1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, beginning with a letter",
+    |t| !t.is_empty()
+        && t.len() <= 64
+        && t.starts_with(|c: char| c.is_ascii_alphabetic())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 );
 
 name_type!(

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Feed;
+use super::{Feed, InboxRow, Submission, Submitted};
 use crate::event::{Failure, Recorded};
-use crate::id::{Digest, ExecutionId, Shard, StepKey, TenantId, WorkflowId, WorkflowName};
-use crate::payload::Payload;
+use crate::id::{ExecutionId, Shard, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::time::Timestamp;
 
 /// The log of all executions. Two doors write it: anyone may [`submit`], only
@@ -44,7 +43,8 @@ pub trait EventLog: Send + Sync + 'static {
     fn arrivals(&self) -> Feed<Arrival>;
 
     /// Executions of a shard that are not finished, by id, after `after`:
-    /// what an owner finds when it takes over, and what polling finds.
+    /// what an owner finds when it takes over, and what polling finds. One that
+    /// is at rest until a message comes, and has none, is not among them.
     async fn unfinished(
         &self,
         shard: Shard,
@@ -89,85 +89,6 @@ pub trait EventLog: Send + Sync + 'static {
     fn changes(&self) -> Feed<Change>;
 }
 
-/// A message for an execution.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    /// Whose.
-    pub tenant: TenantId,
-    /// For a start: a fresh id. Else: one that exists.
-    pub execution: ExecutionId,
-    /// Makes a repeat harmless.
-    pub key: Option<IdempotencyKey>,
-    /// When it was received.
-    pub at: Timestamp,
-    /// What is asked for.
-    pub message: Message,
-    /// How soon it must be on disk.
-    pub durability: Durability,
-}
-
-/// A caller's key for a request, unique within its tenant, and a digest of the
-/// request, so that another request under the same key is noticed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// As the caller gave it, at most 255 bytes.
-    pub key: String,
-    /// Of the request's content.
-    pub fingerprint: Digest,
-}
-
-/// How soon a submission must be on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// As soon as the writer can.
-    Now,
-    /// The caller waits for the execution's end anyway: it may share the commit
-    /// of the owner's first append, at the latest after 50 ms.
-    WithAppend,
-}
-
-/// What is asked of an execution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Message {
-    /// Begin.
-    Start {
-        /// Which workflow.
-        workflow: WorkflowId,
-        /// Its name when it was started, for lists.
-        name: WorkflowName,
-        /// Which version.
-        version: u32,
-        /// Its input.
-        input: Payload,
-    },
-    /// Stop as soon as possible.
-    Cancel {
-        /// For people.
-        reason: String,
-    },
-}
-
-/// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Submitted {
-    /// It is on disk.
-    Accepted,
-    /// Its key was used before, for this execution; nothing changed.
-    Duplicate(ExecutionId),
-}
-
-/// A message in an inbox.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InboxRow {
-    /// Place in the execution's inbox; 1 for its start.
-    pub seq: u64,
-    /// When it was received.
-    pub at: Timestamp,
-    /// What is asked for.
-    pub message: Message,
-}
-
 /// A message as the owner hears of it.
 #[derive(Debug, Clone)]
 pub enum Arrival {
@@ -206,6 +127,10 @@ pub struct Append {
     pub lines: Vec<LogLine>,
     /// Inbox rows up to this sequence number have become events.
     pub consumed: u64,
+    /// Whether the inbox must have nothing beyond `consumed`, because what was
+    /// decided would not hold then: that no signal came in time, say. Else it is
+    /// refused with [`LogError::Unheard`].
+    pub inbox_empty: bool,
     /// The state after these events.
     pub status: Status,
     /// When it must be looked at again, if it waits for a time.
@@ -222,31 +147,40 @@ pub enum Status {
     Queued,
     /// Steps run.
     Running,
-    /// Waits for a time.
+    /// Waits for a time, for a signal, or for both.
     Waiting,
+    /// Begins nothing more until it is resumed.
+    Paused,
     /// Ended well.
     Succeeded,
     /// Ended in failure.
     Failed,
     /// Ended by a cancel.
     Cancelled,
+    /// Ended at once because someone said so.
+    Terminated,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Running,
         Self::Waiting,
+        Self::Paused,
         Self::Succeeded,
         Self::Failed,
         Self::Cancelled,
+        Self::Terminated,
     ];
 
     /// Whether nothing can happen any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Terminated
+        )
     }
 
     /// The name it has everywhere, e.g. `succeeded`.
@@ -256,9 +190,11 @@ impl Status {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
         }
     }
 
@@ -361,7 +297,8 @@ pub enum LogError {
     /// Another owner holds the shard, or this one's epoch is over.
     #[error("shard {} is no longer held under epoch {}", .0.shard.0, .0.epoch)]
     Fenced(Fence),
-    /// The expected version is not the last.
+    /// The expected version is not the last, or the execution does not stand
+    /// where a submission expects it.
     #[error("execution {execution} is at version {actual}, not {expected}")]
     Conflict {
         /// Which execution.
@@ -371,6 +308,9 @@ pub enum LogError {
         /// As it is.
         actual: u64,
     },
+    /// What was decided holds only if no message came, and one has.
+    #[error("execution {0} has a message that its owner has not heard of yet")]
+    Unheard(ExecutionId),
     /// No such execution, or it belongs to another tenant.
     #[error("execution {0} does not exist")]
     NotFound(ExecutionId),

@@ -1,6 +1,7 @@
 //! The five doors to the world. Each method says what is true once it returns.
 //!
-//! - [`log`]: [`EventLog`], the log of all executions.
+//! - [`log`]: [`EventLog`], the log of all executions; [`submission`]: what
+//!   is submitted to it.
 //! - [`records`]: [`Records`], what is kept by name or by content hash.
 //! - [`runner`]: [`Runner`], which runs components in the sandbox.
 //! - [`components`]: [`Components`], those that this node may run.
@@ -15,16 +16,19 @@ pub mod components;
 pub mod log;
 pub mod records;
 pub mod runner;
+pub mod submission;
 
 pub use clock::Clock;
 pub use components::{Components, ResolveError, ResolvedAction};
 pub use log::{
-    Append, Arrival, Change, Durability, EventLog, ExecutionQuery, ExecutionSummary, Fence,
-    IdempotencyKey, InboxRow, LogError, LogLine, Message, Status, Submission, Submitted,
-    Unfinished,
+    Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Fence, LogError, LogLine,
+    Status, Unfinished,
 };
 pub use records::{Expect, Kind, Record, RecordError, Records};
 pub use runner::{Call, Identity, Limits, Outcome, Prepared, Report, Runner};
+pub use submission::{
+    Durability, IdempotencyKey, InboxRow, Message, Standing, Submission, Submitted,
+};
 
 /// A stream without an end of its own.
 pub type Feed<T> = Pin<Box<dyn Stream<Item = T> + Send>>;

@@ -142,17 +142,3 @@ fn a_repeat_names_the_first_and_another_request_under_its_key_is_refused() {
         ));
     }
 }
-
-#[test]
-fn cancelling_what_is_not_there_is_refused() {
-    let house = house();
-    let unknown = ExecutionId::mint(Timestamp::from_millis(1), 1);
-    let cancelled = now(cancel(
-        &house.log,
-        &house.tenant,
-        unknown,
-        "why",
-        Timestamp::from_millis(2),
-    ));
-    assert!(matches!(cancelled, Err(LogError::NotFound(id)) if id == unknown));
-}

@@ -1,4 +1,4 @@
-//! `/workflows/{workflow}/execute` and `/executions`.
+//! `/workflows/{workflow}/execute` and `/executions`, with what is sent to them.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use axum::extract::{Path, Request};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{
-    Cancel, Cancelling, ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery,
+    ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery, Signalled,
 };
 use nebula_api::{Page, Problem, problem};
 use nebula_flow::time::Span;
 
 use super::extract::{self, Query};
-use super::reply::{self, Reply};
+use super::reply::{self, Refusal, Reply};
 use crate::app::App;
 use crate::service::start_execution::{self, Start};
-use crate::service::{Error, cancel_execution, executions};
+use crate::service::{Error, executions, signal_execution};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -50,17 +50,10 @@ pub(crate) async fn execute(
 ) -> Reply {
     let wait = query.wait.as_deref().map(parse_wait).transpose()?.flatten();
     let key = idempotency_key(request.headers())?;
-    let body = extract::body(&app, request, app.http.max_input_body).await?;
-    let input = if body.is_empty() {
-        nebula_flow::Value::Null
-    } else {
-        extract::parse(&body)?
-    };
-    drop(body);
     let start = Start {
         workflow: &workflow,
         version: query.version,
-        input,
+        input: input(&app, request).await?,
         key,
         wait,
     };
@@ -106,23 +99,55 @@ pub(crate) async fn get(app: App, Path(execution): Path<String>) -> Reply {
     reply::ok(&executions::get(&app, executions::parse_id(&execution)?).await?)
 }
 
-/// Cancel an execution
+/// Send an execution a signal
+///
+/// The body is what the signal says; a wait for it that has begun takes it, or
+/// it is kept for one to come. Refused is a signal that no node waits for, or
+/// not any more, and one whose payload is not what the wait's `schema` asks for.
 #[utoipa::path(
-    post, path = "/api/v1/executions/{execution}/cancel", tag = "executions", operation_id = "cancel_execution",
-    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
-    request_body = Option<Cancel>,
+    post, path = "/api/v1/executions/{execution}/signals/{signal}", tag = "executions", operation_id = "signal_execution",
+    params(
+        ("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+        ("signal" = String, Path, description = "The signal's name", pattern = "^[A-Za-z][A-Za-z0-9._-]{0,63}$"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, description = "A repeat with the same key and body sends nothing and is answered as the first")
+    ),
+    request_body = serde_json::Value,
     responses(
-        (status = 202, body = Cancelling, description = "The cancel is accepted and on disk"),
+        (status = 202, body = Signalled, description = "The signal is accepted and on disk"),
         (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
     )
 )]
-pub(crate) async fn cancel(app: App, Path(execution): Path<String>, request: Request) -> Reply {
+pub(crate) async fn signal(
+    app: App,
+    Path((execution, signal)): Path<(String, String)>,
+    request: Request,
+) -> Reply {
     let execution = executions::parse_id(&execution)?;
-    let body: Cancel = extract::json_or_default(&app, request).await?;
-    reply::json(
-        StatusCode::ACCEPTED,
-        &cancel_execution::cancel(&app, execution, body).await?,
-    )
+    let name = signal.parse().map_err(Error::InvalidId)?;
+    let key = idempotency_key(request.headers())?;
+    let request = signal_execution::Request {
+        execution,
+        name,
+        payload: input(&app, request).await?,
+        key,
+    };
+    let (signalled, replayed) = signal_execution::signal(&app, request).await?;
+    let mut response = reply::json(StatusCode::ACCEPTED, &signalled)?;
+    if replayed {
+        let headers = response.headers_mut();
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// A body that is a value for an execution; null if there is none.
+async fn input(app: &App, request: Request) -> Result<nebula_flow::Value, Refusal> {
+    let body = extract::body(app, request, app.http.max_input_body).await?;
+    if body.is_empty() {
+        Ok(nebula_flow::Value::Null)
+    } else {
+        extract::parse(&body)
+    }
 }
 
 fn parse_wait(text: &str) -> Result<Option<Duration>, Error> {

@@ -5,11 +5,12 @@
 //! - [`door`]: what every request passes.
 //! - [`guard`]: who sends it, and whether its route is for them.
 //! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
-//! - [`workflows`], [`executions`], [`live`], [`actions`], [`access`],
-//!   [`keys`], [`node`]: the handlers.
+//! - [`workflows`], [`executions`], [`control`], [`live`], [`actions`],
+//!   [`access`], [`keys`], [`node`]: the handlers.
 
 pub(crate) mod access;
 pub(crate) mod actions;
+pub(crate) mod control;
 pub(crate) mod door;
 pub(crate) mod executions;
 pub(crate) mod extract;

@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use nebula_api::problem::{Diagnostic, Position};
 use nebula_api::{Code, Problem};
+use nebula_flow::execution::Refused;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError};
 use serde::Serialize;
@@ -114,12 +115,37 @@ fn problem(error: Error) -> Problem {
             Problem::new(Code::InvalidBody, detail)
         }
         Error::Finished { .. } => {
-            Problem::new(Code::ExecutionFinished, detail).hint("nothing is left to cancel")
+            Problem::new(Code::ExecutionFinished, detail).hint("nothing more can be asked of it")
         }
+        Error::InvalidSignal(diagnostics) => Problem::new(Code::InvalidSignal, detail)
+            .hint("the wait's `schema` is the schema of what the signal says")
+            .errors(diagnostics.into_iter().map(diagnostic).collect()),
+        Error::SignalRefused { refused, .. } => signal(refused, detail),
+        Error::Busy(_) => Problem::new(Code::Conflict, detail).hint("send it again"),
         Error::Log(error) => log(error, detail),
         Error::Records(error) => records(&error, detail),
         Error::Resolve(error) => resolve(&error, detail),
         Error::Damaged(_) => internal(&detail),
+    }
+}
+
+fn signal(refused: Refused, detail: String) -> Problem {
+    match refused {
+        Refused::Ended(_) | Refused::Ending => Problem::new(Code::ExecutionFinished, detail)
+            .hint("a signal reaches an execution only before its end"),
+        Refused::Unknown { awaited, .. } => {
+            let awaited: Vec<_> = awaited.iter().map(|name| format!("`{name}`")).collect();
+            Problem::new(Code::SignalNotAwaited, detail).hint(match awaited.as_slice() {
+                [] => "its workflow waits for no signal".to_owned(),
+                names => format!("its workflow waits for {}", names.join(", ")),
+            })
+        }
+        Refused::Over(_) => Problem::new(Code::SignalNotAwaited, detail)
+            .hint("look at the execution: its steps say what became of the wait"),
+        Refused::Answered(_) => Problem::new(Code::SignalAnswered, detail)
+            .hint("look at the execution: the result of the wait is the first answer"),
+        Refused::Full { .. } => Problem::new(Code::TooManySignals, detail)
+            .hint("send it again once the execution has come to its waits"),
     }
 }
 
@@ -129,7 +155,10 @@ fn log(error: LogError, detail: String) -> Problem {
         LogError::KeyReused(_) => Problem::new(Code::IdempotencyKeyReused, detail)
             .hint("use a fresh key for each request; repeat a key only with the same body"),
         LogError::Unavailable(_) => unavailable(&detail),
-        LogError::Fenced(_) | LogError::Conflict { .. } | LogError::Damaged(_) => internal(&detail),
+        LogError::Fenced(_)
+        | LogError::Conflict { .. }
+        | LogError::Unheard(_)
+        | LogError::Damaged(_) => internal(&detail),
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 
 use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, VIEWER};
 use super::reply::Refusal;
-use super::{access, actions, door, executions, keys, live, node, workflows};
+use super::{access, actions, control, door, executions, keys, live, node, workflows};
 use crate::app::{App, Shared};
 
 /// The name of the scheme by which keys are sent.
@@ -19,7 +19,7 @@ const SCHEME: &str = "key";
 /// Every route, and the table of who may use it. The same table stands in
 /// `docs/server.md`, where a test compares it.
 pub(crate) fn routes() -> Routes {
-    Routes::default()
+    of_executions(Routes::default())
         .get("/health", ANYONE, node::health)
         .get("/ready", ANYONE, node::ready)
         .get("/openapi.json", VIEWER, node::openapi)
@@ -39,25 +39,6 @@ pub(crate) fn routes() -> Routes {
             OPERATOR,
             executions::execute,
         )
-        .get("/executions", VIEWER, executions::list)
-        .get("/executions/{execution}", VIEWER, executions::get)
-        .post(
-            "/executions/{execution}/cancel",
-            OPERATOR,
-            executions::cancel,
-        )
-        .get("/executions/{execution}/events", VIEWER, live::events)
-        .get(
-            "/executions/{execution}/events/stream",
-            VIEWER,
-            live::events_stream,
-        )
-        .get("/executions/{execution}/logs", VIEWER, live::logs)
-        .get(
-            "/executions/{execution}/logs/stream",
-            VIEWER,
-            live::logs_stream,
-        )
         .get("/actions", VIEWER, actions::list)
         .get("/actions/search", VIEWER, actions::search)
         .get("/actions/{action}", VIEWER, actions::get)
@@ -73,6 +54,37 @@ pub(crate) fn routes() -> Routes {
         .get("/keys", ADMIN, keys::list)
         .post("/keys", ADMIN, keys::create)
         .delete("/keys/{key}", ADMIN, keys::revoke)
+}
+
+fn of_executions(routes: Routes) -> Routes {
+    routes
+        .get("/executions", VIEWER, executions::list)
+        .get("/executions/{execution}", VIEWER, executions::get)
+        .post(
+            "/executions/{execution}/signals/{signal}",
+            OPERATOR,
+            executions::signal,
+        )
+        .post("/executions/{execution}/cancel", OPERATOR, control::cancel)
+        .post("/executions/{execution}/pause", OPERATOR, control::pause)
+        .post("/executions/{execution}/resume", OPERATOR, control::resume)
+        .post(
+            "/executions/{execution}/terminate",
+            OPERATOR,
+            control::terminate,
+        )
+        .get("/executions/{execution}/events", VIEWER, live::events)
+        .get(
+            "/executions/{execution}/events/stream",
+            VIEWER,
+            live::events_stream,
+        )
+        .get("/executions/{execution}/logs", VIEWER, live::logs)
+        .get(
+            "/executions/{execution}/logs/stream",
+            VIEWER,
+            live::logs_stream,
+        )
 }
 
 /// Mounts everything.
@@ -124,7 +136,11 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         executions::execute,
         executions::list,
         executions::get,
-        executions::cancel,
+        executions::signal,
+        control::cancel,
+        control::pause,
+        control::resume,
+        control::terminate,
         live::events,
         live::events_stream,
         live::logs,

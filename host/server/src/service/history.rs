@@ -128,7 +128,7 @@ impl Follow {
                 {
                     break;
                 }
-                self.ended |= is_final(&recorded.event);
+                self.ended |= recorded.event.is_final();
                 self.after = recorded.version;
                 events.push(event(recorded, &mut values).await?);
             }
@@ -179,19 +179,13 @@ impl Follow {
     }
 }
 
-const fn is_final(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Succeeded { .. } | Event::Failed { .. } | Event::Cancelled { .. }
-    )
-}
-
 /// The payload that an event carries.
 const fn payload(event: &Event) -> Option<&nebula_flow::Payload> {
     match event {
         Event::Started { input, .. } | Event::StepReady { input, .. } => Some(input),
         Event::MapStarted { items, .. } => Some(items),
         Event::StepSucceeded { output, .. } | Event::Succeeded { output } => Some(output),
+        Event::SignalReceived { payload, .. } => Some(payload),
         _ => None,
     }
 }
@@ -242,6 +236,22 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             name(wire, &step, None);
             wire.input = value;
             wire.count = Some(count);
+        }
+        Event::WaitStarted {
+            step,
+            signal,
+            until,
+        } => {
+            name(wire, &step, None);
+            wire.signal = signal.map(|s| s.to_string());
+            wire.until = until.map(values::time);
+        }
+        Event::SignalReceived {
+            name, received_at, ..
+        } => {
+            wire.signal = Some(name.to_string());
+            wire.received_at = Some(values::time(received_at));
+            wire.payload = value;
         }
         Event::AttemptStarted { step, attempt } => name(wire, &step, Some(attempt)),
         Event::AttemptFailed {
@@ -300,9 +310,11 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             wire.node = Some(node.to_string());
             wire.message = Some(message);
         }
-        Event::CancelRequested { reason } | Event::Cancelled { reason } => {
-            wire.reason = Some(reason)
-        }
+        Event::CancelRequested { reason }
+        | Event::Paused { reason }
+        | Event::Resumed { reason }
+        | Event::Cancelled { reason }
+        | Event::Terminated { reason } => wire.reason = Some(reason),
         Event::Succeeded { .. } => wire.output = value,
         Event::Failed { node, error } => {
             wire.node = node.map(|n| n.to_string());

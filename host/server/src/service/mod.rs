@@ -3,7 +3,8 @@
 //! answers come out of it.
 //!
 //! - [`deploy_workflow`], [`workflows`]: definitions.
-//! - [`start_execution`], [`cancel_execution`]: what is submitted to the log.
+//! - [`start_execution`], [`signal_execution`], [`control_execution`]: what is
+//!   submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
 //! - [`keys`]: who may do what through the API.
@@ -11,7 +12,7 @@
 //! - [`values`], [`paging`]: payloads as JSON, bounded lists.
 
 pub(crate) mod actions;
-pub(crate) mod cancel_execution;
+pub(crate) mod control_execution;
 pub(crate) mod credentials;
 pub(crate) mod deploy_workflow;
 pub(crate) mod executions;
@@ -20,6 +21,7 @@ pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod paging;
 pub(crate) mod reach;
+pub(crate) mod signal_execution;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
 pub(crate) mod values;
@@ -27,6 +29,7 @@ pub(crate) mod workflows;
 
 use nebula_flow::ExecutionId;
 use nebula_flow::definition::Diagnostic;
+use nebula_flow::execution::Refused;
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
@@ -78,6 +81,15 @@ pub(crate) enum Error {
         execution: ExecutionId,
         status: Status,
     },
+    #[error("{}", count(.0))]
+    InvalidSignal(Vec<Diagnostic>),
+    #[error("execution {execution}: {refused}")]
+    SignalRefused {
+        execution: ExecutionId,
+        refused: Refused,
+    },
+    #[error("execution {0} changes too fast for a signal")]
+    Busy(ExecutionId),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -113,6 +125,6 @@ fn count(diagnostics: &[Diagnostic]) -> String {
             diagnostics.len(),
             first.message
         ),
-        [] => "the workflow is not valid".into(),
+        [] => "it is not valid".into(),
     }
 }

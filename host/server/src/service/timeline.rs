@@ -2,14 +2,17 @@
 //! and each step did, when, and what it cost.
 
 use indexmap::IndexMap;
-use nebula_api::Time;
 use nebula_api::execution as wire;
 use nebula_flow::definition::{Node, WorkflowDefinition};
-use nebula_flow::event::{Event, Failure, Recorded, Usage};
+use nebula_flow::event::{Event, Recorded, Usage};
 use nebula_flow::{NodeId, Payload, StepKey, Timestamp};
 
 use super::Result;
 use super::values::{self, Values};
+
+mod fold;
+
+use fold::{NodeFold, State, StepFold};
 
 /// Steps that an answer shows at most; the events have them all.
 const MAX_STEPS: usize = 500;
@@ -24,59 +27,13 @@ pub(crate) struct Timeline {
     failed_node: Option<NodeId>,
 }
 
-struct NodeFold {
-    action: Option<String>,
-    status: State,
-    items: Option<u64>,
-    items_done: u64,
-    usage: wire::Usage,
-}
-
-#[derive(Default)]
-struct StepFold {
-    status: State,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-    attempts: Vec<wire::Attempt>,
-    usage: wire::Usage,
-    output: Option<Payload>,
-    port: Option<String>,
-    reason: Option<String>,
-    error: Option<Failure>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    #[default]
-    Pending,
-    Running,
-    Waiting,
-    Succeeded,
-    Failed,
-    Skipped,
-}
-
-impl State {
-    // What has no end of its own when its execution ends was cut short by that.
-    const fn name(self, over: bool) -> &'static str {
-        match self {
-            Self::Pending | Self::Running | Self::Waiting if over => "cancelled",
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
 impl Timeline {
     /// Before the first event.
     pub(crate) fn new(definition: &WorkflowDefinition) -> Self {
         let fold = |node: &Node| NodeFold {
             action: action(node),
             status: State::Pending,
+            waits_for: None,
             items: None,
             items_done: 0,
             usage: wire::Usage::default(),
@@ -113,6 +70,15 @@ impl Timeline {
                     node.items = Some(u64::from(count));
                 }
             }
+            Event::WaitStarted {
+                step,
+                signal,
+                until,
+            } => {
+                self.begin(&step, at);
+                let signal = signal.map(|s| s.to_string());
+                self.waits(&step, signal, None, until);
+            }
             Event::AttemptStarted { step, attempt } => {
                 self.set(&step, State::Running);
                 if let Some(fold) = self.steps.get_mut(&step) {
@@ -126,7 +92,7 @@ impl Timeline {
                 retry_at,
                 usage,
             } => {
-                self.set(&step, State::Waiting);
+                self.waits(&step, None, Some(attempt.saturating_add(1)), Some(retry_at));
                 self.spend(&step, usage);
                 if let Some(fold) = self.steps.get_mut(&step) {
                     let attempt = fold.end_attempt(attempt, at, usage);
@@ -173,10 +139,14 @@ impl Timeline {
                     fold.reason = reason;
                 }
             }
-            Event::ConnectionDecided { .. }
+            Event::SignalReceived { .. }
+            | Event::ConnectionDecided { .. }
             | Event::Warning { .. }
             | Event::CancelRequested { .. }
-            | Event::Cancelled { .. } => {}
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::Cancelled { .. }
+            | Event::Terminated { .. } => {}
         }
     }
 
@@ -188,7 +158,7 @@ impl Timeline {
     ) -> Result<wire::Execution> {
         let over = matches!(
             summary.status.as_str(),
-            "succeeded" | "failed" | "cancelled"
+            "succeeded" | "failed" | "cancelled" | "terminated"
         );
         if let Some(error) = &mut summary.error {
             error.node = self.failed_node.map(|n| n.to_string());
@@ -241,14 +211,37 @@ impl Timeline {
         Some(fold)
     }
 
+    fn waits(
+        &mut self,
+        step: &StepKey,
+        signal: Option<String>,
+        attempt: Option<u32>,
+        until: Option<Timestamp>,
+    ) {
+        self.set(step, State::Waiting);
+        let waits_for = Some(wire::WaitsFor {
+            signal,
+            attempt,
+            until: until.map(values::time),
+        });
+        if let Some(node) = self.nodes.get_mut(&step.node)
+            && step.path.is_empty()
+        {
+            node.waits_for.clone_from(&waits_for);
+        }
+        if let Some(fold) = self.steps.get_mut(step) {
+            fold.waits_for = waits_for;
+        }
+    }
+
     fn set(&mut self, step: &StepKey, state: State) {
         if step.path.is_empty()
             && let Some(node) = self.nodes.get_mut(&step.node)
         {
-            node.status = state;
+            (node.status, node.waits_for) = (state, None);
         }
         if let Some(fold) = self.steps.get_mut(step) {
-            fold.status = state;
+            (fold.status, fold.waits_for) = (state, None);
         } else {
             self.steps.insert(
                 step.clone(),
@@ -269,82 +262,6 @@ impl Timeline {
         if let Some(fold) = self.steps.get_mut(step) {
             fold.usage.add(usage);
         }
-    }
-}
-
-impl NodeFold {
-    fn finish(self, id: &NodeId, over: bool) -> wire::NodeState {
-        wire::NodeState {
-            node: id.to_string(),
-            action: self.action,
-            status: self.status.name(over).into(),
-            items: self.items,
-            items_done: self.items.map(|_| self.items_done),
-            usage: self.usage,
-        }
-    }
-}
-
-impl StepFold {
-    fn attempt(&mut self, number: u32) -> &mut wire::Attempt {
-        let place = self
-            .attempts
-            .iter()
-            .position(|a| a.attempt == number)
-            .unwrap_or_else(|| {
-                self.attempts.push(wire::Attempt {
-                    attempt: number,
-                    started_at: None,
-                    finished_at: None,
-                    usage: wire::Usage::default(),
-                    error: None,
-                    retry_at: None,
-                });
-                self.attempts.len() - 1
-            });
-        &mut self.attempts[place]
-    }
-
-    fn end_attempt(&mut self, number: u32, at: Timestamp, usage: Usage) -> &mut wire::Attempt {
-        let attempt = self.attempt(number);
-        attempt.finished_at = Some(values::time(at));
-        // The start of an attempt without effects is not an event of its own.
-        let began = || {
-            let millis = u64::try_from(usage.duration().as_millis()).unwrap_or(u64::MAX);
-            Time::from_millis(at.as_millis().saturating_sub(millis))
-        };
-        attempt.started_at.get_or_insert_with(began);
-        attempt.usage = values::usage(usage);
-        attempt
-    }
-
-    // Attempt 0 is that of a step that never ran, or of a map.
-    fn end_last(&mut self, number: u32, at: Timestamp, usage: Usage) -> Option<&mut wire::Attempt> {
-        (number > 0).then(|| self.end_attempt(number, at, usage))
-    }
-
-    async fn finish(
-        self,
-        key: &StepKey,
-        over: bool,
-        values: &mut Values<'_>,
-    ) -> Result<wire::Step> {
-        let output_omitted = self.output.as_ref().is_some_and(|o| !values.affords(o));
-        let output = optional(self.output.filter(|_| !output_omitted), values).await?;
-        Ok(wire::Step {
-            step: key.to_string(),
-            node: key.node.to_string(),
-            status: self.status.name(over).into(),
-            started_at: self.started_at.map(values::time),
-            finished_at: self.finished_at.map(values::time),
-            attempts: self.attempts,
-            usage: self.usage,
-            output,
-            output_omitted,
-            port: self.port,
-            reason: self.reason,
-            error: self.error.map(values::failure),
-        })
     }
 }
 

@@ -14,4 +14,5 @@ mod live;
 mod metrics;
 mod node;
 mod openapi;
+mod signals;
 mod workflows;

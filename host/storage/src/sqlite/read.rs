@@ -15,7 +15,8 @@ pub(super) const EXECUTION: &str = "SELECT id, tenant, workflow, workflow_name, 
      FROM executions WHERE id = ?1";
 
 pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed FROM executions \
-     WHERE shard = ?1 AND status <= 2 AND id > ?2 ORDER BY id LIMIT ?3";
+     WHERE shard = ?1 AND status <= 2 AND id > ?2 \
+     AND (status IN (0, 1) OR wake_at IS NOT NULL OR submitted > consumed) ORDER BY id LIMIT ?3";
 
 macro_rules! page {
     ($filter:literal) => {
@@ -84,15 +85,17 @@ fn name<T: std::str::FromStr<Err = nebula_flow::id::InvalidId>>(
     })
 }
 
-/// A status as stored.
+/// A status as stored; the index of the unfinished has those up to 2.
 pub(super) const fn status_number(status: Status) -> i64 {
     match status {
+        Status::Paused => -1,
         Status::Queued => 0,
         Status::Running => 1,
         Status::Waiting => 2,
         Status::Succeeded => 3,
         Status::Failed => 4,
         Status::Cancelled => 5,
+        Status::Terminated => 6,
     }
 }
 

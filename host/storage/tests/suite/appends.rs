@@ -15,6 +15,7 @@ on_every_store! {
     an_append_to_no_execution_is_not_found,
     an_append_with_a_gap_leaves_nothing,
     an_append_that_takes_messages_which_are_not_there_leaves_nothing,
+    an_append_that_needs_an_empty_inbox_is_refused_while_it_is_not,
     nothing_follows_the_end_but_lines_and_late_messages,
     a_claim_takes_every_shard_under_a_new_epoch,
     a_repeated_claim_renews,
@@ -233,6 +234,26 @@ async fn an_append_with_a_gap_leaves_nothing(store: AnyStore) {
 async fn an_append_that_takes_messages_which_are_not_there_leaves_nothing(store: AnyStore) {
     let error = refused(&store, |a| Append { consumed: 2, ..a }).await;
     assert!(matches!(error, LogError::Damaged(_)), "{error}");
+}
+
+async fn an_append_that_needs_an_empty_inbox_is_refused_while_it_is_not(store: AnyStore) {
+    let id = fresh();
+    store.submit(start(id)).await.unwrap();
+    let fences = claim(&store, "me").await;
+    let fence = fence(&fences, id);
+    let after = |consumed, expected| Append {
+        consumed,
+        inbox_empty: true,
+        ..append(id, expected, 1)
+    };
+    store.append(fence, after(1, 0)).await.unwrap();
+    // What was taken before counts, also if an owner does not say it again.
+    store.append(fence, after(0, 1)).await.unwrap();
+    store.submit(signal(id, "approval")).await.unwrap();
+    let refused = store.append(fence, after(1, 2)).await;
+    assert!(matches!(refused, Err(LogError::Unheard(unheard)) if unheard == id));
+    assert_eq!(store.history(id, 0, 10).await.unwrap().len(), 2);
+    store.append(fence, after(2, 2)).await.unwrap();
 }
 
 async fn nothing_follows_the_end_but_lines_and_late_messages(store: AnyStore) {

@@ -75,6 +75,7 @@ pub(crate) fn start(execution: ExecutionId) -> Submission {
         key: None,
         at: at(10),
         message: start_message(),
+        expect: None,
         durability: Durability::Now,
     }
 }
@@ -83,6 +84,17 @@ pub(crate) fn cancel(execution: ExecutionId, reason: &str) -> Submission {
     Submission {
         at: at(20),
         message: cancel_message(reason),
+        ..start(execution)
+    }
+}
+
+pub(crate) fn signal(execution: ExecutionId, name: &str) -> Submission {
+    Submission {
+        at: at(20),
+        message: Message::Signal {
+            name: name.parse().unwrap(),
+            payload: Payload::Inline(Bytes::from_static(b"\xc3")),
+        },
         ..start(execution)
     }
 }
@@ -139,6 +151,7 @@ pub(crate) fn append(execution: ExecutionId, expected: u64, count: u64) -> Appen
         events: (expected + 1..=expected + count).map(event).collect(),
         lines: Vec::new(),
         consumed: 0,
+        inbox_empty: false,
         status: Status::Running,
         wake_at: None,
         error: None,

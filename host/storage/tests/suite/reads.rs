@@ -9,6 +9,7 @@ use crate::kit::*;
 on_every_store! {
     unfinished_executions_of_a_shard_come_in_pages,
     an_unfinished_execution_tells_what_it_waits_for,
+    an_execution_at_rest_is_found_again_when_it_has_a_message,
     lines_come_numbered_and_in_pages,
     an_execution_is_seen_by_its_tenant_only,
     executions_come_newest_first_and_in_pages,
@@ -72,6 +73,32 @@ async fn an_unfinished_execution_tells_what_it_waits_for(store: AnyStore) {
         store.unfinished(id.shard(), None, 10).await.unwrap(),
         [found(Some(at(5_000)), true)]
     );
+}
+
+async fn an_execution_at_rest_is_found_again_when_it_has_a_message(store: AnyStore) {
+    let fences = claim(&store, "me").await;
+    let ids: Vec<_> = (0..4).map(|n| in_shard(11, n)).collect();
+    for id in &ids {
+        store.submit(start(*id)).await.unwrap();
+    }
+    for id in &ids[1..3] {
+        let rest = Append {
+            consumed: 1,
+            status: Status::Waiting,
+            ..append(*id, 0, 2)
+        };
+        store.append(fences[11], rest).await.unwrap();
+    }
+    let page = |after, limit| {
+        let store = store.clone();
+        async move {
+            let page = store.unfinished(Shard(11), after, limit).await.unwrap();
+            page.into_iter().map(|u| u.execution).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(page(None, 2).await, [ids[0], ids[3]]);
+    store.submit(signal(ids[2], "approval")).await.unwrap();
+    assert_eq!(page(Some(ids[0]), 10).await, [ids[2], ids[3]]);
 }
 
 async fn lines_come_numbered_and_in_pages(store: AnyStore) {

@@ -1,6 +1,6 @@
 //! `submit`, `inbox`: what a submission leaves behind.
 
-use nebula_flow::ports::{InboxRow, LogError, Status, Submitted};
+use nebula_flow::ports::{Append, InboxRow, LogError, Standing, Status, Submission, Submitted};
 
 use crate::kit::*;
 
@@ -11,6 +11,8 @@ on_every_store! {
     a_key_belongs_to_its_tenant,
     a_key_used_for_another_request_is_refused,
     a_repeated_cancel_is_queued_once,
+    a_signal_reads_back_as_it_was_sent,
+    a_submission_that_expects_the_execution_elsewhere_leaves_nothing,
     a_message_for_no_execution_is_not_found,
     a_message_for_another_tenants_execution_is_not_found,
     a_refused_message_does_not_use_up_its_key,
@@ -115,6 +117,59 @@ async fn a_repeated_cancel_is_queued_once(store: AnyStore) {
     );
     assert_eq!(store.submit(twice).await.unwrap(), Submitted::Duplicate(id));
     assert_eq!(store.inbox(id).await.unwrap().len(), 2);
+}
+
+async fn a_signal_reads_back_as_it_was_sent(store: AnyStore) {
+    let id = fresh();
+    store.submit(start(id)).await.unwrap();
+    let sent = signal(id, "approval");
+    store.submit(sent.clone()).await.unwrap();
+    let rows = store.inbox(id).await.unwrap();
+    assert_eq!((rows[1].at, &rows[1].message), (sent.at, &sent.message));
+}
+
+async fn a_submission_that_expects_the_execution_elsewhere_leaves_nothing(store: AnyStore) {
+    let id = fresh();
+    let fences = claim(&store, "me").await;
+    store.submit(start(id)).await.unwrap();
+    let expecting = |version, last_message| Submission {
+        expect: Some(Standing {
+            version,
+            last_message,
+        }),
+        ..signal(id, "approval")
+    };
+    let refused = |result: Result<Submitted, LogError>| {
+        assert!(
+            matches!(result, Err(LogError::Conflict { .. })),
+            "{result:?}"
+        );
+    };
+    // Its start waits in the inbox.
+    refused(store.submit(expecting(0, None)).await);
+    refused(store.submit(expecting(1, Some(1))).await);
+    assert_eq!(store.inbox(id).await.unwrap().len(), 1);
+    let first = keyed(expecting(0, Some(1)), "k", "a");
+    assert_eq!(
+        store.submit(first.clone()).await.unwrap(),
+        Submitted::Accepted
+    );
+    refused(store.submit(expecting(0, Some(1))).await);
+    // Of a key that was used, the log knows all it has to.
+    assert_eq!(store.submit(first).await.unwrap(), Submitted::Duplicate(id));
+
+    let both = Append {
+        consumed: 2,
+        ..append(id, 0, 3)
+    };
+    store.append(fence(&fences, id), both).await.unwrap();
+    refused(store.submit(expecting(0, Some(2))).await);
+    refused(store.submit(expecting(3, Some(2))).await);
+    assert_eq!(
+        store.submit(expecting(3, None)).await.unwrap(),
+        Submitted::Accepted
+    );
+    refused(store.submit(expecting(3, None)).await);
 }
 
 async fn a_message_for_no_execution_is_not_found(store: AnyStore) {

@@ -1,16 +1,19 @@
 //! One test for each rule.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::json;
 
 use crate::decide::{Command, Target, decide};
 use crate::event::{Event, FailureKind, Usage};
-use crate::execution::StepStatus;
-use crate::id::NodeId;
+use crate::execution::{MAX_KEPT, MAX_KEPT_BYTES, Refused, StepStatus};
+use crate::id::{NodeId, SignalName};
 use crate::payload::Payload;
-use crate::ports::{Outcome, Status};
+use crate::ports::{InboxRow, Message, Outcome, Status};
+use crate::time::Timestamp;
 
-use super::bench::{Bench, failure, payload, plan, started, step};
+use super::bench::{Bench, failure, payload, plan, started, step, timed};
 
 fn pure() -> serde_json::Value {
     json!({"action": "test.pure"})
@@ -131,6 +134,72 @@ fn a_failure_that_a_connection_takes_does_not_fail_the_execution() {
     assert_eq!(bench.status_of("b"), StepStatus::Skipped);
     bench.succeed("mend");
     assert_eq!(bench.work(), ["output"]);
+}
+
+fn tolerated() -> serde_json::Value {
+    json!({"action": "test.pure", "continue_on_failure": true})
+}
+
+#[test]
+fn a_failure_that_does_not_matter_lets_what_waits_for_success_go_on_with_null() {
+    let mut bench = Bench::started(&plan(
+        json!({"a": tolerated(), "next": pure(), "asked": pure(), "left": pure(), "other": pure()}),
+        json!([
+            {"from": "a", "to": "next"},
+            {"from": "a", "to": "asked", "when": "$nodes.a.status == \"succeeded\""},
+            {"from": "a", "to": "left", "on": "port:left"},
+            {"from": "a", "to": "other", "on": "skip"},
+        ]),
+    ));
+    bench.fail("a");
+    assert_eq!(bench.work(), ["input next", "connection 1"]);
+    assert_eq!(fired_sources(&bench, "next"), ["a"]);
+    bench.decided(1, false);
+    bench.succeed("next");
+    assert_eq!(bench.work(), ["output"]);
+    for node in ["asked", "left", "other"] {
+        assert_eq!(bench.status_of(node), StepStatus::Skipped);
+    }
+    let error = failure(FailureKind::Permanent, "a");
+    assert_eq!(bench.status_of("a"), StepStatus::Failed(&error));
+    assert_eq!(bench.execution.output_of(&step("a").node), None);
+}
+
+#[test]
+fn a_connection_that_takes_a_failure_comes_before_continuing() {
+    let plan = plan(
+        json!({"a": tolerated(), "next": pure(), "mend": pure()}),
+        json!([
+            {"from": "a", "to": "next"},
+            {"from": "a", "to": "mend", "on": "failure", "when": "$input"},
+        ]),
+    );
+    let mut taken = Bench::started(&plan);
+    taken.fail("a");
+    assert_eq!(taken.work(), ["connection 1"]);
+    taken.decided(1, true);
+    assert_eq!(taken.work(), ["input mend"]);
+    assert_eq!(taken.status_of("next"), StepStatus::Skipped);
+    let mut not_taken = Bench::started(&plan);
+    not_taken.fail("a");
+    not_taken.decided(1, false);
+    assert_eq!(not_taken.work(), ["input next"]);
+    assert_eq!(not_taken.status_of("mend"), StepStatus::Skipped);
+}
+
+#[test]
+fn an_item_whose_failure_does_not_matter_leaves_a_null_in_the_list() {
+    let each = json!({"map": "${ $input }", "each": tolerated(), "concurrency": 1});
+    let mut bench = Bench::started(&plan(json!({"m": each}), json!([])));
+    bench.map("m", 2);
+    bench.fail("m[0]");
+    bench.succeed("m[1]");
+    assert_eq!(bench.work(), ["gather m"]);
+    let second = payload(&json!({"of": "m[1]"}));
+    assert_eq!(
+        bench.execution.item_outputs(&step("m")),
+        [None, Some(&second)]
+    );
 }
 
 #[test]
@@ -334,6 +403,346 @@ fn a_long_list_folds_and_only_its_running_items_are_looked_at() {
     assert_eq!(bench.work(), ["gather m"]);
 }
 
+// ----------------------------------------------------------------- waits --
+
+fn wait(wait: serde_json::Value) -> serde_json::Value {
+    json!({ "wait": wait })
+}
+
+fn over(key: &str, output: Payload) -> Event {
+    Event::StepSucceeded {
+        step: step(key),
+        attempt: 0,
+        output,
+        port: None,
+        usage: Usage::default(),
+    }
+}
+
+#[test]
+fn a_wait_for_a_duration_is_over_that_long_after_its_event_and_not_before() {
+    let mut bench = Bench::started(&plan(json!({"w": wait(json!({"for": "10m"}))}), json!([])));
+    assert_eq!(bench.work(), ["wake"]);
+    let began = bench.log.last().expect("an event");
+    let due = began.at.plus(Duration::from_secs(600));
+    let expected = Event::WaitStarted {
+        step: step("w"),
+        signal: None,
+        until: Some(due),
+    };
+    assert_eq!(began.event, expected);
+    assert_eq!(bench.execution.status(), (Status::Waiting, Some(due)));
+    assert_eq!(bench.status_of("w"), StepStatus::Waiting);
+    let early = bench.try_push(over("w", Payload::null()));
+    assert!(
+        early
+            .expect_err("is refused")
+            .to_string()
+            .contains("waits until")
+    );
+    bench.now = due;
+    assert_eq!(bench.work(), ["output"]);
+    assert_eq!(
+        bench.execution.output_of(&step("w").node),
+        Some(&Payload::null())
+    );
+}
+
+#[test]
+fn a_wait_until_an_instant_that_is_past_is_over_at_once() {
+    let past = wait(json!({"until": "1970-01-01T00:00:00.500Z"}));
+    let mut bench = Bench::started(&plan(json!({ "w": past }), json!([])));
+    assert_eq!(bench.work(), ["output"]);
+}
+
+#[test]
+fn the_time_of_a_wait_may_be_evaluated_and_what_is_no_time_fails_it() {
+    let nodes = json!({
+        "a": wait(json!({"until": "${ $input.at }"})),
+        "b": wait(json!({"for": "${ $input.long }"})),
+        "mend": pure(),
+    });
+    let connections = json!([{"from": "b", "to": "mend", "on": "failure"}]);
+    let mut bench = Bench::started(&plan(nodes, connections));
+    assert_eq!(bench.work(), ["until a", "until b"]);
+    let at = Timestamp::from_millis(9_000);
+    let began = bench
+        .execution
+        .waits_until(&step("a"), &json!(at.to_string()), bench.now);
+    bench.push(began);
+    for wrong in [json!(7), json!("soon"), json!("0s"), json!("99999d")] {
+        let event = bench.execution.waits_until(&step("b"), &wrong, bench.now);
+        let Event::StepFailed { error, .. } = event else {
+            panic!("{wrong}: {event:?}")
+        };
+        assert_eq!(error.kind, FailureKind::Expression, "{wrong}");
+    }
+    let event = bench
+        .execution
+        .waits_until(&step("b"), &json!(7), bench.now);
+    bench.push(event);
+    assert_eq!(bench.work(), ["input mend", "wake"]);
+    bench.succeed("mend");
+    assert_eq!(bench.execution.status(), (Status::Waiting, Some(at)));
+    bench.now = at;
+    assert_eq!(bench.work(), ["output"]);
+}
+
+fn approval(timeout: Option<&str>) -> serde_json::Value {
+    match timeout {
+        Some(timeout) => wait(json!({"signal": "approval", "timeout": timeout})),
+        None => wait(json!({"signal": "approval"})),
+    }
+}
+
+#[test]
+fn the_payload_of_a_signal_is_the_result_of_its_wait() {
+    let mut bench = Bench::started(&plan(json!({"w": approval(None)}), json!([])));
+    assert_eq!(bench.work(), ["await w"]);
+    assert_eq!(bench.execution.status(), (Status::Waiting, None));
+    let forged = bench.try_push(over("w", Payload::null()));
+    assert!(
+        forged
+            .expect_err("is refused")
+            .to_string()
+            .contains("no signal")
+    );
+    bench.signal("approval", &json!({"by": "Ada"}));
+    assert_eq!(bench.work(), ["output"]);
+    let said = payload(&json!({"by": "Ada"}));
+    assert_eq!(bench.execution.output_of(&step("w").node), Some(&said));
+}
+
+#[test]
+fn a_signal_that_comes_first_is_kept_for_its_wait() {
+    let mut bench = Bench::started(&plan(
+        json!({"a": pure(), "w": approval(None)}),
+        json!([{"from": "a", "to": "w"}]),
+    ));
+    bench.signal("approval", &json!(1));
+    assert_eq!(bench.work(), ["input a"]);
+    bench.succeed("a");
+    assert_eq!(bench.work(), ["output"]);
+    assert_eq!(
+        bench.execution.output_of(&step("w").node),
+        Some(&payload(&json!(1)))
+    );
+}
+
+#[test]
+fn signals_go_to_the_waits_in_the_order_in_which_these_began() {
+    let mut bench = Bench::started(&plan(
+        json!({"late": approval(None), "early": approval(None), "a": pure()}),
+        json!([{"from": "a", "to": "late"}]),
+    ));
+    assert_eq!(bench.work(), ["await early", "input a"]);
+    bench.succeed("a");
+    assert_eq!(bench.work(), ["await late", "await early"]);
+    bench.signal("approval", &json!("first"));
+    bench.signal("approval", &json!("second"));
+    assert_eq!(bench.work(), ["output"]);
+    for (node, said) in [("early", "first"), ("late", "second")] {
+        let said = payload(&json!(said));
+        assert_eq!(bench.execution.output_of(&step(node).node), Some(&said));
+    }
+}
+
+#[test]
+fn a_signal_that_does_not_come_is_a_failure_that_a_connection_can_take() {
+    let nodes = json!({"w": approval(Some("24h")), "remind": pure()});
+    let connections = json!([{"from": "w", "to": "remind", "on": "failure"}]);
+    let mut bench = Bench::started(&plan(nodes, connections));
+    assert_eq!(bench.work(), ["await w", "wake"]);
+    let (_, due) = bench.execution.status();
+    bench.now = due.expect("its time-out");
+    assert_eq!(bench.work(), ["input remind"]);
+    let error = failure(FailureKind::TimedOut, "no signal `approval` came within 1d");
+    assert_eq!(bench.status_of("w"), StepStatus::Failed(&error));
+}
+
+#[test]
+fn a_signal_answers_only_a_wait_whose_time_out_was_not_over_when_it_was_accepted() {
+    let plan = plan(json!({"w": approval(Some("1h"))}), json!([]));
+    let signal = |received_at| Event::SignalReceived {
+        name: "approval".parse().unwrap(),
+        payload: Payload::null(),
+        received_at,
+    };
+    let mut bench = Bench::started(&plan);
+    bench.work();
+    let due = bench.execution.status().1.expect("its time-out");
+    let mut late = bench.clone();
+    // Both are taken long after; one was accepted in time.
+    bench.now = due.plus(Duration::from_secs(3_600));
+    bench.push(signal(Timestamp::from_millis(due.as_millis() - 1)));
+    assert_eq!(bench.work(), ["output"]);
+    late.now = due.plus(Duration::from_secs(3_600));
+    late.push(signal(due));
+    assert_eq!(late.work(), [""; 0]);
+    assert_eq!(late.execution.status().0, Status::Failed);
+}
+
+#[test]
+fn the_items_of_a_map_may_wait() {
+    let each = json!({"map": "${ $input }", "each": approval(None), "concurrency": 2});
+    let mut bench = Bench::started(&plan(json!({"m": each}), json!([])));
+    bench.map("m", 3);
+    assert_eq!(bench.work(), ["await m[0]", "await m[1]"]);
+    for n in 0..2 {
+        bench.signal("approval", &json!(n));
+    }
+    assert_eq!(bench.work(), ["await m[2]"]);
+    bench.signal("approval", &json!(2));
+    assert_eq!(bench.work(), ["gather m"]);
+    let outputs = [0, 1, 2].map(|n| payload(&json!(n)));
+    let outputs: Vec<_> = outputs.iter().map(Some).collect();
+    assert_eq!(bench.execution.item_outputs(&step("m")), outputs);
+}
+
+fn admits(bench: &Bench, name: &str) -> Result<(), Refused> {
+    let name = name.parse().unwrap();
+    bench.execution.admits(&name, 1, bench.now)
+}
+
+#[test]
+fn a_signal_is_admitted_while_a_wait_can_still_take_it() {
+    let name: SignalName = "approval".parse().unwrap();
+    let answered = || Err(Refused::Answered(name.clone()));
+    let mut bench = Bench::started(&plan(
+        json!({"a": pure(), "w": approval(Some("1h")), "later": approval(None)}),
+        json!([{"from": "a", "to": "w"}, {"from": "w", "to": "later"}]),
+    ));
+    let unknown = admits(&bench, "approvel").expect_err("is refused");
+    assert!(matches!(unknown, Refused::Unknown { awaited, .. } if awaited == [name.clone()]));
+    for _ in 0..2 {
+        assert_eq!(admits(&bench, "approval"), Ok(()));
+        bench.signal("approval", &json!(1));
+    }
+    assert_eq!(
+        admits(&bench, "approval"),
+        answered(),
+        "one for each of two waits"
+    );
+    bench.succeed("a");
+    assert_eq!(bench.work(), ["output"]);
+    assert_eq!(admits(&bench, "approval"), answered());
+    bench.push(Event::Succeeded {
+        output: Payload::null(),
+    });
+    assert_eq!(
+        admits(&bench, "approval"),
+        Err(Refused::Ended(Status::Succeeded))
+    );
+}
+
+#[test]
+fn a_signal_is_refused_from_the_time_out_of_its_last_wait_on() {
+    let mut bench = Bench::started(&plan(json!({"w": approval(Some("1h"))}), json!([])));
+    bench.work();
+    let due = bench.execution.status().1.expect("its time-out");
+    bench.now = Timestamp::from_millis(due.as_millis() - 1);
+    assert_eq!(admits(&bench, "approval"), Ok(()));
+    bench.now = due;
+    let over = Err(Refused::Over("approval".parse().unwrap()));
+    assert_eq!(
+        admits(&bench, "approval"),
+        over,
+        "though nobody has said so yet"
+    );
+    bench.push(Event::CancelRequested {
+        reason: String::new(),
+    });
+    assert_eq!(admits(&bench, "approval"), Err(Refused::Ending));
+}
+
+#[test]
+fn a_signal_whose_wait_is_skipped_or_will_not_begin_is_refused() {
+    let nodes = json!({"a": pure(), "w": approval(None), "behind": approval(None)});
+    let connections =
+        json!([{"from": "a", "to": "w", "on": "skip"}, {"from": "a", "to": "behind"}]);
+    let plan = plan(nodes, connections);
+    let over = || Err(Refused::Over("approval".parse().unwrap()));
+    let mut bench = Bench::started(&plan);
+    bench.fail("a");
+    assert_eq!(
+        admits(&bench, "approval"),
+        over(),
+        "it fails and nothing begins"
+    );
+    let mut bench = Bench::started(&plan);
+    bench.succeed("a");
+    bench.signal("approval", &json!(1));
+    bench.work();
+    assert_eq!(bench.status_of("w"), StepStatus::Skipped);
+    let answered = Err(Refused::Answered("approval".parse().unwrap()));
+    assert_eq!(admits(&bench, "approval"), answered);
+}
+
+#[test]
+fn as_many_signals_are_admitted_as_a_map_has_items_to_take_them() {
+    let each = json!({"map": "${ $input }", "each": approval(None), "concurrency": 2});
+    let mut bench = Bench::started(&plan(json!({"m": each}), json!([])));
+    bench.signal("approval", &json!(0));
+    assert_eq!(
+        admits(&bench, "approval"),
+        Ok(()),
+        "how many come is not known yet"
+    );
+    bench.map("m", 3);
+    bench.work();
+    for n in 1..3 {
+        assert_eq!(admits(&bench, "approval"), Ok(()));
+        bench.signal("approval", &json!(n));
+    }
+    let answered = Err(Refused::Answered("approval".parse().unwrap()));
+    assert_eq!(admits(&bench, "approval"), answered);
+    assert_eq!(bench.work(), ["gather m"]);
+}
+
+#[test]
+fn only_so_many_signals_and_bytes_are_kept() {
+    let each = json!({"map": "${ $input }", "each": approval(None)});
+    let plan = plan(
+        json!({"a": pure(), "m": each}),
+        json!([{"from": "a", "to": "m"}]),
+    );
+    let mut bench = Bench::started(&plan);
+    let name = "approval".parse().unwrap();
+    for _ in 0..MAX_KEPT {
+        assert_eq!(admits(&bench, "approval"), Ok(()));
+        bench.signal("approval", &json!(1));
+    }
+    let full = admits(&bench, "approval").expect_err("is refused");
+    assert!(
+        matches!(
+            full,
+            Refused::Full {
+                count: MAX_KEPT,
+                ..
+            }
+        ),
+        "{full}"
+    );
+    let fresh = Bench::started(&plan);
+    let admits = |bytes| fresh.execution.admits(&name, bytes, fresh.now);
+    assert_eq!(admits(MAX_KEPT_BYTES), Ok(()));
+    assert!(matches!(
+        admits(MAX_KEPT_BYTES + 1),
+        Err(Refused::Full { .. })
+    ));
+}
+
+#[test]
+fn a_wait_ends_with_its_execution() {
+    let mut bench = Bench::started(&plan(json!({"w": approval(None)}), json!([])));
+    bench.work();
+    bench.push(Event::CancelRequested {
+        reason: String::new(),
+    });
+    assert_eq!(bench.work(), [""; 0]);
+    assert_eq!(bench.status_of("w"), StepStatus::Cancelled);
+}
+
 // --------------------------------------------------------------- retries --
 
 fn retried() -> serde_json::Value {
@@ -426,6 +835,152 @@ fn a_cancel_leaves_nothing_outstanding() {
     assert_eq!(bench.execution.status(), (Status::Cancelled, None));
     assert_eq!(bench.status_of("a"), StepStatus::Cancelled);
     assert_eq!(bench.status_of("b"), StepStatus::Pending);
+}
+
+// -------------------------------------------------------------- time-out --
+
+#[test]
+fn an_execution_that_takes_too_long_fails_whatever_is_outstanding() {
+    let nodes = json!({"a": pure(), "b": pure(), "w": approval(None)});
+    let plan = timed(nodes, json!([{"from": "a", "to": "b"}]), "1h");
+    let mut bench = Bench::started(&plan);
+    let due = bench.execution.deadline().expect("a deadline");
+    assert_eq!(due, bench.now.plus(Duration::from_secs(3_600)));
+    bench.ready("a");
+    assert_eq!(bench.work(), ["run a:1", "await w", "wake"]);
+    let error = failure(
+        FailureKind::TimedOut,
+        "the execution took longer than its time-out of 1h",
+    );
+    let end = Event::Failed { node: None, error };
+    assert!(bench.try_push(end.clone()).is_err(), "early");
+    bench.now = due;
+    assert_eq!(admits(&bench, "approval"), Err(Refused::Ending));
+    assert_eq!(bench.work(), [""; 0]);
+    assert_eq!(bench.execution.final_event(), Some(&end));
+    for (node, status) in [
+        ("a", StepStatus::Cancelled),
+        ("b", StepStatus::Pending),
+        ("w", StepStatus::Cancelled),
+    ] {
+        assert_eq!(bench.status_of(node), status);
+    }
+}
+
+#[test]
+fn an_execution_that_waits_is_due_at_its_time_out_at_the_latest() {
+    let mut bench = Bench::started(&timed(json!({"w": approval(None)}), json!([]), "1h"));
+    assert_eq!(bench.work(), ["await w", "wake"]);
+    let due = bench.execution.deadline();
+    assert_eq!(bench.execution.status(), (Status::Waiting, due));
+    bench.signal("approval", &json!(1));
+    assert_eq!(bench.work(), ["output", "wake"]);
+}
+
+// ------------------------------------------------------ pause, terminate --
+
+fn because(make: fn(String) -> Event) -> Event {
+    make("by hand".into())
+}
+
+fn pause() -> Event {
+    because(|reason| Event::Paused { reason })
+}
+
+fn resume() -> Event {
+    because(|reason| Event::Resumed { reason })
+}
+
+#[test]
+fn a_pause_lets_work_end_and_nothing_follows_until_it_is_resumed() {
+    let nodes = json!({"a": pure(), "b": pure(), "w": wait(json!({"for": "1s"}))});
+    let mut bench = Bench::started(&plan(nodes, json!([{"from": "a", "to": "b"}])));
+    bench.ready("a");
+    assert_eq!(bench.work(), ["run a:1", "wake"]);
+    bench.push(pause());
+    assert_eq!(bench.work(), ["run a:1"], "no time matters");
+    assert_eq!(bench.execution.status(), (Status::Paused, None));
+    bench.settle("a", 1, Ok(Outcome::Success(Bytes::new())));
+    bench.now = bench.now.plus(Duration::from_secs(60));
+    let paused = bench.log.len();
+    assert_eq!(bench.work(), ["input b"], "which the engine does not begin");
+    assert_eq!(bench.log.len(), paused, "nothing follows");
+    assert_eq!(bench.status_of("w"), StepStatus::Waiting);
+    bench.push(resume());
+    assert_eq!(bench.work(), ["input b"]);
+    assert_eq!(bench.status_of("w"), StepStatus::Succeeded);
+}
+
+#[test]
+fn a_paused_execution_keeps_signals_and_can_be_cancelled_or_terminated() {
+    let plan = plan(json!({"w": approval(None)}), json!([]));
+    let mut bench = Bench::started(&plan);
+    bench.work();
+    bench.push(pause());
+    assert_eq!(admits(&bench, "approval"), Ok(()));
+    bench.signal("approval", &json!(1));
+    bench.work();
+    assert_eq!(bench.status_of("w"), StepStatus::Waiting);
+    let mut cancelled = bench.clone();
+    cancelled.push(because(|reason| Event::CancelRequested { reason }));
+    assert_eq!(cancelled.work(), [""; 0]);
+    assert_eq!(cancelled.execution.status().0, Status::Cancelled);
+    let mut terminated = bench.clone();
+    terminated.push(because(|reason| Event::Terminated { reason }));
+    assert_eq!(terminated.work(), [""; 0]);
+    assert_eq!(terminated.execution.status(), (Status::Terminated, None));
+    assert_eq!(terminated.status_of("w"), StepStatus::Cancelled);
+    bench.push(resume());
+    assert_eq!(bench.work(), ["output"]);
+}
+
+#[test]
+fn what_is_paused_cannot_be_paused_again_nor_go_on_twice() {
+    let mut bench = Bench::started(&plan(json!({"a": pure()}), json!([])));
+    assert!(bench.try_push(resume()).is_err());
+    bench.push(pause());
+    assert!(bench.try_push(pause()).is_err());
+    bench.push(resume());
+}
+
+#[test]
+fn a_message_that_changes_nothing_becomes_no_event() {
+    let plan = plan(json!({"w": approval(None)}), json!([]));
+    let reason = String::new;
+    let taken = |bench: &Bench, message: Message| {
+        let row = InboxRow {
+            seq: 2,
+            at: bench.now,
+            message,
+        };
+        bench.execution.taken(&row).map(|event| event.name())
+    };
+    let (pause, go_on) = (
+        Message::Pause { reason: reason() },
+        Message::Resume { reason: reason() },
+    );
+    let terminate = Message::Terminate { reason: reason() };
+    let cancel = Message::Cancel { reason: reason() };
+    let signal = |name: &str| Message::Signal {
+        name: name.parse().unwrap(),
+        payload: Payload::null(),
+    };
+    let mut bench = Bench::new(&plan);
+    assert_eq!(taken(&bench, pause.clone()), None, "it has not begun");
+    bench.push(started());
+    assert_eq!(taken(&bench, go_on.clone()), None);
+    assert_eq!(taken(&bench, signal("approval")), Some("signal_received"));
+    assert_eq!(taken(&bench, signal("unknown")), None);
+    assert_eq!(taken(&bench, pause.clone()), Some("paused"));
+    bench.push(super::behaviour::pause());
+    assert_eq!(taken(&bench, pause), None);
+    assert_eq!(taken(&bench, go_on), Some("resumed"));
+    assert_eq!(taken(&bench, cancel.clone()), Some("cancel_requested"));
+    assert_eq!(taken(&bench, terminate.clone()), Some("terminated"));
+    bench.push(because(|reason| Event::Terminated { reason }));
+    for message in [cancel, terminate, signal("approval")] {
+        assert_eq!(taken(&bench, message), None, "it has ended");
+    }
 }
 
 // --------------------------------------------------------- illegal events --

@@ -18,13 +18,28 @@ use crate::time::Timestamp;
 
 /// A plan of these nodes and connections; actions are `test.pure` and `test.effect`.
 pub(super) fn plan(nodes: Value, connections: Value) -> Arc<Plan> {
-    let definition = json!({
+    compiled(json!({
         "apiVersion": "nebula/v1",
         "kind": "Workflow",
         "name": "under-test",
         "nodes": nodes,
         "connections": connections,
-    });
+    }))
+}
+
+/// The same with a time-out of the whole.
+pub(super) fn timed(nodes: Value, connections: Value, timeout: &str) -> Arc<Plan> {
+    compiled(json!({
+        "apiVersion": "nebula/v1",
+        "kind": "Workflow",
+        "name": "under-test",
+        "timeout": timeout,
+        "nodes": nodes,
+        "connections": connections,
+    }))
+}
+
+fn compiled(definition: Value) -> Arc<Plan> {
     let deployed = DeployedWorkflow {
         id: WorkflowId::from_u128(1),
         version: 1,
@@ -108,6 +123,10 @@ impl Bench {
     /// Applies and records an event, a millisecond after the one before.
     pub(super) fn try_push(&mut self, event: Event) -> Result<(), IllegalEvent> {
         self.now = self.now.plus(std::time::Duration::from_millis(1));
+        self.record(event)
+    }
+
+    fn record(&mut self, event: Event) -> Result<(), IllegalEvent> {
         let recorded = Recorded {
             version: self.execution.version() + 1,
             at: self.now,
@@ -124,7 +143,8 @@ impl Bench {
         }
     }
 
-    /// Applies what follows without work, and gives the work that is outstanding.
+    /// Applies what follows without work, at the time by which it was decided,
+    /// and gives the work that is outstanding.
     pub(super) fn commands(&mut self) -> Vec<Command> {
         loop {
             let decision = decide(&self.execution, self.now);
@@ -133,21 +153,24 @@ impl Bench {
             }
             assert_eq!(decision.commands, [], "commands beside events");
             for event in decision.events {
-                self.push(event);
+                let recorded = self.record(event.clone());
+                recorded.unwrap_or_else(|error| panic!("{error}: {event:?}"));
             }
         }
     }
 
-    /// The outstanding work as text: `input a`, `items m`, `run m[0]:1`,
-    /// `gather m`, `connection 0`, `output`, `wake`.
+    /// The outstanding work as text: `input a`, `items m`, `until w`, `run m[0]:1`,
+    /// `gather m`, `connection 0`, `output`, `await s`, `wake`.
     pub(super) fn work(&mut self) -> Vec<String> {
         let text = |command: &Command| match command {
             Command::Evaluate(Target::Input(step)) => format!("input {step}"),
             Command::Evaluate(Target::Items(step)) => format!("items {step}"),
+            Command::Evaluate(Target::Until(step)) => format!("until {step}"),
             Command::Evaluate(Target::Connection(index)) => format!("connection {index}"),
             Command::Evaluate(Target::Output) => "output".into(),
             Command::Run { step, attempt } => format!("run {step}:{attempt}"),
             Command::Gather(step) => format!("gather {step}"),
+            Command::Await(step) => format!("await {step}"),
             Command::Wake(_) => "wake".into(),
         };
         self.commands().iter().map(text).collect()
@@ -199,6 +222,15 @@ impl Bench {
 
     pub(super) fn fail(&mut self, key: &str) {
         self.answer(key, Err(failure(FailureKind::Permanent, key)));
+    }
+
+    /// A signal was accepted just now.
+    pub(super) fn signal(&mut self, name: &str, says: &Value) {
+        self.push(Event::SignalReceived {
+            name: name.parse().unwrap(),
+            payload: payload(says),
+            received_at: self.now,
+        });
     }
 
     pub(super) fn decided(&mut self, connection: u32, fired: bool) {

@@ -2,12 +2,13 @@
 //! arrival. It shares nothing with the fold but the plan and the world.
 
 use crate::component::Effect;
-use crate::definition::On;
+use crate::definition::{Due, On};
 use crate::event::{Event, Failure, FailureKind};
 use crate::id::StepKey;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Plan, Task};
 use crate::ports::Outcome;
+use crate::time::Span;
 
 use super::world::World;
 
@@ -43,10 +44,12 @@ pub(super) fn expected(plan: &Plan, world: World) -> Expected {
         }
     }
     let unhandled = (0..plan.nodes.len()).find_map(|node| match &model.nodes[node] {
-        Some(Ends::Failed(error)) if !model.taken(node) => Some(Event::Failed {
-            node: Some(plan.nodes[node].id.clone()),
-            error: error.clone(),
-        }),
+        Some(Ends::Failed(error)) if !model.taken(node) && !plan.nodes[node].continues => {
+            Some(Event::Failed {
+                node: Some(plan.nodes[node].id.clone()),
+                error: error.clone(),
+            })
+        }
         _ => None,
     });
     let end = unhandled.unwrap_or_else(|| match world.output() {
@@ -90,10 +93,13 @@ impl Model<'_> {
         let connection = &self.plan.connections[index];
         let source = self.nodes[connection.from].as_ref()?;
         let failed = matches!(source, Ends::Failed(_));
-        if failed && connection.on != On::Failure && !self.taken(connection.from) {
+        let untaken = failed && connection.on != On::Failure && !self.taken(connection.from);
+        let continues = self.plan.nodes[connection.from].continues;
+        if untaken && !continues {
             return None;
         }
         let matched = match (&connection.on, source) {
+            (On::Success, _) if untaken => true,
             (On::Success, Ends::Succeeded(_, port)) => port.is_none(),
             (On::Port(name), Ends::Succeeded(_, port)) => port.as_ref() == Some(name),
             (On::Failure, Ends::Failed(_)) | (On::Skip, Ends::Skipped) => true,
@@ -121,7 +127,16 @@ impl Model<'_> {
                 Ok(_) => return self.attempts(step, action.action.effect),
                 Err(error) => Err(error),
             },
-            Task::Map { each, .. } => self.map(each, step),
+            Task::Map {
+                each, continues, ..
+            } => self.map(each, *continues, step),
+            Task::Delay(Due::After(_) | Due::At(_)) => Ok(Payload::null()),
+            Task::Delay(_) => self.world.until(step).map(|_| Payload::null()),
+            Task::Signal { name, timeout } => self.world.signal(name, *timeout).ok_or_else(|| {
+                let within = Span(timeout.expect("only then it does not come"));
+                let message = format!("no signal `{name}` came within {within}");
+                Failure::new(FailureKind::TimedOut, message)
+            }),
         };
         match result {
             Ok(output) => Ends::Succeeded(output, None),
@@ -129,12 +144,13 @@ impl Model<'_> {
         }
     }
 
-    fn map(&self, each: &Task, step: &StepKey) -> Result<Payload, Failure> {
+    fn map(&self, each: &Task, continues: bool, step: &StepKey) -> Result<Payload, Failure> {
         let mut outputs = Vec::new();
         for index in 0..self.world.count(step)? {
             match self.task(each, &step.item(index)) {
                 Ends::Succeeded(output, _) => outputs.push(Some(output)),
                 Ends::Skipped => outputs.push(None),
+                Ends::Failed(_) if continues => outputs.push(None),
                 Ends::Failed(error) => {
                     let message = format!("item {index}: {}", error.message);
                     return Err(Failure::new(error.kind, message));

@@ -12,7 +12,7 @@ use crate::decide::{Command, decide};
 use crate::definition::On;
 use crate::event::{Event, Failure, FailureKind, Recorded, Usage};
 use crate::execution::{Execution, StepStatus};
-use crate::id::{NodeId, StepKey};
+use crate::id::{NodeId, SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::ports::Status;
@@ -38,16 +38,45 @@ impl Case {
     }
 }
 
-/// An action, or maps of one two deep at the most.
+/// An action or a wait, or maps of one two deep at the most.
 fn task() -> impl Strategy<Value = Value> {
     let action = prop_oneof![Just("test.pure"), Just("test.effect")];
     let retry = json!({"max_attempts": 3, "initial": "10ms", "factor": 1.0, "jitter": "full"});
     let action = action.prop_map(move |action| json!({"action": action, "retry": retry}));
-    action.prop_recursive(2, 3, 1, |each| {
-        (each, 1..4_u32).prop_map(|(each, concurrency)| {
+    let wait = prop_oneof![
+        Just(json!({"for": "20ms"})),
+        Just(json!({"until": "1970-01-01T00:00:01.100Z"})),
+        Just(json!({"until": "${ $input }"})),
+        Just(json!({"signal": "named-later", "timeout": "1h"})),
+        Just(json!({"signal": "named-later"})),
+    ];
+    let wait = wait.prop_map(|wait| json!({"wait": wait}));
+    let task = prop_oneof![3 => action, 1 => wait].prop_recursive(2, 3, 1, |each| {
+        (may_continue(each), 1..4_u32).prop_map(|(each, concurrency)| {
             json!({"map": "${ $input }", "each": each, "concurrency": concurrency})
         })
+    });
+    may_continue(task)
+}
+
+/// One in five goes on whatever fails.
+fn may_continue(task: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    (task, proptest::bool::weighted(0.2)).prop_map(|(mut task, continues)| {
+        task["continue_on_failure"] = json!(continues);
+        task
     })
+}
+
+/// Gives a task's signal a name of its own: which of two nodes gets the first
+/// signal of a name hangs on which of them waits first.
+fn named(mut task: Value, node: &str) -> Value {
+    if let Some(each) = task.get_mut("each") {
+        *each = named(each.take(), node);
+    }
+    if let Some(signal) = task.pointer_mut("/wait/signal") {
+        *signal = json!(format!("s-{node}"));
+    }
+    task
 }
 
 fn connection() -> impl Strategy<Value = (usize, usize, &'static str, bool)> {
@@ -78,6 +107,7 @@ fn case() -> impl Strategy<Value = Case> {
                 .into_iter()
                 .enumerate()
                 .map(|(index, task)| (format!("n{index}"), task))
+                .map(|(node, task)| (node.clone(), named(task, &node)))
                 .collect();
             let connections: Vec<_> = connections
                 .into_iter()
@@ -108,9 +138,13 @@ fn order() -> impl Strategy<Value = Vec<u8>> {
 // --------------------------------------------------------------- running --
 
 /// Runs to the end, answering outstanding commands in the given order; an odd
-/// choice answers a second command before deciding again, as a batch does.
-fn run(plan: &Arc<Plan>, world: World, order: &[u8], mut seen: impl FnMut(&Bench)) -> Bench {
-    let mut bench = Bench::started(plan);
+/// choice answers a second command before deciding again, as a batch does. A
+/// signal that comes is there before any time passes.
+fn run(plan: &Arc<Plan>, world: World, order: &[u8], seen: impl FnMut(&Bench)) -> Bench {
+    finish(Bench::started(plan), world, order, seen)
+}
+
+fn finish(mut bench: Bench, world: World, order: &[u8], mut seen: impl FnMut(&Bench)) -> Bench {
     let mut choices = order.iter().copied();
     for _ in 0..20_000 {
         let mut commands = bench.commands();
@@ -128,12 +162,43 @@ fn run(plan: &Arc<Plan>, world: World, order: &[u8], mut seen: impl FnMut(&Bench
             let command = commands.swap_remove(usize::from(choice / 2) % commands.len());
             match (world.answer(&bench, &command), command) {
                 (Some(event), _) => bench.push(event),
-                (None, Command::Wake(at)) => bench.now = bench.now.max(at),
+                (None, passes @ (Command::Wake(_) | Command::Await(_))) => {
+                    commands.push(passes);
+                    let_time_pass(&mut bench, world, &commands);
+                }
                 (None, other) => panic!("no answer to {other:?}"),
             }
         }
     }
     panic!("20000 answers and no end");
+}
+
+/// An execution with this history.
+fn replayed(plan: &Arc<Plan>, events: &[Recorded]) -> Bench {
+    let mut bench = Bench::new(plan);
+    for recorded in events {
+        bench.now = recorded.at;
+        bench.execution.apply(recorded).unwrap();
+        bench.log.push(recorded.clone());
+    }
+    bench
+}
+
+/// Lets the signals come that are awaited and come; time passes if there are none.
+fn let_time_pass(bench: &mut Bench, world: World, commands: &[Command]) {
+    let before = bench.log.len();
+    for command in commands {
+        if let Command::Await(_) = command
+            && let Some(event) = world.answer(bench, command)
+        {
+            bench.push(event);
+        }
+    }
+    let wake = commands.iter().find_map(|command| match command {
+        Command::Wake(at) if bench.log.len() == before => Some(*at),
+        _ => None,
+    });
+    bench.now = bench.now.max(wake.unwrap_or_default());
 }
 
 /// Nodes that the log has ended, and how.
@@ -169,6 +234,7 @@ impl<'a> Log<'a> {
         let connection = &plan.connections[index];
         let source = *self.ended.get(&plan.nodes[connection.from].id)?;
         let matched = match (source, &connection.on) {
+            (Event::StepFailed { .. }, On::Success) => self.goes_on(plan, connection.from)?,
             (Event::StepSucceeded { port: None, .. }, On::Success)
             | (Event::StepFailed { .. }, On::Failure)
             | (Event::StepSkipped { .. }, On::Skip) => true,
@@ -180,12 +246,24 @@ impl<'a> Log<'a> {
             _ => Some(matched),
         }
     }
+
+    /// Whether a failed node lets go on what waits for its success, if that is known.
+    fn goes_on(&self, plan: &Plan, node: usize) -> Option<bool> {
+        let node = &plan.nodes[node];
+        let takes = |index: &&usize| plan.connections[**index].on == On::Failure;
+        let mut taken = node.outgoing.iter().filter(takes);
+        let taken = taken.try_fold(false, |any, index| Some(any | self.fired(plan, *index)?))?;
+        Some(node.continues && !taken)
+    }
 }
 
 fn check_inputs_were_decided(plan: &Plan, events: &[Recorded]) {
     let mut log = Log::default();
     for recorded in events {
-        if let Event::StepReady { step, .. } | Event::MapStarted { step, .. } = &recorded.event {
+        if let Event::StepReady { step, .. }
+        | Event::MapStarted { step, .. }
+        | Event::WaitStarted { step, .. } = &recorded.event
+        {
             let node = &plan.nodes[plan.index(&step.node).unwrap()];
             let fired: Vec<_> = node
                 .incoming
@@ -247,8 +325,7 @@ proptest! {
     fn every_execution_ends_once_its_work_is_answered(case in case(), order in order()) {
         let bench = run(&case.plan(), case.world, &order, |_| {});
         prop_assert!(bench.execution.status().0.is_final());
-        let ends = bench.log.iter().filter(|r| matches!(r.event,
-            Event::Succeeded { .. } | Event::Failed { .. } | Event::Cancelled { .. }));
+        let ends = bench.log.iter().filter(|r| r.event.is_final());
         prop_assert_eq!(ends.count(), 1);
     }
 
@@ -297,13 +374,68 @@ proptest! {
     ) {
         let plan = case.plan();
         let full = run(&plan, case.world, &order, |_| {}).log;
-        let mut bench = Bench::new(&plan);
-        for recorded in &full[..1 + at.index(full.len() - 1)] {
-            bench.push(recorded.event.clone());
-        }
+        let mut bench = replayed(&plan, &full[..1 + at.index(full.len() - 1)]);
         bench.push(Event::CancelRequested { reason: "enough".into() });
         prop_assert_eq!(bench.commands(), []);
         prop_assert_eq!(bench.execution.status(), (Status::Cancelled, None));
+    }
+
+    #[test]
+    fn a_terminate_ends_an_execution_whatever_is_outstanding(
+        case in case(),
+        order in order(),
+        at in any::<prop::sample::Index>(),
+        paused in any::<bool>(),
+    ) {
+        let plan = case.plan();
+        let full = run(&plan, case.world, &order, |_| {}).log;
+        let mut bench = replayed(&plan, &full[..1 + at.index(full.len() - 1)]);
+        if paused {
+            bench.push(Event::Paused { reason: String::new() });
+        }
+        bench.push(Event::Terminated { reason: "now".into() });
+        prop_assert_eq!(bench.commands(), []);
+        prop_assert_eq!(bench.execution.status(), (Status::Terminated, None));
+    }
+
+    /// Whatever ends while it is paused, and however much time passes: it comes
+    /// to what it would have come to.
+    #[test]
+    fn a_pause_changes_nothing_but_when(
+        case in case(),
+        order in order(),
+        at in any::<prop::sample::Index>(),
+        ends in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let plan = case.plan();
+        let full = run(&plan, case.world, &order, |_| {}).log;
+        let mut bench = replayed(&plan, &full[..1 + at.index(full.len() - 1)]);
+        let under_way = bench.commands();
+        if bench.execution.final_event().is_some() {
+            return Ok(());
+        }
+        bench.push(Event::Paused { reason: String::new() });
+        for index in ends {
+            let paused = bench.commands();
+            prop_assert!(bench.log.last().is_some_and(|r| !r.event.is_final()));
+            let may_end: Vec<_> = under_way.iter().filter(|c| paused.contains(c)).collect();
+            if may_end.is_empty() {
+                break;
+            }
+            let command = may_end[index.index(may_end.len())];
+            if let Some(event) = case.world.answer(&bench, command) {
+                let is_final = event.is_final();
+                bench.push(event);
+                if is_final {
+                    break;
+                }
+            }
+        }
+        if bench.execution.final_event().is_none() {
+            prop_assert_eq!(bench.execution.status(), (Status::Paused, None));
+            bench.push(Event::Resumed { reason: String::new() });
+        }
+        check_model(&plan, case.world, &finish(bench, case.world, &[], |_| {}));
     }
 }
 
@@ -321,6 +453,11 @@ fn any_step() -> impl Strategy<Value = StepKey> {
             path,
             iteration,
         })
+}
+
+/// The signal of a step's node, if that waits for one.
+fn any_signal(step: &StepKey) -> SignalName {
+    SignalName::new(format!("s-{}", step.node)).unwrap()
 }
 
 fn any_number() -> impl Strategy<Value = u32> {
@@ -395,6 +532,24 @@ fn any_other_event() -> impl Strategy<Value = Event> {
                 count,
             }
         }),
+        (any_step(), any::<bool>(), prop::option::of(0..3_000_u64)).prop_map(
+            |(step, for_signal, until)| {
+                let signal = for_signal.then(|| any_signal(&step));
+                let until = until.map(Timestamp::from_millis);
+                Event::WaitStarted {
+                    step,
+                    signal,
+                    until,
+                }
+            }
+        ),
+        (any_step(), any::<u64>()).prop_map(move |(step, at)| {
+            Event::SignalReceived {
+                name: any_signal(&step),
+                payload: output(),
+                received_at: Timestamp::from_millis(at),
+            }
+        }),
         (any_step(), number()).prop_map(|(step, attempt)| Event::AttemptStarted { step, attempt }),
         (number(), any::<bool>(), prop::option::of(error())).prop_map(
             |(connection, fired, error)| Event::ConnectionDecided {
@@ -408,6 +563,9 @@ fn any_other_event() -> impl Strategy<Value = Event> {
             message: text()
         }),
         Just(Event::CancelRequested { reason: text() }),
+        Just(Event::Paused { reason: text() }),
+        Just(Event::Resumed { reason: text() }),
+        Just(Event::Terminated { reason: text() }),
         Just(Event::Succeeded { output: output() }),
         (prop::option::of(any_step()), error()).prop_map(|(step, error)| {
             Event::Failed {

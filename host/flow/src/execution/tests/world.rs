@@ -2,16 +2,18 @@
 //! they are asked: that is what lets two orders be compared.
 
 use std::fmt::Display;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::component::Effect;
 use crate::decide::{Command, Target};
 use crate::event::{Event, Failure, FailureKind, Usage};
-use crate::id::{Digest, StepKey};
+use crate::id::{Digest, SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
 use crate::ports::Outcome;
+use crate::time::Timestamp;
 
 use super::bench::{Bench, failure, payload};
 
@@ -46,6 +48,20 @@ impl World {
         let question = format!("items {step}");
         let count = u32::try_from(self.roll(&question) % 5).unwrap();
         self.errs(question, 10).map_or(Ok(count), Err)
+    }
+
+    pub(super) fn until(self, step: &StepKey) -> Result<Value, Failure> {
+        let question = format!("until {step}");
+        let at = Timestamp::from_millis(self.roll(&question) * 3);
+        self.errs(question, 10)
+            .map_or_else(|| Ok(json!(at.to_string())), Err)
+    }
+
+    /// What a signal says, if it comes before the time-outs of its waits.
+    pub(super) fn signal(self, name: &SignalName, timeout: Option<Duration>) -> Option<Payload> {
+        let question = format!("signal {name}");
+        let comes = timeout.is_none() || self.roll(&question) < 600;
+        comes.then(|| payload(&json!(question)))
     }
 
     pub(super) fn connection(self, index: u32) -> Result<bool, Failure> {
@@ -95,12 +111,27 @@ impl World {
         Ok((outcome, output))
     }
 
-    /// The event that the command's end is; none for a wake, which only moves time.
+    /// The event that the command's end is; none for a wake, which only moves
+    /// time, and for a signal that does not come.
     pub(super) fn answer(self, bench: &Bench, command: &Command) -> Option<Event> {
         let execution = &bench.execution;
         let usage = Usage::default();
         Some(match command {
             Command::Wake(_) => return None,
+            Command::Await(step) => {
+                let Some(Task::Signal { name, timeout }) = execution.task(step) else {
+                    panic!("{step} waits for no signal");
+                };
+                Event::SignalReceived {
+                    name: name.clone(),
+                    payload: self.signal(name, *timeout)?,
+                    received_at: bench.now,
+                }
+            }
+            Command::Evaluate(Target::Until(step)) => match self.until(step) {
+                Ok(value) => execution.waits_until(step, &value, bench.now),
+                Err(error) => execution.erred(&Target::Until(step.clone()), error),
+            },
             Command::Run { step, attempt } => {
                 let effectful = matches!(execution.task(step), Some(Task::Action(task))
                     if task.action.effect == Effect::Effectful);
@@ -140,6 +171,7 @@ impl World {
                 items: Payload::null(),
                 count: self.count(step)?,
             },
+            Target::Until(step) => panic!("the time of {step} is answered above"),
             Target::Connection(connection) => Event::ConnectionDecided {
                 connection: *connection,
                 fired: self.connection(*connection)?,

@@ -1,3 +1,6 @@
+use nebula_api::Time;
+use nebula_flow::event::Failure;
+
 use super::*;
 use bytes::Bytes;
 use nebula_flow::event::FailureKind;
@@ -51,6 +54,72 @@ const USAGE: Usage = Usage {
     duration_us: 2_000,
     cpu_us: 1_500,
 };
+
+#[tokio::test]
+async fn what_a_step_waits_for_is_shown_while_it_waits() {
+    let definition = WorkflowBuilder::new("w")
+        .add_node("a", nebula_flow::NodeBuilder::wait_signal("approval"))
+        .add_node("b", "x.b")
+        .build();
+    let wait = at(
+        1,
+        100,
+        Event::WaitStarted {
+            step: step("a"),
+            signal: Some("approval".parse().expect("a name")),
+            until: Some(Timestamp::from_millis(900)),
+        },
+    );
+    let refused = at(
+        2,
+        200,
+        Event::AttemptFailed {
+            step: step("b"),
+            attempt: 1,
+            error: Failure::new(FailureKind::Retryable, "busy"),
+            retry_at: Timestamp::from_millis(500),
+            usage: USAGE,
+        },
+    );
+    let shown = |execution: &wire::Execution| {
+        let node = |n: usize| {
+            let node = &execution.nodes[n];
+            let waits_for = node.waits_for.as_ref();
+            waits_for.map(|w| (w.signal.clone(), w.attempt, w.until.map(Time::as_millis)))
+        };
+        assert_eq!(execution.nodes[0].waits_for, execution.steps[0].waits_for);
+        (node(0), node(1))
+    };
+    let mut timeline = Timeline::new(&definition);
+    timeline.apply(wait.clone());
+    timeline.apply(refused);
+    let waiting = finish(timeline, "waiting").await;
+    assert_eq!(
+        shown(&waiting),
+        (
+            Some((Some("approval".into()), None, Some(900))),
+            Some((None, Some(2), Some(500)))
+        )
+    );
+    assert_eq!(waiting.nodes[0].status, "waiting");
+
+    let mut timeline = Timeline::new(&definition);
+    timeline.apply(wait);
+    timeline.apply(at(
+        2,
+        300,
+        Event::StepSucceeded {
+            step: step("a"),
+            attempt: 0,
+            output: payload(&json!("yes")),
+            port: None,
+            usage: Usage::default(),
+        },
+    ));
+    let over = finish(timeline, "running").await;
+    assert_eq!(shown(&over), (None, None));
+    assert_eq!(over.steps[0].output, Some(json!("yes")));
+}
 
 #[tokio::test]
 async fn a_retried_step_shows_each_attempt_and_what_they_cost_together() {

@@ -3,13 +3,18 @@
 # Outside the checkout, so that every clone on this machine shares it.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nebula/target
 
-.PHONY: help demo test long check fix bench audit setup
+# Of `make torture`.
+SECONDS ?= 60
+SEED ?= 1
+
+.PHONY: help demo test long torture check fix bench audit setup
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, build, and run three workflows of sandboxed actions"
 	@echo "make test    set up, check, and run every test"
 	@echo "make long    the tests with counts too large for every change"
+	@echo "make torture SECONDS=60 SEED=1   kills a node under load again and again, and counts what is lost"
 	@echo "make check   formatting, clippy, budgets; writes nothing"
 	@echo "make fix     formatting and what clippy can mend"
 	@echo "make bench   figures, as medians with their spread (release build)"
@@ -27,6 +32,11 @@ test: check
 
 long: setup
 	NEBULA_LONG=1 NEBULA_FIGURES=$(CURDIR)/docs/security.md cargo test --workspace --no-fail-fast
+
+torture: setup
+	cargo build --workspace --all-targets
+	$(CARGO_TARGET_DIR)/debug/torture --seconds $(SECONDS) --seed $(SEED)
+	$(CARGO_TARGET_DIR)/debug/torture --edges --seed $(SEED)
 
 # Functions over their budget are shown and refuse nothing.
 check: setup

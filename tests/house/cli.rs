@@ -33,7 +33,7 @@ impl From<Output> for Ended {
 }
 
 /// Builds the binary once for all tests; cargo does nothing if it is fresh.
-fn binary() -> &'static PathBuf {
+pub(crate) fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let status = Command::new(env!("CARGO"))

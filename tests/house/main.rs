@@ -15,6 +15,7 @@ mod secrets;
 mod seed;
 mod serve;
 mod sizes;
+mod torture;
 mod waits;
 mod wit;
 

@@ -1,6 +1,7 @@
 //! A kept HTTP connection to a node, as the programs use it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -49,6 +50,36 @@ impl Connection {
     /// When the connection breaks or the answer is no success.
     pub async fn post(&mut self, path: &str, body: Bytes) -> Result<Value, Error> {
         successful(self.send(Method::POST, path, &[], body).await?)
+    }
+
+    /// Follows a stream of server-sent events until it ends, breaks or has taken
+    /// this long, and gives their data.
+    ///
+    /// # Errors
+    /// When no stream begins.
+    pub async fn follow(mut self, path: &str, time: Duration) -> Result<Vec<Value>, Error> {
+        let request = Request::get(path)
+            .header("host", &*self.host)
+            .header("accept", "text/event-stream");
+        self.sender.ready().await?;
+        let request = request.body(Full::new(Bytes::new()))?;
+        let response = self.sender.send_request(request).await?;
+        if !response.status().is_success() {
+            return Err(response.status().to_string().into());
+        }
+        let mut body = response.into_body();
+        let mut text = Vec::new();
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                text.extend(frame.data_ref().into_iter().flatten());
+            }
+        };
+        let _ = tokio::time::timeout(time, read).await;
+        // What stands behind the last line's end may have been cut.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let text = String::from_utf8_lossy(&text[..whole]);
+        let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+        data.map(|data| Ok(serde_json::from_str(data)?)).collect()
     }
 
     /// Any request, its body JSON if it has one.

@@ -1,5 +1,6 @@
 //! One batch from its facts to its answers.
 
+use crate::fail_points::{FailPoints, Place};
 use crate::feeds::Feeds;
 use crate::request::Request;
 use crate::rows::{Facts, Needs, Writes};
@@ -20,20 +21,25 @@ pub(crate) trait Store {
 /// Runs a batch and answers everyone in it.
 pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds) {
     let needs = Needs::of(&requests);
+    let points = FailPoints::of(&requests);
     let mut news = Vec::new();
+    points.pass(Place::Begun);
     let done = store.transact(&needs, &mut |facts| {
         let decided = rules::decide(&requests, facts);
         news = decided.news;
+        points.pass(Place::Decided);
         decided.writes
     });
     match done {
         Ok(()) => {
+            points.pass(Place::Committed);
             for item in news {
                 feeds.tell(item);
             }
             for request in requests {
                 request.settle(None);
             }
+            points.pass(Place::Told);
         }
         // Damage is in the rows of some requests only: alone, the others succeed.
         Err(Trouble::Damaged(_)) if requests.len() > 1 => {

@@ -12,6 +12,7 @@
 //! - [`rows`]: what is stored, and what a batch reads and writes of it.
 //! - [`rules`]: what may happen: a batch and facts in, writes and verdicts out.
 //! - [`batch`]: one batch from its facts to its answers.
+//! - [`fail_points`]: where tests end the process.
 //! - [`queue`]: where requests wait for the writer, and when it must not wait.
 //! - [`figures`]: what the writer does, in numbers.
 //! - [`feeds`]: arrivals and changes.
@@ -32,6 +33,7 @@ mod doors;
 
 mod batch;
 mod codec;
+mod fail_points;
 mod feeds;
 mod figures;
 mod log;

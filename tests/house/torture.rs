@@ -1,0 +1,43 @@
+//! A short torture of a node; `make long` and `make torture` have longer ones.
+
+use std::process::Command;
+
+use crate::cli;
+
+/// Runs the program on a folder where no node has to compile the packs.
+fn torture(arguments: &[&str]) {
+    cli::binary();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    cli::warmed(&folder.path().join("data"));
+    let output = Command::new(env!("CARGO_BIN_EXE_torture"))
+        .arg("--folder")
+        .arg(folder.path())
+        .args(arguments)
+        .output()
+        .expect("torture runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn long() -> bool {
+    std::env::var_os("NEBULA_LONG").is_some()
+}
+
+#[test]
+fn nothing_is_lost_whenever_the_node_is_killed_stopped_or_frozen() {
+    torture(&[
+        "--seconds",
+        if long() { "600" } else { "15" },
+        "--seed",
+        "1",
+    ]);
+}
+
+#[test]
+fn nothing_is_lost_if_the_node_aborts_at_any_commit_edge() {
+    torture(&[if long() { "--pairs" } else { "--edges" }, "--seed", "1"]);
+}

@@ -1,0 +1,129 @@
+//! What is done to the node, and whether it was really done.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::chance::Chance;
+use crate::node::Node;
+
+/// What batches the store commits, by what is in them; see
+/// `host/storage/src/fail_points.rs`.
+const KINDS: [&str; 9] = [
+    "start", "message", "append", "end", "claim", "release", "put", "remove", "blob",
+];
+/// Before and after each commit.
+const PLACES: [&str; 4] = ["begun", "decided", "committed", "told"];
+/// All of them.
+pub(crate) const EDGES: usize = KINDS.len() * PLACES.len();
+
+/// How long a node with an order to abort may live.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often each fault fired.
+#[derive(Debug, Default)]
+pub(crate) struct Fired(pub(crate) BTreeMap<String, usize>);
+
+impl Fired {
+    fn count(&mut self, fault: impl Into<String>) {
+        *self.0.entry(fault.into()).or_default() += 1;
+    }
+
+    /// How often the node's process ended.
+    pub(crate) fn deaths(&self) -> usize {
+        let frozen = self.0.get(FREEZE).copied().unwrap_or(0);
+        self.0.values().sum::<usize>() - frozen
+    }
+}
+
+const KILL: &str = "kill -9";
+const TERMINATE: &str = "terminate";
+const FREEZE: &str = "freeze";
+
+/// Torments the node at random times until the end, and leaves it running.
+pub(crate) async fn at_random(
+    node: &mut Node,
+    chance: &mut Chance,
+    end: Instant,
+) -> Result<Fired, Error> {
+    let mut fired = Fired::default();
+    while Instant::now() < end {
+        let pause = chance.millis(100, 2_500);
+        let left = end.saturating_duration_since(Instant::now());
+        tokio::time::sleep(pause.min(left)).await;
+        if !node.runs()? {
+            return Err("the node ended by itself; see its log".into());
+        }
+        let (fault, done) = match chance.below(10) {
+            0..7 => (KILL, node.kill()?),
+            7 => (TERMINATE, node.terminate().await?),
+            _ => (FREEZE, node.freeze(chance.millis(20, 1_000)).await?),
+        };
+        if !done {
+            return Err(format!("the node did not end as it should by {fault}").into());
+        }
+        fired.count(fault);
+        if fault != FREEZE {
+            // Sometimes at once, sometimes while everyone asks in vain.
+            tokio::time::sleep(Duration::from_millis(chance.below(3) * 100)).await;
+            node.start()?;
+        }
+    }
+    Ok(fired)
+}
+
+/// Has the node abort before and after each commit edge, or with `pairs` at each
+/// pair of them one after the other, and leaves it running.
+pub(crate) async fn at_edges(
+    node: &mut Node,
+    chance: &mut Chance,
+    pairs: bool,
+) -> Result<Fired, Error> {
+    let mut fired = Fired::default();
+    for kind in KINDS {
+        for place in PLACES {
+            let first = format!("{place}.{kind}");
+            if !pairs {
+                abort(node, chance, &first, &mut fired).await?;
+                continue;
+            }
+            for kind in KINDS {
+                for place in PLACES {
+                    abort(node, chance, &first, &mut fired).await?;
+                    let second = format!("{place}.{kind}");
+                    abort(node, chance, &second, &mut fired).await?;
+                }
+            }
+        }
+    }
+    node.start()?;
+    Ok(fired)
+}
+
+/// Lets the node run until it aborts at this edge.
+async fn abort(
+    node: &mut Node,
+    chance: &mut Chance,
+    edge: &str,
+    fired: &mut Fired,
+) -> Result<(), Error> {
+    if node.runs()? {
+        node.kill()?;
+    }
+    // The shards are claimed once or twice a second, and given back once.
+    let most = if edge.ends_with("claim") || edge.ends_with("release") {
+        1
+    } else {
+        12
+    };
+    let point = format!("{edge}:{}", 1 + chance.below(most));
+    if node.start_to_abort(Some(&point))? && edge.ends_with("release") {
+        tokio::time::sleep(chance.millis(100, 300)).await;
+        node.ask_to_end()?;
+    }
+    if !node.aborted(PATIENCE).await? {
+        return Err(format!("the node did not abort at {point}").into());
+    }
+    fired.count(edge);
+    Ok(())
+}

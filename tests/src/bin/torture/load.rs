@@ -1,0 +1,226 @@
+//! Clients: they start executions, wait for some, watch some, cancel some, and
+//! ask again for as long as they got no answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use nebula_engine::SystemClock;
+use nebula_flow::ports::Clock;
+use nebula_tests::client::Connection;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::Error;
+use crate::chance::Chance;
+use crate::ledger::{Entry, Ledger};
+use crate::model::{Input, Workflow};
+
+/// How long after the end a client asks on for what it has sent.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A cancel has reached its execution so long after it was acknowledged, however
+/// long the node was frozen meanwhile.
+const HEARD: Duration = Duration::from_millis(1_500);
+
+/// What all clients share.
+pub(crate) struct World {
+    pub(crate) address: String,
+    pub(crate) workflows: Vec<Workflow>,
+    pub(crate) ledger: Ledger,
+    pub(crate) chance: Chance,
+    /// Turns true when nothing new is started.
+    pub(crate) end: watch::Receiver<bool>,
+}
+
+impl World {
+    fn is_over(&self) -> bool {
+        *self.end.borrow()
+    }
+}
+
+/// One client.
+pub(crate) struct Client {
+    world: Arc<World>,
+    connection: Option<Connection>,
+    chance: Chance,
+}
+
+/// What came of a request that was repeated until it was answered.
+enum Answer {
+    Good(Value),
+    /// Refused, with this status.
+    Refused(StatusCode, Value),
+    /// The time is over.
+    None,
+}
+
+impl Client {
+    pub(crate) fn new(world: Arc<World>, number: u64) -> Self {
+        let chance = world.chance.branch(number);
+        Self {
+            world,
+            connection: None,
+            chance,
+        }
+    }
+
+    /// Works until the end, with at most so many starts.
+    pub(crate) async fn run(mut self, number: u64, starts: u64) -> Result<(), Error> {
+        for start in 0..starts {
+            if self.world.is_over() {
+                break;
+            }
+            self.start(format!("{number}-{start}")).await?;
+        }
+        Ok(())
+    }
+
+    /// Deploys, and stores and removes a credential, again and again.
+    pub(crate) async fn keep_house(mut self) -> Result<(), Error> {
+        let credential = "/api/v1/credentials/housekeeper";
+        let mut number = 0;
+        while !self.world.is_over() {
+            number += 1;
+            let definition = json!({
+                "apiVersion": "nebula/v1", "kind": "Workflow", "name": "housekeeping",
+                "description": format!("number {number}"),
+                "nodes": { "a": { "action": "condition.check" } },
+            });
+            let secret = json!({ "secret": format!("secret {number}"), "hosts": [] });
+            for (method, path, body) in [
+                (Method::POST, "/api/v1/workflows", definition.to_string()),
+                (Method::PUT, credential, secret.to_string()),
+                (Method::DELETE, credential, String::new()),
+            ] {
+                match self.ask(method.clone(), path, &[], body.into()).await? {
+                    // It is gone already: removed by a request that got no answer.
+                    Answer::Refused(StatusCode::NOT_FOUND, _) if method == Method::DELETE => {}
+                    Answer::Refused(status, why) => {
+                        return Err(format!("{method} {path}: {status}: {why}").into());
+                    }
+                    Answer::Good(_) | Answer::None => {}
+                }
+            }
+            tokio::time::sleep(self.chance.millis(10, 100)).await;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, request: String) -> Result<(), Error> {
+        let workflow = self.chance.index(self.world.workflows.len());
+        let input = Input::draw(request.clone(), &mut self.chance).value();
+        let body = Bytes::from(serde_json::to_vec(&input)?);
+        let sent = Entry::Sent {
+            request: request.clone(),
+            workflow,
+            input,
+        };
+        self.world.ledger.write(&sent)?;
+        let name = self.world.workflows[workflow].name.clone();
+        let wait = self.chance.percent(50);
+        let path = match wait {
+            true => format!("/api/v1/workflows/{name}/execute?wait=5s"),
+            false => format!("/api/v1/workflows/{name}/execute"),
+        };
+        let key = [("idempotency-key", request.as_str())];
+        let answer = match self.ask(Method::POST, &path, &key, body).await? {
+            Answer::Good(answer) => answer,
+            Answer::Refused(status, why) => return Err(format!("{path}: {status}: {why}").into()),
+            Answer::None => return Ok(()),
+        };
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        let execution = text("id");
+        self.world.ledger.write(&Entry::Acknowledged {
+            request,
+            execution: execution.clone(),
+            status: text("status"),
+            output: answer.get("output").cloned(),
+        })?;
+        if wait {
+            return Ok(());
+        }
+        match self.chance.below(100) {
+            0..15 => self.cancel(execution).await,
+            15..35 => self.watch(execution).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn cancel(&mut self, execution: String) -> Result<(), Error> {
+        tokio::time::sleep(self.chance.millis(0, 100)).await;
+        let cancelling = Entry::Cancelling {
+            execution: execution.clone(),
+        };
+        self.world.ledger.write(&cancelling)?;
+        let path = format!("/api/v1/executions/{execution}/cancel");
+        match self
+            .ask(Method::POST, &path, &[], Bytes::from_static(b"{}"))
+            .await?
+        {
+            Answer::Good(_) => {
+                let over = SystemClock.now().plus(HEARD).to_string();
+                let cancelled = Entry::Cancelled { execution, over };
+                self.world.ledger.write(&cancelled)
+            }
+            // It had ended already.
+            Answer::Refused(StatusCode::CONFLICT, _) | Answer::None => Ok(()),
+            Answer::Refused(status, why) => Err(format!("{path}: {status}: {why}").into()),
+        }
+    }
+
+    async fn watch(&mut self, execution: String) -> Result<(), Error> {
+        let time = self.chance.millis(10, 500);
+        let path = format!("/api/v1/executions/{execution}/events/stream");
+        let stream = async {
+            Connection::open(&self.world.address)
+                .await?
+                .follow(&path, time)
+                .await
+        };
+        // With no node there is no stream.
+        let Ok(events) = stream.await else {
+            return Ok(());
+        };
+        self.world.ledger.write(&Entry::Shown { execution, events })
+    }
+
+    /// Asks until there is an answer.
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Error> {
+        let mut over: Option<Instant> = None;
+        loop {
+            match self.once(method.clone(), path, headers, body.clone()).await {
+                Ok((status, value)) if status.is_success() => return Ok(Answer::Good(value)),
+                // It drains, or is in trouble.
+                Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _)) => {}
+                Ok((status, value)) => return Ok(Answer::Refused(status, value)),
+                Err(_) => self.connection = None,
+            }
+            if self.world.is_over() && over.get_or_insert_with(Instant::now).elapsed() > GRACE {
+                return Ok(Answer::None);
+            }
+            tokio::time::sleep(self.chance.millis(5, 60)).await;
+        }
+    }
+
+    async fn once(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<(StatusCode, Value), Error> {
+        if self.connection.is_none() {
+            self.connection = Some(Connection::open(&self.world.address).await?);
+        }
+        let connection = self.connection.as_mut().ok_or("no connection")?;
+        connection.send(method, path, headers, body).await
+    }
+}

@@ -1,0 +1,256 @@
+//! `make torture`: executions that nothing can lose, or so it is claimed.
+//!
+//! Clients start executions of random workflows on a node that is killed, stopped
+//! and frozen at random times. Effects go to a sink, a process of its own that
+//! writes each down; the clients keep a ledger of what they sent and were told.
+//! When all is quiet, a judge reads ledger, sink and database, and compares them
+//! with each other and with a model that knew beforehand what must happen.
+//!
+//! ```text
+//! torture --seed 7 --seconds 60    at random times
+//! torture --seed 7 --edges         before and after each commit edge
+//! torture --seed 7 --pairs         at each pair of them
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nebula_tests::client::Connection;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+mod chance;
+mod check;
+mod faults;
+mod ledger;
+mod load;
+mod model;
+mod node;
+mod sink;
+mod story;
+
+use chance::Chance;
+use check::{Judge, Verdict};
+use faults::{EDGES, Fired};
+use ledger::Ledger;
+use load::{Client, World};
+use model::Workflow;
+use node::Node;
+
+/// Whatever went wrong.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+const OPTIONS: &str =
+    "there are --seconds N, --edges, --pairs, --seed N, --starts N and --folder PATH";
+
+const WORKFLOWS: usize = 24;
+const CLIENTS: u64 = 24;
+
+/// How long what was accepted may take to end once nothing is done to the node.
+const SETTLE: Duration = Duration::from_secs(120);
+
+/// When the node suffers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Random(Duration),
+    Edges,
+    Pairs,
+}
+
+/// What is asked for.
+struct Orders {
+    what: What,
+    seed: u64,
+    /// Starts of each client at most.
+    starts: u64,
+    /// Where everything is kept; a temporary folder if absent.
+    folder: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, log] = &arguments[..]
+        && flag == "--sink"
+    {
+        return sink::serve(Path::new(log)).await;
+    }
+    let orders = Orders::read(&arguments)?;
+    let temporary = tempfile::tempdir()?;
+    let folder = orders.folder.clone();
+    let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&folder)?;
+    let violations = run(&orders, &folder).await?;
+    if violations > 0 {
+        let kept = temporary.keep();
+        let folder = orders.folder.unwrap_or(kept);
+        return Err(format!(
+            "{violations} violations; all is kept in {}",
+            folder.display()
+        )
+        .into());
+    }
+    Ok(())
+}
+
+async fn run(orders: &Orders, folder: &Path) -> Result<usize, Error> {
+    let mut chance = Chance::new(orders.seed);
+    let workflows: Vec<Workflow> = (0..WORKFLOWS)
+        .map(|number| Workflow::draw(number, &mut chance))
+        .collect();
+    let (sink_log, ledger_path) = (folder.join("sink"), folder.join("ledger"));
+    let sink = sink::Process::start(&sink_log)?;
+    let mut node = Node::on(folder)?;
+    let at = format!("http://{}", sink.address);
+    node.run(&["grant", "http.request", model::SINK, "--at", &at])?;
+    node.start()?;
+    deploy(&node.address(), &workflows).await?;
+
+    let begin = Instant::now();
+    let (ended, end) = watch::channel(false);
+    let world = Arc::new(World {
+        address: node.address(),
+        workflows: workflows.clone(),
+        ledger: Ledger::create(&ledger_path)?,
+        chance: chance.branch(1),
+        end,
+    });
+    let mut clients: JoinSet<Result<(), Error>> = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = Client::new(world.clone(), number);
+        clients.spawn(client.run(number, orders.starts));
+    }
+    clients.spawn(Client::new(world.clone(), CLIENTS).keep_house());
+    let mut faults = chance.branch(2);
+    let fired = tokio::select! {
+        fired = torment(orders.what, &mut node, &mut faults) => fired?,
+        Some(Ok(Err(error))) = clients.join_next() => return Err(error),
+    };
+    let _ = ended.send(true);
+    while let Some(client) = clients.join_next().await {
+        client??;
+    }
+    settle(&node.address()).await?;
+    let seconds = begin.elapsed().as_secs_f64();
+
+    let judge = Judge::new(
+        &workflows,
+        ledger::read(&ledger_path)?,
+        sink::read(&sink_log)?,
+        fired.deaths(),
+    );
+    let verdict = judge.judge(&node.address()).await?;
+    report(orders, &fired, &verdict, seconds);
+    Ok(verdict.violations.len())
+}
+
+async fn torment(what: What, node: &mut Node, chance: &mut Chance) -> Result<Fired, Error> {
+    let (fired, edges) = match what {
+        What::Random(time) => {
+            return faults::at_random(node, chance, Instant::now() + time).await;
+        }
+        What::Edges => (faults::at_edges(node, chance, false).await?, EDGES),
+        What::Pairs => (faults::at_edges(node, chance, true).await?, EDGES),
+    };
+    if fired.0.len() == edges {
+        Ok(fired)
+    } else {
+        Err(format!("{} of {edges} edges were met", fired.0.len()).into())
+    }
+}
+
+async fn deploy(address: &str, workflows: &[Workflow]) -> Result<(), Error> {
+    let mut connection = Connection::open(address).await?;
+    for workflow in workflows {
+        let body = serde_json::to_vec(&workflow.definition())?;
+        connection.post("/api/v1/workflows", body.into()).await?;
+    }
+    Ok(())
+}
+
+/// Waits until nothing is left to do.
+async fn settle(address: &str) -> Result<(), Error> {
+    let mut connection = Connection::open(address).await?;
+    let end = Instant::now() + SETTLE;
+    loop {
+        let mut left = 0;
+        for status in ["queued", "running", "waiting"] {
+            let path = format!("/api/v1/executions?limit=200&status={status}");
+            let list = connection.get(&path).await?;
+            left += list["items"].as_array().map_or(0, Vec::len);
+        }
+        if left == 0 {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(format!("{left} executions have not ended after {SETTLE:?}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn report(orders: &Orders, fired: &Fired, verdict: &Verdict, seconds: f64) {
+    for violation in verdict.violations.iter().take(20) {
+        print(&format!("VIOLATION {violation}"));
+    }
+    let deaths = fired.deaths();
+    let fired: Vec<String> = match orders.what {
+        What::Random(_) => {
+            let each = fired.0.iter();
+            each.map(|(fault, count)| format!("{count} × {fault}"))
+                .collect()
+        }
+        What::Edges | What::Pairs => vec![format!("{deaths} aborts at {} edges", fired.0.len())],
+    };
+    let Verdict {
+        violations,
+        executions,
+        cancelled,
+        events,
+        shown,
+        effects,
+        repeated,
+    } = verdict;
+    print(&format!(
+        "seed {}: {executions} executions ended in {seconds:.0} s ({cancelled} cancelled), {events} events, \
+         {effects} effects ({repeated} repeated), {shown} replies and streams compared; {}; {} violations",
+        orders.seed,
+        fired.join(", "),
+        violations.len(),
+    ));
+}
+
+impl Orders {
+    fn read(arguments: &[String]) -> Result<Self, Error> {
+        let mut orders = Self {
+            what: What::Random(Duration::from_secs(60)),
+            seed: 1,
+            starts: u64::MAX,
+            folder: None,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(name) = arguments.next() {
+            let mut value = || {
+                let value = arguments.next();
+                value.ok_or_else(|| format!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--edges" => orders.what = What::Edges,
+                "--pairs" => orders.what = What::Pairs,
+                "--seconds" => orders.what = What::Random(Duration::from_secs(value()?.parse()?)),
+                "--seed" => orders.seed = value()?.parse()?,
+                "--starts" => orders.starts = value()?.parse()?,
+                "--folder" => orders.folder = Some(value()?.into()),
+                other => return Err(format!("no option `{other}`; {OPTIONS}").into()),
+            }
+        }
+        Ok(orders)
+    }
+}
+
+/// Prints a line of the report.
+#[expect(clippy::print_stdout, reason = "the program's answer")]
+pub(crate) fn print(line: &str) {
+    println!("{line}");
+}

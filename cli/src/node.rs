@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use nebula_server::{Config, Running};
+use nebula_server::Running;
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::commands;
 use crate::contexts::Contexts;
 use crate::error::{Error, Result};
 use crate::folders;
@@ -240,9 +241,7 @@ impl Target {
 
 /// A node in this process, on a free port.
 async fn open(folder: &Path) -> Result<Running> {
-    let config = Config::dev(folder)
-        .with_port(0)
-        .with_compiler(crate::commands::compiler());
+    let config = commands::serve::own(folder)?.with_compiler(commands::compiler());
     let server = nebula_server::build(config).await.map_err(|e| {
         Error::node(format!(
             "no node runs on {}, and the folder cannot be opened: {e}",

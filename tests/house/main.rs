@@ -14,6 +14,7 @@ mod rooms;
 mod secrets;
 mod seed;
 mod serve;
+mod shared;
 mod sizes;
 mod torture;
 mod waits;

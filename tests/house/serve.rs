@@ -32,7 +32,7 @@ impl Served {
         Self { child, address }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = std::process::Command::new("kill")
             .args([name, &pid])
@@ -41,7 +41,7 @@ impl Served {
     }
 
     /// Its exit code and what it logged.
-    fn end(mut self) -> (i32, String) {
+    pub(crate) fn end(mut self) -> (i32, String) {
         let status = self.child.wait().expect("it ends");
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().expect("piped");

@@ -1,4 +1,5 @@
 //! What the whole-house tests and programs share.
 
 pub mod client;
+pub mod postgres;
 pub mod station;

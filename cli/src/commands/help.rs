@@ -29,6 +29,7 @@ NEBULA_API_KEY       the key to send
 NEBULA_API_KEY_FILE  a file of mode 0600 with it, as --api-key-file
 NEBULA_CA_FILE       certificates that the node's own may lead to, as --ca-file
 NEBULA_CONFIG        the configuration file of a node, as --config
+NEBULA_STORE         where a node keeps its executions, as `store` in that file
 NEBULA_LOG           what is logged to stderr: warn, info, nebula_engine=debug
 NO_COLOR             set to anything: no colours
 XDG_CONFIG_HOME      where the contexts are, if not ~/.config

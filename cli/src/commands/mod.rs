@@ -12,7 +12,7 @@ mod help;
 mod input;
 mod key;
 mod list;
-mod serve;
+pub(crate) mod serve;
 mod workflow;
 
 use std::process::ExitCode;

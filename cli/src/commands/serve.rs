@@ -1,7 +1,7 @@
 //! `nebula serve`: a node for others, by a configuration file. `nebula dev`
 //! runs the same way, with other defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nebula_server::{Config, Layers, Running, Settings};
@@ -53,24 +53,44 @@ impl SettingsArgs {
 }
 
 /// The file and the environment, and the data folder if it was an option.
-pub(crate) fn layers(context: &Context, file: Option<&std::path::Path>) -> Result<Layers> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+pub(crate) fn layers(context: &Context, file: Option<&Path>) -> Result<Layers> {
     let folder = context.node.data.as_ref();
     let by_option = folder.filter(|folder| {
         std::env::var_os("NEBULA_DATA").is_none_or(|variable| variable != folder.as_os_str())
     });
-    let layers = Layers::default().with_environment(variables).with_option(
+    Ok(environment(file)?.with_option(
         "data",
         "--data",
         by_option.map(|folder| folder.display().to_string()),
-    );
+    ))
+}
+
+fn environment(file: Option<&Path>) -> Result<Layers> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let layers = Layers::default().with_environment(variables);
     match file {
         Some(file) => layers
             .with_file(file)
             .map_err(|mistakes| Error::refused(mistakes.to_string())),
         None => Ok(layers),
     }
+}
+
+/// A node on this folder for one command: open to nobody but this process, and
+/// with the store that the environment or its configuration file names, so that
+/// it is the store of the node that is served here at other times.
+pub(crate) fn own(folder: &Path) -> Result<Config> {
+    let own = Config::dev(folder).with_port(0);
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let file = set("NEBULA_CONFIG").map(PathBuf::from);
+    if file.is_none() && set("NEBULA_STORE").is_none() {
+        return Ok(own);
+    }
+    let settings = Config::serve(folder)
+        .read(environment(file.as_deref())?)
+        .map_err(|mistakes| Error::refused(mistakes.to_string()))?;
+    Ok(own.with_store(settings.config.store))
 }
 
 pub(crate) async fn run(context: &Context, serve: Serve) -> Result<ExitCode> {
@@ -81,6 +101,7 @@ pub(crate) async fn run(context: &Context, serve: Serve) -> Result<ExitCode> {
 pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
     logs::init(&settings.log)?;
     let folder = settings.config.data_dir.clone();
+    let store = settings.config.store.clone();
     let server = nebula_server::build(settings.config.with_compiler(super::compiler()))
         .await
         .map_err(|e| Error::node(format!("the node cannot start: {e}")))?;
@@ -88,6 +109,9 @@ pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
     let running = server.spawn();
     output::line(&format!("nebula listens on {}", running.url()))?;
     output::line(&format!("data folder: {}", folder.display()))?;
+    if let Some(store) = store {
+        output::line(&format!("store: {store}"))?;
+    }
     signals.next().await;
     output::line("stopping: steps in flight may end; a second signal ends the node at once")?;
     stop(running, signals).await

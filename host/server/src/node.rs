@@ -12,7 +12,7 @@ use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::Catalog;
 use nebula_sandbox::{Sandbox, SandboxConfig};
-use nebula_storage::Sqlite;
+use nebula_storage::{FolderLock, OpenError, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -136,6 +136,23 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     /// What actions have reached.
     pub(crate) ledger: Arc<Ledger>,
+    /// The data folder's lock, unless the store has it.
+    pub(crate) lock: Option<FolderLock>,
+}
+
+/// The lock of a data folder in which the store is not: it makes this process
+/// the folder's only one, as the store's lock does where it is.
+fn lock(folder: &Path, store: &StoreUrl) -> Result<Option<FolderLock>, OpenError> {
+    let inside = match store {
+        StoreUrl::Sqlite(path) => path
+            .canonicalize()
+            .is_ok_and(|path| folder.canonicalize().is_ok_and(|folder| path == folder)),
+        StoreUrl::Memory | StoreUrl::Postgres(_) => false,
+    };
+    if inside {
+        return Ok(None);
+    }
+    FolderLock::take(folder).map(Some)
 }
 
 async fn open(config: &Config) -> Result<Parts, BuildError> {
@@ -143,13 +160,15 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         path: config.data_dir.clone(),
         error,
     })?;
-    // The store's lock comes first: it makes this process the folder's only one.
-    let store = Sqlite::open(&config.data_dir)?;
+    let url = config.store.clone();
+    let url = url.unwrap_or_else(|| StoreUrl::Sqlite(config.data_dir.clone()));
+    // The locks come first.
+    let lock = lock(&config.data_dir, &url)?;
+    let store = nebula_storage::open(&url).await?;
+    tracing::info!(store = %url, "the store is open");
     let keys = Keys::open(&config.data_dir)?;
-    let records: Arc<dyn Records> = Arc::new(SealedRecords::new(
-        Arc::new(store.clone()),
-        &keys.credentials(),
-    ));
+    let records: Arc<dyn Records> =
+        Arc::new(SealedRecords::new(store.records, &keys.credentials()));
     let egress = Arc::new(Egress::new(EgressConfig::default()));
     let ledger = Arc::clone(egress.ledger());
     let sandbox = SandboxConfig {
@@ -168,9 +187,12 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         &config.components,
     )
     .await?;
-    let metrics = Metrics::new().with_store(&store);
+    let metrics = match store.figures {
+        Some(figures) => Metrics::new().with_store(figures),
+        None => Metrics::new(),
+    };
     let engine = EngineConfig {
-        log: Arc::new(store),
+        log: store.log,
         records,
         runner,
         components: Arc::new(components),
@@ -183,6 +205,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         engine,
         metrics,
         ledger,
+        lock,
     })
 }
 
@@ -199,6 +222,7 @@ impl Server {
             mut engine,
             metrics,
             ledger,
+            lock,
         } = parts;
         let metrics = Arc::new(metrics);
         engine.log = Arc::new(CountedLog::new(engine.log, Arc::clone(&metrics)));
@@ -211,10 +235,13 @@ impl Server {
         };
         let address = door.listener.local_addr().map_err(bind)?;
         let now = nebula_api::Time::from_millis(engine.clock.now().as_millis());
-        let announcement = Announcement::write(&config.data_dir, &url(&door, address), now)
-            .map_err(|error| BuildError::Folder {
-                path: config.data_dir.clone(),
-                error,
+        let url = url(&door, address);
+        let announcement =
+            Announcement::write(&config.data_dir, &url, now, lock).map_err(|error| {
+                BuildError::Folder {
+                    path: config.data_dir.clone(),
+                    error,
+                }
             })?;
         Ok(Self {
             config,

@@ -7,15 +7,23 @@ use std::path::{Path, PathBuf};
 
 use nebula_api::Time;
 use nebula_api::node::{NODE_FILE, NodeFile};
+use nebula_storage::FolderLock;
 
 /// The file, for as long as this lives.
 pub(crate) struct Announcement {
     path: PathBuf,
+    /// The folder's, unless the store has it: released once the file is gone.
+    _lock: Option<FolderLock>,
 }
 
 impl Announcement {
     /// Writes the file, in place of one that a crashed node left.
-    pub(crate) fn write(data_dir: &Path, url: &str, now: Time) -> std::io::Result<Self> {
+    pub(crate) fn write(
+        data_dir: &Path,
+        url: &str,
+        now: Time,
+        lock: Option<FolderLock>,
+    ) -> std::io::Result<Self> {
         let path = data_dir.join(NODE_FILE);
         let node = NodeFile {
             pid: std::process::id(),
@@ -33,7 +41,7 @@ impl Announcement {
         serde_json::to_writer_pretty(&mut file, &node)?;
         file.write_all(b"\n")?;
         std::fs::rename(&fresh, &path)?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: lock })
     }
 }
 

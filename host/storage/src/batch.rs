@@ -10,7 +10,8 @@ use crate::trouble::Trouble;
 /// What a back end is for the writer.
 pub(crate) trait Store {
     /// Reads the rows that are needed, asks what to write, and writes it: all of
-    /// it, on disk, or nothing.
+    /// it, on disk, or nothing. Until then no other process changes these rows.
+    /// It may ask again, if nothing of what was decided before is on disk.
     fn transact<'a>(
         &mut self,
         needs: &Needs,
@@ -34,7 +35,7 @@ pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds)
         Ok(()) => {
             points.pass(Place::Committed);
             for item in news {
-                feeds.tell(item);
+                feeds.publish(item);
             }
             for request in requests {
                 request.settle(None);

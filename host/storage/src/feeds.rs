@@ -1,7 +1,10 @@
 //! Arrivals for the owner and changes for watchers. Bounded: who is too slow is
 //! told that it lags and looks at the log instead.
 
+use std::fmt::Debug;
+
 use futures_util::stream;
+use nebula_flow::id::ExecutionId;
 use nebula_flow::ports::{Arrival, Change, Feed};
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -13,8 +16,15 @@ const BEHIND: usize = 4096;
 pub(crate) enum News {
     /// For the owner.
     Arrival(Arrival),
+    /// A message of which the listeners here heard before it was on disk.
+    Known(ExecutionId, u64),
     /// For watchers.
     Change(Change),
+}
+
+/// To where else news of what is on disk go. It must not wait.
+pub(crate) trait Outlet: Debug + Send + Sync {
+    fn send(&self, news: &News);
 }
 
 /// Both feeds of a store.
@@ -22,6 +32,7 @@ pub(crate) enum News {
 pub(crate) struct Feeds {
     arrivals: broadcast::Sender<Arrival>,
     changes: broadcast::Sender<Change>,
+    outlet: Option<Box<dyn Outlet>>,
 }
 
 impl Feeds {
@@ -29,14 +40,32 @@ impl Feeds {
         Self {
             arrivals: broadcast::Sender::new(BEHIND),
             changes: broadcast::Sender::new(BEHIND),
+            outlet: None,
         }
     }
 
-    /// Tells everyone who listens now.
+    /// Feeds of a store that others use too.
+    pub(crate) fn with_outlet(outlet: Box<dyn Outlet>) -> Self {
+        Self {
+            outlet: Some(outlet),
+            ..Self::new()
+        }
+    }
+
+    /// Tells what is on disk, here and elsewhere.
+    pub(crate) fn publish(&self, news: News) {
+        if let Some(outlet) = &self.outlet {
+            outlet.send(&news);
+        }
+        self.tell(news);
+    }
+
+    /// Tells everyone here who listens now.
     pub(crate) fn tell(&self, news: News) {
         // An error only says that nobody listens.
         match news {
             News::Arrival(arrival) => drop(self.arrivals.send(arrival)),
+            News::Known(..) => {}
             News::Change(change) => drop(self.changes.send(change)),
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Modules in the order a newcomer should read them:
 //!
+//! - [`open`]: the store of a [`url`].
 //! - [`log`]: the ports over any back end; [`doors`] gives them to each store.
 //! - [`request`]: what a caller asks of the writer, and how it is answered.
 //! - [`rows`]: what is stored, and what a batch reads and writes of it.
@@ -16,9 +17,10 @@
 //! - [`queue`]: where requests wait for the writer, and when it must not wait.
 //! - [`figures`]: what the writer does, in numbers.
 //! - [`feeds`]: arrivals and changes.
-//! - [`codec`]: bodies as bytes.
+//! - [`codec`]: bodies as bytes; [`cells`]: values as SQL keeps them.
 //! - [`trouble`]: what a store can suffer from.
-//! - [`memory`], [`sqlite`]: the back ends.
+//! - [`migrations`], [`pool`], [`folder`]: what the back ends on disk have in common.
+//! - [`memory`], [`sqlite`], [`postgres`]: the back ends.
 //!
 //! [`EventLog`]: nebula_flow::ports::EventLog
 //! [`Records`]: nebula_flow::ports::Records
@@ -29,6 +31,8 @@
 )]
 
 #[macro_use]
+mod cells;
+#[macro_use]
 mod doors;
 
 mod batch;
@@ -36,15 +40,25 @@ mod codec;
 mod fail_points;
 mod feeds;
 mod figures;
+mod folder;
 mod log;
 mod memory;
+mod migrations;
+mod open;
+mod pool;
+mod postgres;
 mod queue;
 mod request;
 mod rows;
 mod rules;
 mod sqlite;
 mod trouble;
+mod url;
 
+pub use self::url::{InvalidUrl, StoreUrl};
 pub use figures::Figures;
+pub use folder::FolderLock;
 pub use memory::Memory;
-pub use sqlite::{OpenError, Sqlite};
+pub use open::{OpenError, Opened, open};
+pub use postgres::{Postgres, PostgresUrl};
+pub use sqlite::Sqlite;

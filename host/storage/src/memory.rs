@@ -117,11 +117,12 @@ impl State {
                 .filter(|d| self.blobs.contains_key(d))
                 .copied()
                 .collect(),
-            shards: if needs.shards {
+            shards: if needs.owners() {
                 self.shards.clone()
             } else {
                 BTreeMap::new()
             },
+            elsewhere: BTreeSet::new(),
         }
     }
 

@@ -113,7 +113,11 @@ pub(crate) struct Needs {
     pub(crate) keys: BTreeSet<CallerKey>,
     pub(crate) records: BTreeSet<RecordKey>,
     pub(crate) blobs: BTreeSet<Digest>,
-    pub(crate) shards: bool,
+    /// Those whose owner must be known.
+    pub(crate) shards: BTreeSet<Shard>,
+    /// Whether someone wants to hold shards: then every shard that may be taken
+    /// is needed.
+    pub(crate) claims: bool,
 }
 
 impl Needs {
@@ -133,9 +137,12 @@ impl Needs {
                 }
                 Request::Append(append) => {
                     needs.executions.insert(append.head.execution);
-                    needs.shards = true;
+                    needs.shards.insert(append.fence.shard);
                 }
-                Request::Claim { .. } | Request::Release { .. } => needs.shards = true,
+                Request::Claim { .. } => needs.claims = true,
+                Request::Release { fences, .. } => {
+                    needs.shards.extend(fences.iter().map(|fence| fence.shard));
+                }
                 Request::Flush { .. } => {}
                 Request::Put { key, .. } | Request::Remove { key, .. } => {
                     needs.records.insert(key.clone());
@@ -146,6 +153,20 @@ impl Needs {
             }
         }
         needs
+    }
+
+    /// Whether a shard's owner matters.
+    pub(crate) fn owners(&self) -> bool {
+        self.claims || !self.shards.is_empty()
+    }
+
+    /// Whether nothing must be known.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.owners()
+            && self.executions.is_empty()
+            && self.keys.is_empty()
+            && self.records.is_empty()
+            && self.blobs.is_empty()
     }
 }
 
@@ -159,8 +180,11 @@ pub(crate) struct Facts {
     /// Their versions.
     pub(crate) records: BTreeMap<RecordKey, u64>,
     pub(crate) blobs: BTreeSet<Digest>,
-    /// All of them when the batch needs any; a missing one was never held.
+    /// A missing one was never held.
     pub(crate) shards: BTreeMap<Shard, ShardRow>,
+    /// For claims: the shards that another process holds and that is alive. A
+    /// store that one process alone may open has none.
+    pub(crate) elsewhere: BTreeSet<Shard>,
 }
 
 impl Facts {
@@ -195,6 +219,9 @@ pub(crate) struct Writes<'a> {
     pub(crate) blobs: BTreeMap<Digest, &'a Bytes>,
     /// To set.
     pub(crate) shards: BTreeMap<Shard, ShardRow>,
+    /// Held before and claimed again: a sign of life, for stores in which an
+    /// owner's time runs out.
+    pub(crate) renewed: BTreeSet<Shard>,
 }
 
 /// A row to write.
@@ -205,7 +232,7 @@ pub(crate) enum Written<T> {
 }
 
 impl Writes<'_> {
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write but signs of life.
     pub(crate) fn is_empty(&self) -> bool {
         self.executions.is_empty()
             && self.events.is_empty()

@@ -108,9 +108,11 @@ impl<'a> Ledger<'a> {
             self.facts.keys.insert(name.clone(), row.clone());
             self.writes.keys.insert(name, row);
         }
-        if !request.announced {
-            self.news.push(News::Arrival(arrival(submission, seq)));
-        }
+        self.news.push(if request.announced {
+            News::Known(submission.execution, seq)
+        } else {
+            News::Arrival(arrival(submission, seq))
+        });
         Ok(Submitted::Accepted)
     }
 
@@ -260,14 +262,16 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// All these stores are one process's: its exclusive lock proves that the
-    /// owners of earlier processes are dead, and within the process the last to
-    /// claim is the owner.
+    /// Within a process the last to claim is the owner. What another process
+    /// holds may be taken once that is dead: a store of one process knows it by
+    /// its lock, others by the time that has passed.
     fn claim(&mut self, owner: &str) -> Vec<Fence> {
         let mut held = Vec::new();
-        for shard in Shard::all() {
+        for shard in Shard::all().filter(|shard| !self.facts.elsewhere.contains(shard)) {
             let row = self.facts.shards.entry(shard).or_default();
-            if row.owner.as_deref() != Some(owner) {
+            if row.owner.as_deref() == Some(owner) {
+                self.writes.renewed.insert(shard);
+            } else {
                 row.owner = Some(owner.to_owned());
                 row.epoch += 1;
                 self.writes.shards.insert(shard, row.clone());

@@ -17,6 +17,14 @@ impl Trouble {
     pub(crate) fn closed() -> Self {
         Self::Unavailable("the store is closed".into())
     }
+
+    /// Names the place of a damage.
+    pub(crate) fn at(self, place: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Damaged(what) => Self::Damaged(format!("{}: {what}", place())),
+            other @ Self::Unavailable(_) => other,
+        }
+    }
 }
 
 impl From<Trouble> for LogError {
@@ -33,26 +41,6 @@ impl From<Trouble> for RecordError {
         match trouble {
             Trouble::Unavailable(why) => Self::Unavailable(why),
             Trouble::Damaged(what) => Self::Damaged(what),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::{Error, ErrorCode};
-        match &error {
-            Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::InvalidColumnType(..) => Self::Damaged(error.to_string()),
-            Error::SqliteFailure(e, _)
-                if matches!(
-                    e.code,
-                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig
-                ) =>
-            {
-                Self::Damaged(error.to_string())
-            }
-            _ => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -31,13 +31,27 @@ impl Owner {
             }
         }
         self.tasks.shutdown().await;
-        let fences: Vec<Fence> = self.held.values().copied().collect();
-        if let Err(error) = self.core.log.release(&fences).await {
-            tracing::warn!(%error, "shards cannot be released; their next owner waits until they expire");
-        }
+        self.release().await;
         self.core.watch.close();
         // The caller may have stopped waiting; the work is done all the same.
         let _ = order.done.send(());
+    }
+
+    /// Gives the shards back, if the log takes it in time.
+    async fn release(&mut self) {
+        let fences: Vec<Fence> = self.held.values().copied().collect();
+        let clock = &self.core.clock;
+        let why = tokio::select! {
+            released = self.core.log.release(&fences) => match released {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            },
+            () = clock.until(clock.now().plus(LAST_COMMIT)) => "the log does not answer".into(),
+        };
+        tracing::warn!(
+            why,
+            "shards cannot be released; their next owner waits until they expire"
+        );
     }
 
     fn tell(&self, signal: &Signal) {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use nebula_flow::ports::Limits;
 use nebula_sandbox::Compiler;
+use nebula_storage::StoreUrl;
 
 pub use self::http::HttpConfig;
 pub use self::layers::{Layers, Mistake, Mistakes, Shown, Source};
@@ -31,8 +32,10 @@ pub const PORT: u16 = 7300;
 /// A node's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where everything is kept; made if it is absent.
+    /// Where everything is kept that has no other place; made if it is absent.
     pub data_dir: PathBuf,
+    /// Where executions and records are kept; without it in the data folder.
+    pub store: Option<StoreUrl>,
     /// Where the API listens; port 0 for a free one.
     pub listen: SocketAddr,
     /// The node's name, in health answers and as owner of shards.
@@ -84,6 +87,7 @@ impl Config {
     pub fn dev(data_dir: impl AsRef<Path>) -> Self {
         Self {
             data_dir: data_dir.as_ref().to_path_buf(),
+            store: None,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT),
             name: "nebula".into(),
             auth: Auth::Open,
@@ -129,6 +133,7 @@ impl Config {
         }
         let config = Self {
             data_dir: from.get("data", self.data_dir),
+            store: from.get("store", self.store),
             listen: from.get("listen", self.listen),
             name: from.get("name", self.name),
             auth: from.get("auth", self.auth),
@@ -181,6 +186,13 @@ impl Config {
         self
     }
 
+    /// With another store.
+    #[must_use]
+    pub fn with_store(mut self, store: Option<StoreUrl>) -> Self {
+        self.store = store;
+        self
+    }
+
     /// With a program that compiles components in a process of its own.
     #[must_use]
     pub fn with_compiler(mut self, compiler: Compiler) -> Self {
@@ -217,6 +229,17 @@ impl Setting for Auth {
             Self::Open => "open".into(),
             Self::Keys => "keys".into(),
         }
+    }
+}
+
+impl Setting for StoreUrl {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse::<Self>().map_err(|error| error.to_string())
+    }
+
+    /// Without its password.
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

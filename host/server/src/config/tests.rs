@@ -142,3 +142,28 @@ fn a_certificate_needs_its_key() {
     let settings = read("[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n").expect("is taken");
     assert!(settings.config.tls.is_some());
 }
+
+#[test]
+fn a_store_is_shown_and_refused_without_its_password() {
+    let url = "postgres://me:s3cret@db/work?schema=flows";
+    let settings = read(&format!("store = \"{url}\"\n")).expect("is taken");
+    let shown = settings.shown.iter().find(|s| s.setting == "store");
+    let shown = shown.expect("is shown");
+    assert_eq!(shown.value, "postgres://me:***@db/work?schema=flows");
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    assert!(read("").expect("is taken").config.store.is_none());
+
+    for wrong in [
+        "postgres://me:s3#cret@db/work",
+        "postgres://me:s3cret@db/work?x=1",
+        "mysql://me:s3cret@db/work",
+        "s3cret",
+    ] {
+        let mistakes = read(&format!("store = \"{wrong}\"\n")).expect_err("is refused");
+        assert!(!mistakes.to_string().contains("cret"), "{mistakes}");
+        assert!(
+            matches!(&mistakes.0[0].source, Source::File(_, 1)),
+            "{mistakes}"
+        );
+    }
+}

@@ -11,7 +11,7 @@ pub(crate) mod ports;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nebula_storage::{Figures, Sqlite};
+use nebula_storage::Figures;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -160,9 +160,8 @@ impl Metrics {
     }
 
     /// With the figures of a store.
-    pub(crate) fn with_store(mut self, store: &Sqlite) -> Self {
-        self.registry
-            .register_collector(Box::new(Store(store.figures())));
+    pub(crate) fn with_store(mut self, figures: Arc<Figures>) -> Self {
+        self.registry.register_collector(Box::new(Store(figures)));
         self
     }
 

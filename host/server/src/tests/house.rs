@@ -108,6 +108,7 @@ impl House {
             engine,
             metrics: Metrics::new(),
             ledger: Arc::clone(&ledger),
+            lock: None,
         };
         let running = Server::new(config, door, parts)
             .expect("is put together")

@@ -16,7 +16,7 @@ mod store;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -24,21 +24,16 @@ use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
 use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
-
-pub use open::OpenError;
 
 use crate::feeds::Feeds;
 use crate::figures::Figures;
 use crate::log::{Backend, Log};
+use crate::open::OpenError;
+use crate::pool::{Pool, READERS};
 use crate::queue::Queue;
 use crate::request::Request;
 use crate::rows::{EventRow, ExecutionRow, MessageRow, RecordKey};
 use crate::trouble::Trouble;
-
-/// How many reads run at once; more wait. Reads are short and the machine has
-/// other work.
-const READERS: usize = 4;
 
 /// The log and the records in one SQLite file of one folder, which this process
 /// alone holds open. Cheap to clone; once the last clone is dropped, everything
@@ -61,8 +56,7 @@ struct SqliteFile {
 /// last of them.
 #[derive(Debug)]
 struct Readers {
-    idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    pool: Pool<Connection>,
     folder: open::Folder,
 }
 
@@ -92,8 +86,7 @@ impl Sqlite {
             feeds,
             writer: Some(writer),
             readers: Arc::new(Readers {
-                idle: Mutex::new(idle),
-                permits: Semaphore::new(READERS),
+                pool: Pool::new(idle),
                 folder,
             }),
         }))))
@@ -132,12 +125,7 @@ impl SqliteFile {
         read: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
         let readers = Arc::clone(&self.readers);
-        let _permit = self
-            .readers
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| Trouble::closed())?;
+        let _turn = self.readers.pool.turn().await?;
         tokio::task::spawn_blocking(move || readers.run(read))
             .await
             .unwrap_or_else(|e| Err(Trouble::Unavailable(format!("a read ended early: {e}"))))
@@ -146,13 +134,7 @@ impl SqliteFile {
 
 impl Readers {
     fn run<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, Trouble> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        // A read whose caller gave up may still hold one of them.
-        let connection = match idle {
+        let connection = match self.pool.take() {
             Some(connection) => connection,
             None => self
                 .folder
@@ -160,10 +142,7 @@ impl Readers {
                 .map_err(|e| Trouble::Unavailable(e.to_string()))?,
         };
         let result = read(&connection);
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < READERS {
-            idle.push(connection);
-        }
+        self.pool.give(connection);
         result
     }
 }

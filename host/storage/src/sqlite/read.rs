@@ -1,18 +1,19 @@
 //! The reads as statements, and rows as SQLite gives them.
 
 use bytes::Bytes;
-use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId, WorkflowId, WorkflowName};
-use nebula_flow::ports::{ExecutionQuery, Record, Status, Unfinished};
-use nebula_flow::time::Timestamp;
+use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
+use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use crate::codec;
-use crate::rows::{EventRow, ExecutionRow, Head, KeyRow, MessageRow, RecordKey};
+use crate::cells::{self, ExecutionCells, HeadCells, at, id_bytes, limit, number, status_number};
+use crate::rows::{EventRow, ExecutionRow, KeyRow, MessageRow, RecordKey};
 use crate::trouble::Trouble;
 
-pub(super) const EXECUTION: &str = "SELECT id, tenant, workflow, workflow_name, workflow_version, created_at, \
-     status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error \
-     FROM executions WHERE id = ?1";
+const EXECUTION: &str = concat!(
+    "SELECT ",
+    execution_columns!(),
+    " FROM executions WHERE id = ?1"
+);
 
 pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed FROM executions \
      WHERE shard = ?1 AND status <= 2 AND id > ?2 \
@@ -21,9 +22,9 @@ pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > con
 macro_rules! page {
     ($filter:literal) => {
         concat!(
-            "SELECT id, tenant, workflow, workflow_name, workflow_version, created_at, status, version, ",
-            "submitted, consumed, lines, updated_at, finished_at, wake_at, error FROM executions ",
-            "WHERE tenant = ?1 AND id < ?2 ",
+            "SELECT ",
+            execution_columns!(),
+            " FROM executions WHERE tenant = ?1 AND id < ?2 ",
             $filter,
             " ORDER BY id DESC LIMIT ?3"
         )
@@ -35,30 +36,6 @@ pub(super) const PAGE_OF_WORKFLOW: &str = page!("AND workflow = ?4");
 pub(super) const PAGE_BY_STATUS: &str = page!("AND status = ?4");
 pub(super) const PAGE_OF_WORKFLOW_BY_STATUS: &str = page!("AND workflow = ?4 AND status = ?5");
 
-/// An id as stored.
-pub(super) fn id_bytes(id: ExecutionId) -> [u8; 16] {
-    id.as_u128().to_be_bytes()
-}
-
-/// A number of the log as stored; one beyond SQLite's integers is beyond every
-/// stored one.
-pub(super) fn number(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// An instant as stored, bit by bit: none is compared within SQLite.
-pub(super) const fn instant(at: Timestamp) -> i64 {
-    at.as_millis().cast_signed()
-}
-
-const fn at(stored: i64) -> Timestamp {
-    Timestamp::from_millis(stored.cast_unsigned())
-}
-
-fn limit(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let n: i64 = row.get(column)?;
     u64::try_from(n).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, n))
@@ -69,83 +46,34 @@ fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
 }
 
 fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<ExecutionId> {
-    Ok(ExecutionId::from_u128(u128::from_be_bytes(
-        row.get(column)?,
-    )))
-}
-
-/// A name that the log wrote and that must therefore be valid.
-fn name<T: std::str::FromStr<Err = nebula_flow::id::InvalidId>>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|e| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
-    })
-}
-
-/// A status as stored; the index of the unfinished has those up to 2.
-pub(super) const fn status_number(status: Status) -> i64 {
-    match status {
-        Status::Paused => -1,
-        Status::Queued => 0,
-        Status::Running => 1,
-        Status::Waiting => 2,
-        Status::Succeeded => 3,
-        Status::Failed => 4,
-        Status::Cancelled => 5,
-        Status::Terminated => 6,
-    }
-}
-
-fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
-    let n: i64 = row.get(column)?;
-    Status::ALL
-        .into_iter()
-        .find(|status| status_number(*status) == n)
-        .ok_or(rusqlite::Error::IntegralValueOutOfRange(column, n))
+    Ok(cells::id(row.get(column)?))
 }
 
 /// An execution's row as one of the statements above selects it.
 fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow), Trouble> {
     let id = id(row, 0)?;
-    let read = || -> rusqlite::Result<(ExecutionRow, Option<Vec<u8>>)> {
-        let head = Head {
-            status: status(row, 6)?,
-            version: unsigned(row, 7)?,
-            submitted: unsigned(row, 8)?,
-            consumed: unsigned(row, 9)?,
-            lines: unsigned(row, 10)?,
-            updated_at: at(row.get(11)?),
-            finished_at: row.get::<_, Option<i64>>(12)?.map(at),
-            wake_at: row.get::<_, Option<i64>>(13)?.map(at),
-            error: None,
-        };
-        let execution = ExecutionRow {
-            tenant: name::<TenantId>(row, 1)?,
-            workflow: WorkflowId::from_u128(u128::from_be_bytes(row.get(2)?)),
-            workflow_name: name::<WorkflowName>(row, 3)?,
+    let read = || -> rusqlite::Result<ExecutionCells> {
+        Ok(ExecutionCells {
+            tenant: row.get(1)?,
+            workflow: row.get(2)?,
+            workflow_name: row.get(3)?,
             workflow_version: row.get(4)?,
-            created_at: at(row.get(5)?),
-            head,
-        };
-        Ok((execution, row.get(14)?))
+            created_at: row.get(5)?,
+            head: HeadCells {
+                status: row.get(6)?,
+                version: row.get(7)?,
+                submitted: row.get(8)?,
+                consumed: row.get(9)?,
+                lines: row.get(10)?,
+                updated_at: row.get(11)?,
+                finished_at: row.get(12)?,
+                wake_at: row.get(13)?,
+                error: row.get(14)?,
+            },
+        })
     };
-    let (mut execution, error) =
-        read().map_err(|e| at_place(e.into(), || format!("execution {id}")))?;
-    if let Some(error) = error {
-        execution.head.error = Some(codec::decode(&error, || format!("the error of {id}"))?);
-    }
-    Ok((id, execution))
-}
-
-/// Names the place of a damage.
-fn at_place(trouble: Trouble, place: impl FnOnce() -> String) -> Trouble {
-    match trouble {
-        Trouble::Damaged(what) => Trouble::Damaged(format!("{}: {what}", place())),
-        other @ Trouble::Unavailable(_) => other,
-    }
+    let cells = read().map_err(|e| Trouble::from(e).at(|| format!("execution {id}")))?;
+    Ok((id, cells.row(id)?))
 }
 
 /// Every row of a statement.
@@ -225,7 +153,7 @@ pub(super) fn unfinished(
         |row| {
             Ok(Unfinished {
                 execution: id(row, 0)?,
-                tenant: name(row, 1)?,
+                tenant: cells::tenant(&row.get::<_, String>(1)?)?,
                 wake_at: row.get::<_, Option<i64>>(2)?.map(at),
                 has_inbox: row.get(3)?,
             })
@@ -272,7 +200,7 @@ pub(super) fn events(
                     body: bytes(row, 3)?,
                 })
             };
-            read().map_err(|e| at_place(e.into(), || format!("event {version} of {execution}")))
+            read().map_err(|e| Trouble::from(e).at(|| format!("event {version} of {execution}")))
         },
     )
 }
@@ -397,4 +325,24 @@ pub(super) fn shards(
         &[],
         |row| Ok((Shard(row.get(0)?), row.get(1)?, unsigned(row, 2)?)),
     )
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::{Error, ErrorCode};
+        match &error {
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..) => Self::Damaged(error.to_string()),
+            Error::SqliteFailure(e, _)
+                if matches!(
+                    e.code,
+                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig
+                ) =>
+            {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
 }

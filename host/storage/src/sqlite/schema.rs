@@ -5,13 +5,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::OpenError;
+use crate::migrations::Migrations;
+use crate::open::OpenError;
 
-/// Every migration, in order. One that was ever released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
-
-/// The newest schema that this program knows.
-const NEWEST: u32 = MIGRATIONS.len() as u32;
+const MIGRATIONS: Migrations = Migrations(&[include_str!("schema/1.sql")]);
 
 /// Marks the file as ours: `NbLa`.
 const APPLICATION: u32 = 0x4e62_4c61;
@@ -20,7 +17,8 @@ const APPLICATION: u32 = 0x4e62_4c61;
 /// changed in it.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let foreign = || OpenError::Foreign {
-        path: path.to_owned(),
+        store: path.display().to_string(),
+        instead: "folder",
     };
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables = || {
@@ -42,7 +40,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
         }
         Err(e) => {
             return Err(OpenError::Database {
-                path: path.to_owned(),
+                store: path.display().to_string(),
                 reason: e.to_string(),
             });
         }
@@ -51,15 +49,8 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
     if !is_new && application != i64::from(APPLICATION) {
         return Err(foreign());
     }
-    match u32::try_from(version) {
-        Ok(found) if found > NEWEST => Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: NEWEST,
-        }),
-        Ok(_) => Ok(()),
-        Err(_) => Err(foreign()),
-    }
+    let found = u32::try_from(version).map_err(|_| foreign())?;
+    MIGRATIONS.check(path.display(), found)
 }
 
 /// Runs the migrations that the file lacks, each with its number in one
@@ -67,7 +58,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
 /// whoever held them is dead.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (statements, number) in MIGRATIONS.into_iter().zip(1u32..).skip(version as usize) {
+    for (number, statements) in MIGRATIONS.after(version) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(statements)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;

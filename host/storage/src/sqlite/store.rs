@@ -3,9 +3,9 @@
 use nebula_flow::id::ExecutionId;
 use rusqlite::{Connection, params};
 
-use super::read::{self, id_bytes, instant, number, status_number};
+use super::read;
 use crate::batch::Store;
-use crate::codec;
+use crate::cells::{HeadCells, id_bytes, instant, number};
 use crate::rows::{ExecutionRow, Facts, Needs, ShardRow, Writes, Written};
 use crate::trouble::Trouble;
 
@@ -106,7 +106,7 @@ fn facts(connection: &Connection, needs: &Needs) -> Result<Facts, Trouble> {
             facts.blobs.insert(*digest);
         }
     }
-    if needs.shards {
+    if needs.owners() {
         for (shard, owner, epoch) in read::shards(connection)? {
             facts.shards.insert(shard, ShardRow { owner, epoch });
         }
@@ -130,27 +130,29 @@ fn insert_execution(
     id: ExecutionId,
     row: &ExecutionRow,
 ) -> Result<(), Trouble> {
-    let sql = "INSERT INTO executions (id, tenant, shard, workflow, workflow_name, workflow_version, \
-               created_at, status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, \
-               error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-    let head = &row.head;
+    let sql = concat!(
+        "INSERT INTO executions (shard, ",
+        execution_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    );
+    let head = HeadCells::of(&row.head)?;
     connection.prepare_cached(sql)?.execute(params![
+        id.shard().0,
         id_bytes(id),
         row.tenant.as_str(),
-        id.shard().0,
         row.workflow.as_u128().to_be_bytes(),
         row.workflow_name.as_str(),
         row.workflow_version,
         instant(row.created_at),
-        status_number(head.status),
-        number(head.version),
-        number(head.submitted),
-        number(head.consumed),
-        number(head.lines),
-        instant(head.updated_at),
-        head.finished_at.map(instant),
-        head.wake_at.map(instant),
-        error_body(row)?,
+        head.status,
+        head.version,
+        head.submitted,
+        head.consumed,
+        head.lines,
+        head.updated_at,
+        head.finished_at,
+        head.wake_at,
+        head.error,
     ])?;
     Ok(())
 }
@@ -162,28 +164,20 @@ fn update_execution(
 ) -> Result<(), Trouble> {
     let sql = "UPDATE executions SET status = ?2, version = ?3, submitted = ?4, consumed = ?5, lines = ?6, \
                updated_at = ?7, finished_at = ?8, wake_at = ?9, error = ?10 WHERE id = ?1";
-    let head = &row.head;
+    let head = HeadCells::of(&row.head)?;
     connection.prepare_cached(sql)?.execute(params![
         id_bytes(id),
-        status_number(head.status),
-        number(head.version),
-        number(head.submitted),
-        number(head.consumed),
-        number(head.lines),
-        instant(head.updated_at),
-        head.finished_at.map(instant),
-        head.wake_at.map(instant),
-        error_body(row)?,
+        head.status,
+        head.version,
+        head.submitted,
+        head.consumed,
+        head.lines,
+        head.updated_at,
+        head.finished_at,
+        head.wake_at,
+        head.error,
     ])?;
     Ok(())
-}
-
-fn error_body(row: &ExecutionRow) -> Result<Option<Vec<u8>>, Trouble> {
-    row.head
-        .error
-        .as_ref()
-        .map(|error| codec::encode(error).map(Vec::from))
-        .transpose()
 }
 
 fn write_log(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {

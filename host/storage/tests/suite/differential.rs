@@ -1,4 +1,4 @@
-//! The same operations on both stores give the same answers and the same state.
+//! The same operations on every store give the same answers and the same state.
 
 use std::sync::Arc;
 
@@ -6,10 +6,21 @@ use bytes::Bytes;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::id::{ExecutionId, Shard};
 use nebula_flow::ports::{Append, ExecutionQuery, Expect, Fence, Kind, Status};
-use nebula_storage::{Memory, Sqlite};
+use nebula_storage::{Memory, Postgres, Sqlite};
 use proptest::prelude::*;
 
+use crate::database::{schema, url};
 use crate::kit::*;
+
+/// Operations of a case, and cases: a few, or with `NEBULA_LONG` as many as the
+/// promise has.
+fn counts() -> (usize, u32) {
+    if std::env::var_os("NEBULA_LONG").is_some() {
+        (10_000, 100)
+    } else {
+        (250, 6)
+    }
+}
 
 /// One operation; small numbers, so that they meet.
 #[derive(Debug, Clone)]
@@ -72,9 +83,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         ),
         1 => (0..2u8).prop_map(|owner| O::Claim { owner }),
         1 => (0..12u8).prop_map(|shard| O::Release { shard }),
-        3 => (0..4u8, 0..5u8, any::<u8>(), 0..5u8)
+        3 => (0..4u8, 0..6u8, any::<u8>(), 0..5u8)
             .prop_map(|(kind, key, value, expect)| O::Put { kind, key, value, expect }),
-        1 => (0..4u8, 0..5u8).prop_map(|(kind, key)| O::Remove { kind, key }),
+        1 => (0..4u8, 0..6u8).prop_map(|(kind, key)| O::Remove { kind, key }),
         1 => (0..4u8).prop_map(|content| O::Blob { content }),
     ]
 }
@@ -85,7 +96,7 @@ const KINDS: [Kind; 4] = [
     Kind::Grant,
     Kind::Credential,
 ];
-const NAMES: [&str; 5] = ["a", "a/b", "a/c", "b", "é"];
+const NAMES: [&str; 6] = ["a", "a/b", "a/c", "b", "é", "a/\0"];
 const ENDS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled];
 
 fn execution(n: u8) -> ExecutionId {
@@ -239,31 +250,52 @@ async fn state(store: &AnyStore) -> Vec<String> {
     seen
 }
 
+/// Does them all on every store, and compares each answer and the end.
+async fn compare(operations: &[Operation]) {
+    let dir = tempfile::tempdir().unwrap();
+    let database = url(&schema());
+    let memory: AnyStore = Arc::new(Memory::new());
+    let others: [AnyStore; 2] = [
+        Arc::new(Sqlite::open(dir.path()).unwrap()),
+        Arc::new(Postgres::open(&database).await.unwrap()),
+    ];
+    let mut fences = [claim(&memory, "0").await, Vec::new(), Vec::new()];
+    for (store, fences) in others.iter().zip(&mut fences[1..]) {
+        *fences = claim(store, "0").await;
+    }
+    for operation in operations {
+        let expected = perform(&memory, operation, &mut fences[0]).await;
+        for (store, fences) in others.iter().zip(&mut fences[1..]) {
+            let answer = perform(store, operation, fences).await;
+            assert_eq!(answer, expected, "{operation:?}");
+        }
+    }
+    let expected = state(&memory).await;
+    for store in &others {
+        assert_eq!(state(store).await, expected);
+    }
+    drop(others);
+    let reopened: [AnyStore; 2] = [
+        Arc::new(Sqlite::open(dir.path()).unwrap()),
+        Arc::new(Postgres::open(&database).await.unwrap()),
+    ];
+    for store in &reopened {
+        assert_eq!(state(store).await, expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 6,
+        cases: counts().1,
+        max_shrink_iters: 500,
         rng_seed: proptest::test_runner::RngSeed::Fixed(0x4e62_4c61),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn both_stores_answer_alike(operations in proptest::collection::vec(operation(), 200..300)) {
+    fn every_store_answers_alike(operations in proptest::collection::vec(operation(), counts().0)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let memory: AnyStore = Arc::new(Memory::new());
-            let sqlite: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
-            let mut fences = (claim(&memory, "0").await, claim(&sqlite, "0").await);
-            for operation in &operations {
-                let expected = perform(&memory, operation, &mut fences.0).await;
-                let answer = perform(&sqlite, operation, &mut fences.1).await;
-                assert_eq!(answer, expected, "{operation:?}");
-            }
-            assert_eq!(state(&sqlite).await, state(&memory).await);
-            drop(sqlite);
-            let reopened: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
-            assert_eq!(state(&reopened).await, state(&memory).await);
-        });
+        runtime.block_on(compare(&operations));
     }
 }

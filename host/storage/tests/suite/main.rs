@@ -1,5 +1,5 @@
-//! What every store must do, run on each back end, and what only the one on
-//! disk can be asked.
+//! What every store must do, run on each back end; what only the one on disk
+//! can be asked, and what only the one that nodes share.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::too_many_lines, reason = "a case tells one whole story")]
@@ -24,14 +24,34 @@ macro_rules! on_every_store {
                 }
             )+
         }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(std::sync::Arc::new(crate::database::fresh().await)).await;
+                }
+            )+
+        }
     };
 }
 
 mod appends;
+mod database;
 mod differential;
 mod disk;
 mod feeds;
+mod fitness;
 mod kit;
+mod nodes;
+mod outage;
 mod reads;
 mod records;
 mod submissions;
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the whole-house tests"
+)]
+#[path = "../../../../tests/src/postgres.rs"]
+mod server;

@@ -1,6 +1,5 @@
 //! From the log into memory.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nebula_flow::event::Event;
@@ -28,22 +27,15 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
         rows,
     } = assignment;
     // The start itself is at hand: the log has nothing that is older.
-    let fresh = rows
-        .first()
-        .is_some_and(|r| r.seq == 1 && matches!(r.message, Message::Start { .. }));
-    let mut inbox: BTreeMap<u64, Arc<InboxRow>> =
-        rows.into_iter().map(|row| (row.seq, row)).collect();
-    let mut page = Vec::new();
-    if !fresh {
-        page = history(&core, id, 0).await?;
-        inbox.extend(
-            self::inbox(&core, id)
-                .await?
-                .into_iter()
-                .map(|row| (row.seq, Arc::new(row))),
-        );
-    }
-    let Some((workflow, version)) = workflow_of(&page, &inbox) else {
+    let fresh = matches!(rows.first(), Some(row) if matches!(row.message, Message::Start { .. }));
+    let (mut page, rows) = if fresh {
+        (Vec::new(), rows)
+    } else {
+        // What was heard may have been taken since; only the log knows.
+        let page = history(&core, id, 0).await?;
+        (page, inbox(&core, id).await?)
+    };
+    let Some((workflow, version)) = workflow_of(&page, &rows) else {
         return Err(Exit::Vanished);
     };
     let plan = plan_for(&core, &tenant, workflow, version).await?;
@@ -68,15 +60,15 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     }
     let journal = Journal::new(core.clone(), fence, id, execution.version());
     let mut task = Task::new(core, tenant, id, execution, journal, last_at);
-    for row in inbox.values() {
-        task.take(row)?;
+    for row in rows {
+        task.heard(&row).await?;
     }
     Ok(task)
 }
 
 fn workflow_of(
     page: &[Recorded],
-    inbox: &BTreeMap<u64, Arc<InboxRow>>,
+    inbox: &[Arc<InboxRow>],
 ) -> Option<(WorkflowId, u32)> {
     match page.first().map(|r| &r.event) {
         Some(Event::Started {
@@ -87,7 +79,7 @@ fn workflow_of(
         Some(_) => return None,
         None => {}
     }
-    match inbox.first_key_value().map(|(_, row)| &row.message) {
+    match inbox.first().map(|row| &row.message) {
         Some(Message::Start {
             workflow, version, ..
         }) => Some((*workflow, *version)),
@@ -125,11 +117,11 @@ async fn history(core: &Core, id: ExecutionId, after: u64) -> Result<Vec<Recorde
 }
 
 /// The messages that no append has taken yet.
-pub(super) async fn inbox(core: &Core, id: ExecutionId) -> Result<Vec<InboxRow>, Exit> {
+pub(super) async fn inbox(core: &Core, id: ExecutionId) -> Result<Vec<Arc<InboxRow>>, Exit> {
     let mut backoff = Backoff::new();
     loop {
         match core.log.inbox(id).await {
-            Ok(rows) => return Ok(rows),
+            Ok(rows) => return Ok(rows.into_iter().map(Arc::new).collect()),
             Err(error) => again(core, id, error, &mut backoff).await?,
         }
     }

@@ -343,13 +343,7 @@ impl Task {
 
     async fn hear(&mut self, signal: Signal) -> Result<(), Exit> {
         match signal {
-            Signal::Row(row) => {
-                // One before it was missed, or may have been.
-                if row.seq > self.taken + 1 {
-                    self.look().await?;
-                }
-                self.take(&row)
-            }
+            Signal::Row(row) => self.heard(&row).await,
             Signal::Look => self.look().await,
             Signal::Drain => {
                 self.mode = Mode::Draining;
@@ -362,6 +356,17 @@ impl Task {
                 self.gated.clear();
                 Ok(())
             }
+        }
+    }
+
+    /// Takes a message that came. Unless it follows the last one, the log is
+    /// asked: one before it may have been missed, or it was taken by this
+    /// execution's task before this one.
+    async fn heard(&mut self, row: &InboxRow) -> Result<(), Exit> {
+        if row.seq > self.taken + 1 {
+            self.look().await
+        } else {
+            self.take(row)
         }
     }
 

@@ -41,7 +41,7 @@ async fn terminate(
     tenant: &TenantId,
     id: ExecutionId,
     fence: Fence,
-    inbox: &[InboxRow],
+    inbox: &[Arc<InboxRow>],
     reason: String,
 ) -> Result<(), LogError> {
     let found = core.log.execution(tenant, id).await?;

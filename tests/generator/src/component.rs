@@ -1,8 +1,6 @@
 //! From a seed to a component: a random module, its shell, and the encoder that
 //! Rust guests go through.
 
-use std::path::Path;
-
 use arbitrary::Unstructured;
 use wasm_smith::Module;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -20,6 +18,15 @@ const WORLD: &str = "package nebula:generated;
         import other:host/secrets@1.0.0;
     }";
 const FORBIDDEN: &str = "package other:host@1.0.0; interface secrets { all: func() -> u32; }";
+/// `wit/`, what is leant on first. Part of the program, which may outlive the
+/// checkout that it was built in.
+const WIT: [(&str, &str); 4] = [
+    ("io.wit", include_str!("../../../wit/deps/io.wit")),
+    ("clocks.wit", include_str!("../../../wit/deps/clocks.wit")),
+    ("http.wit", include_str!("../../../wit/deps/http.wit")),
+    ("action.wit", include_str!("../../../wit/action.wit")),
+];
+
 /// How much chance goes into a module, bytes.
 const LEAST: u64 = 256;
 const MOST: u64 = 12 << 10;
@@ -32,9 +39,10 @@ pub(crate) struct Wrapper {
 
 impl Wrapper {
     pub(crate) fn new() -> Self {
-        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let mut resolve = Resolve::default();
-        resolve.push_dir(wit).expect("wit/ parses");
+        for (file, wit) in WIT {
+            resolve.push_str(file, wit).expect("wit/ parses");
+        }
         resolve.push_str("other.wit", FORBIDDEN).expect("parses");
         let package = resolve.push_str("generated.wit", WORLD).expect("parses");
         let world = resolve.select_world(&[package], Some("generated"));

@@ -66,10 +66,7 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     Ok(task)
 }
 
-fn workflow_of(
-    page: &[Recorded],
-    inbox: &[Arc<InboxRow>],
-) -> Option<(WorkflowId, u32)> {
+fn workflow_of(page: &[Recorded], inbox: &[Arc<InboxRow>]) -> Option<(WorkflowId, u32)> {
     match page.first().map(|r| &r.event) {
         Some(Event::Started {
             workflow,

@@ -57,7 +57,10 @@ fn of_code(code: &str, why: String) -> Failed {
         "23505" | "40001" | "40P01" | "55P03" | "57014" => Failed::Again(why),
         // The server ends, begins, or does not write any more (it was demoted);
         // the session sat idle in its transaction because this process was stopped.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" | "53300" => Failed::Lost(why),
+        // A plan that the session keeps is for tables that were changed since.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" | "53300" | "0A000" => {
+            Failed::Lost(why)
+        }
         // A value that cannot be stored, data or an index that is not whole.
         "XX001" | "XX002" => Failed::Refused(Trouble::Damaged(why)),
         _ => match code.get(..2) {

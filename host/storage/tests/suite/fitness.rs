@@ -241,3 +241,32 @@ async fn a_damage_is_named_and_spoils_nothing_else() {
         "the owner still finds the others of its shard"
     );
 }
+
+/// As a newer node's migration does while this one runs: what a session had
+/// prepared for the tables as they were is of no more use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_may_change_under_a_node_that_runs() {
+    let schema = schema();
+    let store: AnyStore = Arc::new(Postgres::open(&url(&schema)).await.unwrap());
+    let id = fresh();
+    store.submit(start(id)).await.unwrap();
+    let fences = claim(&store, "me").await;
+    store
+        .append(fence(&fences, id), append(id, 0, 1))
+        .await
+        .unwrap();
+    let before = store.execution(&tenant(), id).await.unwrap();
+    for change in [
+        "shards ALTER COLUMN owner TYPE varchar(200)",
+        "executions ALTER COLUMN workflow_name TYPE varchar(200)",
+        "executions ADD COLUMN later bigint NOT NULL DEFAULT 7",
+    ] {
+        ask(server(), format!("ALTER TABLE {schema}.{change}")).await;
+        assert_eq!(claim(&store, "me").await, fences);
+        assert_eq!(store.execution(&tenant(), id).await.unwrap(), before);
+    }
+    store
+        .append(fence(&fences, id), append(id, 1, 1))
+        .await
+        .unwrap();
+}

@@ -42,22 +42,20 @@ pub(crate) async fn describe(
     state: State,
     limits: Limits,
 ) -> Ended<Vec<ActionMetadata>> {
+    let mut meter = Meter::default();
     let mut cell = match Cell::open(engine, state, limits) {
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let mut meter = Meter::default();
-    let work = meter.watch(async {
+    let work = async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
             .nebula_action_actions()
             .call_describe(&mut cell.store)
             .await
-    });
-    let answer = tokio::time::timeout(limits.timeout, work).await;
-    let ended = cell.close(answer, &meter);
-    meter.rest().await;
-    ended
+    };
+    let answer = tokio::time::timeout(limits.timeout, meter.watch(work)).await;
+    cell.close(answer, &mut meter).await
 }
 
 /// Runs an action of a component.
@@ -67,23 +65,21 @@ pub(crate) async fn execute(
     state: State,
     limits: Limits,
     (action, input): (&str, &Vec<u8>),
+    meter: &mut Meter,
 ) -> Ended<Result<actions::Outcome, actions::Error>> {
     let mut cell = match Cell::open(engine, state, limits) {
         Ok(cell) => cell,
         Err(ended) => return ended,
     };
-    let mut meter = Meter::default();
-    let work = meter.watch(async {
+    let work = async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
         instance
             .nebula_action_actions()
             .call_execute(&mut cell.store, action, input)
             .await
-    });
-    let answer = tokio::time::timeout(limits.timeout, work).await;
-    let ended = cell.close(answer, &meter);
-    meter.rest().await;
-    ended
+    };
+    let answer = tokio::time::timeout(limits.timeout, meter.watch(work)).await;
+    cell.close(answer, meter).await
 }
 
 impl Cell {
@@ -115,17 +111,30 @@ impl Cell {
         };
         match fuelled {
             Ok(()) => Ok(cell),
-            Err(error) => Err(cell.close(Ok(Err(error)), &Meter::default())),
+            Err(error) => Err(cell.end(Ok(Err(error)), Duration::ZERO, Duration::ZERO)),
         }
     }
 
+    /// The end, which takes long where the guest used much memory: a turn of its
+    /// own, so that it does not come on top of the guest's last one.
+    async fn close<T>(
+        self,
+        answer: Result<wasmtime::Result<T>, Elapsed>,
+        meter: &mut Meter,
+    ) -> Ended<T> {
+        let (lasted, used) = (self.began.elapsed(), meter.used());
+        meter.rest().await;
+        meter.turn(|| self.end(answer, lasted, used)).await
+    }
+
     /// Reads what the call cost and drops its store.
-    fn close<T>(self, answer: Result<wasmtime::Result<T>, Elapsed>, meter: &Meter) -> Ended<T> {
-        let Self {
-            store,
-            limits,
-            began,
-        } = self;
+    fn end<T>(
+        self,
+        answer: Result<wasmtime::Result<T>, Elapsed>,
+        lasted: Duration,
+        used: Duration,
+    ) -> Ended<T> {
+        let Self { store, limits, .. } = self;
         let state = store.data();
         let lines: Lines = state.lines.clone();
         let kept = lines.take();
@@ -134,8 +143,8 @@ impl Cell {
                 .saturating_add(state.owed)
                 .min(limits.fuel),
             memory_bytes: state.limiter.peak(),
-            duration_us: micros(began.elapsed()),
-            cpu_us: micros(meter.used()),
+            duration_us: micros(lasted),
+            cpu_us: micros(used),
         };
         let refusal = state.limiter.refusal();
         let result = match answer {

@@ -8,14 +8,14 @@
 //! runtime gives everyone a turn in equal numbers. So a call whose turn took
 //! long lets some turns pass (deficit round robin, Shreedhar and Varghese,
 //! 1995): what is equal then is the time. One instruction may fill megabytes, and
-//! nobody can interrupt it: the longer a turn was, the rarer the next one. While it does so its worker has
-//! nothing to do and takes over half of what waits for another one; else it
-//! would be kept by this call, and the other by all the rest.
+//! nobody can interrupt it: the longer a turn was, the rarer the next one. While
+//! it does so its worker has nothing to do and takes over half of what waits for
+//! another one; else it would be kept by this call, and the other by all the rest.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -23,8 +23,10 @@ use rustix::time::{ClockId, clock_gettime};
 /// fuel between two turns takes a guest that does arithmetic half of it.
 const TURN: Duration = Duration::from_micros(50);
 
-/// At most so many turns pass in a row.
-const PASSED: u128 = 500;
+/// At most so many turns pass in a row, and for so long: a turn of another call may
+/// be short or long, and a call must not end much later than its time-out.
+const PASSED: u128 = 4_000;
+const PASSING: Duration = Duration::from_millis(50);
 
 /// How many calls are under way in this process: nobody lets a turn pass for
 /// nobody.
@@ -35,8 +37,9 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     used: Duration,
-    /// Turns that it has to let pass.
+    /// Turns that it has to let pass, and the end of that.
     pass: u128,
+    until: Option<Instant>,
 }
 
 impl Meter {
@@ -57,14 +60,27 @@ impl Meter {
             let polled = work.as_mut().poll(context);
             let turn = thread_time().saturating_sub(began);
             self.used += turn;
-            self.pass = turns_to_pass(turn);
+            self.owe(turn);
             polled
         })
         .await
     }
 
+    /// Does the host's own work for the call, which nobody interrupts, as a turn.
+    /// It may be next to nothing: the time is read where that costs nothing either.
+    pub(crate) async fn turn<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.owe(began.elapsed());
+        self.rest().await;
+        done
+    }
+
     /// Lets the turns pass that the last one cost.
     pub(crate) async fn rest(&mut self) {
+        if self.pass == 0 {
+            return;
+        }
         let _underway = Underway::begin();
         std::future::poll_fn(|context| match self.passes(context) {
             true => Poll::Pending,
@@ -73,10 +89,16 @@ impl Meter {
         .await;
     }
 
+    fn owe(&mut self, turn: Duration) {
+        self.pass = turns_to_pass(turn);
+        self.until = (self.pass > 0).then(|| Instant::now() + PASSING);
+    }
+
     /// Whether it lets a turn pass. It is woken when its worker has nothing else
     /// to do.
     fn passes(&mut self, context: &mut Context<'_>) -> bool {
-        if self.pass == 0 || !Underway::has_others() {
+        let is_over = || self.until.is_none_or(|until| Instant::now() >= until);
+        if self.pass == 0 || !Underway::has_others() || is_over() {
             return false;
         }
         self.pass -= 1;
@@ -131,7 +153,14 @@ mod tests {
 
     #[test]
     fn who_takes_long_lets_others_go_first() {
-        for (micros, turns) in [(0, 0), (49, 0), (50, 2), (500, 110), (1_000_000, PASSED)] {
+        for (micros, turns) in [
+            (0, 0),
+            (49, 0),
+            (50, 2),
+            (500, 110),
+            (1_000, 420),
+            (1_000_000, PASSED),
+        ] {
             let turn = Duration::from_micros(micros);
             assert_eq!(turns_to_pass(turn), turns, "{turn:?}");
         }

@@ -24,6 +24,7 @@ use crate::http::{Outgoing, Reach};
 use crate::limits::StoreLimiter;
 use crate::lines::{Lines, cut};
 use crate::load::{self, Loaded, Shelf};
+use crate::meter::Meter;
 use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
 use crate::redact::Redactor;
@@ -163,7 +164,8 @@ impl Runner for Sandbox {
 
 impl Inner {
     async fn run(self: &Arc<Self>, mut call: Call) -> Result<Report, Failure> {
-        outcome::check_input(&call.input)?;
+        let mut meter = Meter::default();
+        meter.turn(|| outcome::check_input(&call.input)).await?;
         let loaded = self.load(&call.component).await?;
         let action = loaded.action(&call.action)?;
         let permit = self
@@ -186,14 +188,17 @@ impl Inner {
             state,
             limits,
             (id.as_str(), &input),
+            &mut meter,
         )
         .await;
-        let result = ended.result.and_then(outcome::answer);
-        Ok(redactor.report(Report {
-            result,
-            usage: ended.usage,
-            lines: ended.lines,
-        }))
+        let report = || {
+            redactor.report(Report {
+                result: ended.result.and_then(outcome::answer),
+                usage: ended.usage,
+                lines: ended.lines,
+            })
+        };
+        Ok(meter.turn(report).await)
     }
 
     fn effectful(

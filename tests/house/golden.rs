@@ -1,6 +1,7 @@
 //! Whole executions as people read them. A file in `tests/golden` has a
-//! workflow, what is done to an execution of it (lines with `>`), and below each
-//! what follows, with the time since the start. `UPDATE_SNAPSHOTS=1` writes what
+//! workflow, with those that it runs before it, what is done to an execution of it
+//! (lines with `>`), and below each what follows, with the time since the start;
+//! `> look at NAME` tells of the newest execution of that workflow, from its start. `UPDATE_SNAPSHOTS=1` writes what
 //! follows anew; look at the difference before it is committed.
 
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use nebula_engine::{EngineConfig, ExecutionOptions, WorkflowEngine};
 use nebula_flow::control::Control;
 use nebula_flow::definition::Document;
 use nebula_flow::event::Failure;
-use nebula_flow::ports::{Clock, Status};
+use nebula_flow::ports::{Clock, ExecutionQuery, Status};
 use nebula_flow::time::Span;
 use nebula_flow::{Event, ExecutionId, Payload, Recorded, TenantId, Timestamp, payload};
 use tokio::sync::watch;
@@ -82,6 +83,12 @@ impl Stage {
                     return format!("{:>10}  refused: {refused}\n", "");
                 }
             }
+            "look" => {
+                let name = rest.strip_prefix("at ").expect("`look at NAME`");
+                let newest = self.newest(name).await;
+                self.execution = Some(newest);
+                self.told = 0;
+            }
             "crash" => {
                 self.engines += 1;
                 self.config.owner = format!("engine-{}", self.engines);
@@ -101,6 +108,18 @@ impl Stage {
         }
         self.rests().await;
         self.tell().await
+    }
+
+    /// Of a workflow, once there is one.
+    async fn newest(&self, name: &str) -> ExecutionId {
+        let (log, tenant) = (&self.config.log, TenantId::default_tenant());
+        let query = ExecutionQuery {
+            limit: 1_000,
+            ..ExecutionQuery::default()
+        };
+        let found = log.executions(&tenant, &query).await.expect("reads");
+        let mut found = found.iter().filter(|e| e.workflow_name.as_str() == name);
+        found.next().expect("one was started").id
     }
 
     fn id(&self) -> ExecutionId {
@@ -133,7 +152,7 @@ impl Stage {
         for Recorded { version, at, event } in events {
             self.told = version;
             let since = |at: Timestamp| Span(at.since(self.began)).to_string();
-            let what = describe(&event, since);
+            let what = nameless(&describe(&event, since));
             writeln!(told, "{:>10}  {what}", since(at)).expect("a text");
         }
         told
@@ -160,6 +179,7 @@ fn describe(event: &Event, since: impl Fn(Timestamp) -> String) -> String {
                 until.unwrap_or_default()
             )
         }
+        Event::ChildStarted { step, .. } => format!("{name} {step}"),
         Event::SignalReceived {
             name: signal,
             payload,
@@ -185,6 +205,18 @@ fn describe(event: &Event, since: impl Fn(Timestamp) -> String) -> String {
     }
 }
 
+/// Without the ids of executions, which differ each time.
+fn nameless(text: &str) -> String {
+    let mut parts = text.split("exec-");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let id = part.chars().take_while(char::is_ascii_alphanumeric).count();
+        out += "exec-…";
+        out += &part[id..];
+    }
+    out
+}
+
 fn shown(value: &Payload) -> String {
     match value {
         Payload::Inline(bytes) => payload::decode(bytes).expect("decodes").to_string(),
@@ -200,12 +232,15 @@ fn failure(failure: &Failure) -> String {
 async fn play(stage: &mut Stage, text: &str) -> String {
     let begins = text.find("\n>").expect("something is done") + 1;
     let (head, script) = text.split_at(begins);
-    let document = &head[head.find("apiVersion").expect("a workflow")..];
-    let definition = Document::parse(document).and_then(|d| d.definition());
-    let definition = definition.expect("a definition");
-    let name = definition.name.to_string();
-    let deployed = stage.engine.deploy_workflow(definition).await;
-    deployed.expect("deploys");
+    let documents = &head[head.find("apiVersion").expect("a workflow")..];
+    let mut name = String::new();
+    for document in documents.split("\n---\n") {
+        let definition = Document::parse(document).and_then(|d| d.definition());
+        let definition = definition.expect("a definition");
+        name = definition.name.to_string();
+        let deployed = stage.engine.deploy_workflow(definition).await;
+        deployed.expect("deploys");
+    }
     let mut played = head.to_owned();
     for line in script.lines().filter_map(|line| line.strip_prefix("> ")) {
         let follows = stage.act(&name, line).await;

@@ -140,7 +140,7 @@ pub struct NodeState {
 }
 
 /// What a step waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitsFor {
     /// The signal, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +148,9 @@ pub struct WaitsFor {
     /// The next attempt, if it is that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The execution that it started, if it waits for that one's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
     /// When it is over; for a signal, its time-out, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
@@ -302,8 +305,8 @@ pub struct Event {
     pub version: u64,
     /// When it was decided.
     pub at: Option<Time>,
-    /// `started`, `step_ready`, `map_started`, `wait_started`, `signal_received`,
-    /// `attempt_started`, `attempt_failed`, `step_succeeded`, `step_failed`,
+    /// `started`, `step_ready`, `map_started`, `wait_started`, `child_started`,
+    /// `signal_received`, `attempt_started`, `attempt_failed`, `step_succeeded`, `step_failed`,
     /// `step_skipped`, `connection_decided`, `warning`, `cancel_requested`,
     /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
     #[serde(rename = "type")]
@@ -317,6 +320,12 @@ pub struct Event {
     /// Which attempt; 0 when none was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The execution that the step started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+    /// The execution that started this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// The input of the workflow or the step; the list of a map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

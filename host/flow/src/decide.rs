@@ -7,7 +7,7 @@
 use crate::definition::Due;
 use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::execution::Execution;
-use crate::execution::step::{Mapping, Step, Waiting};
+use crate::execution::step::{Child, Mapping, Step, Waiting};
 use crate::id::{SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
@@ -37,7 +37,7 @@ pub enum Command {
     },
     /// Put the results of a map's items together, in order.
     Gather(StepKey),
-    /// Listen for the signal that a step waits for.
+    /// Listen for the signal, or the end of the child, that a step waits for.
     Await(StepKey),
     /// Look again at this instant.
     Wake(Timestamp),
@@ -88,7 +88,7 @@ pub fn decide(execution: &Execution, now: Timestamp) -> Decision {
 }
 
 /// When an execution is due, if it does nothing but wait; none within, if it
-/// waits for signals alone.
+/// waits for signals or children alone.
 pub(crate) fn only_waits(execution: &Execution, now: Timestamp) -> Option<Option<Timestamp>> {
     let mut due = None;
     let commands = decide(execution, now).commands;
@@ -159,6 +159,7 @@ impl Walk<'_> {
             },
             Step::Mapping(mapping) => self.mapping(mapping, key),
             Step::Waiting(waiting) => self.waiting(waiting, key),
+            Step::Child(child) => self.child(child, key),
             Step::Pending | Step::Succeeded(_) | Step::Failed(_) | Step::Skipped => {}
         }
     }
@@ -218,6 +219,17 @@ impl Walk<'_> {
             }
         };
         self.events.push(event);
+    }
+
+    fn child(&mut self, child: &Child, key: &StepKey) {
+        let execution = self.execution;
+        if !child.started {
+            self.events.extend(execution.child_starts(key));
+        } else if execution.is_detached(key) {
+            self.events.extend(execution.detached(key));
+        } else {
+            self.commands.push(Command::Await(key.clone()));
+        }
     }
 
     fn no_signal(&self, name: &SignalName, key: &StepKey) -> Failure {

@@ -1,23 +1,25 @@
-//! Deploying a workflow: check it, fix its actions to components, keep it.
+//! Deploying a workflow: check it, fix its actions to components and the
+//! workflows that it runs to their versions, keep it.
+//!
+//! - `pins`: what it is fixed to, here and now.
+//! - `deployed`: one version, as it is kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::actions::{Surroundings, action_nodes, check_actions, needs_evaluator};
-use crate::definition::{self, Code, Diagnostic, WorkflowDefinition};
-use crate::id::{ActionId, Digest, TenantId, WorkflowId, WorkflowName};
+use crate::definition::{Diagnostic, WorkflowDefinition};
+use crate::id::{Digest, TenantId, WorkflowId, WorkflowName};
 use crate::plan::Plan;
-use crate::ports::{
-    Components, Expect, Kind, Record, RecordError, Records, ResolveError, ResolvedAction,
-};
+use crate::ports::{Components, Expect, Kind, Record, RecordError, Records, ResolveError};
 use crate::time::Timestamp;
 
 mod deployed;
+mod pins;
 
-pub use deployed::{DeployedWorkflow, InputShape};
+pub use deployed::{DeployedWorkflow, InputShape, PinnedWorkflow};
+pub use pins::{Pins, resolve};
 
 /// The action that evaluates expressions which are not evaluated directly;
 /// pinned like any other, under its own id.
@@ -74,13 +76,14 @@ pub async fn deploy(
     now: Timestamp,
     fresh: WorkflowId,
 ) -> Result<(Arc<DeployedWorkflow>, bool), DeployError> {
-    let actions = resolve(place, &definition).await?;
+    let pins = resolve(place, &definition).await?;
     let draft = DeployedWorkflow {
         id: fresh,
         version: 1,
         deployed_at: now,
         definition,
-        actions,
+        actions: pins.actions,
+        workflows: pins.workflows,
         input: InputShape::default(),
     };
     // The last gate: what passed the check must compile.
@@ -105,77 +108,6 @@ pub async fn deploy(
         key: name.to_string(),
     }
     .into())
-}
-
-/// What a definition's actions are fixed to, here and now.
-///
-/// # Errors
-/// [`DeployError::Invalid`] with everything that keeps it from being deployed.
-pub async fn resolve(
-    place: Place<'_>,
-    definition: &WorkflowDefinition,
-) -> Result<BTreeMap<String, ResolvedAction>, DeployError> {
-    let mut problems = definition::check(definition);
-    if problems.iter().any(|d| d.code == Code::TooLarge) {
-        return Err(DeployError::Invalid(problems));
-    }
-    let around = surroundings(place, definition).await?;
-    problems.extend(check_actions(definition, &around));
-    if !problems.is_empty() {
-        return Err(DeployError::Invalid(problems));
-    }
-    let pinned =
-        |(reference, action): (String, Result<ResolvedAction, _>)| Some((reference, action.ok()?));
-    Ok(around.actions.into_iter().filter_map(pinned).collect())
-}
-
-/// Asks the ports for everything that the definition names.
-async fn surroundings(
-    place: Place<'_>,
-    definition: &WorkflowDefinition,
-) -> Result<Surroundings, DeployError> {
-    let mut wanted: BTreeMap<String, (ActionId, VersionReq)> = BTreeMap::new();
-    let mut bound = BTreeSet::new();
-    for (_, node) in action_nodes(definition) {
-        if let Some(action) = &node.action {
-            let range = action.range.clone().unwrap_or(VersionReq::STAR);
-            wanted.insert(action.to_string(), (action.id.clone(), range));
-        }
-        bound.extend(node.credentials.values());
-    }
-    if needs_evaluator(definition).is_some()
-        && let Ok(evaluator) = ActionId::new(EVALUATOR)
-    {
-        wanted
-            .entry(EVALUATOR.to_owned())
-            .or_insert((evaluator, VersionReq::STAR));
-    }
-    let mut around = Surroundings::default();
-    for (reference, (action, range)) in wanted {
-        match place
-            .components
-            .resolve(place.tenant, &action, &range)
-            .await
-        {
-            Err(error @ (ResolveError::Unavailable(_) | ResolveError::UnknownComponent(_))) => {
-                return Err(error.into());
-            }
-            resolved => {
-                around.actions.insert(reference, resolved);
-            }
-        }
-    }
-    for name in bound {
-        if place
-            .records
-            .get(Kind::Credential, place.tenant, name)
-            .await?
-            .is_some()
-        {
-            around.credentials.insert(name.clone());
-        }
-    }
-    Ok(around)
 }
 
 /// Copies the components into the store, so that no uninstall takes them away.
@@ -212,7 +144,11 @@ fn is_same(newest: &DeployedWorkflow, draft: &DeployedWorkflow) -> Result<bool, 
             .collect()
     };
     let newest_text = serde_json::to_string(&newest.definition).map_err(damaged)?;
-    Ok(as_kept == newest_text && pins(newest) == pins(draft))
+    Ok(
+        as_kept == newest_text
+            && pins(newest) == pins(draft)
+            && newest.workflows == draft.workflows,
+    )
 }
 
 /// Keeps the draft as the next version and makes it the newest; none when

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NodeId, SignalName, StepKey, WorkflowId};
+use crate::id::{ExecutionId, NodeId, SignalName, StepKey, WorkflowId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -38,6 +38,9 @@ pub enum Event {
         input: Payload,
         /// [`RULES`] at the start.
         rules: u16,
+        /// The step of another execution that started this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
     },
     /// A step's input is evaluated; it may run. Its virtual time is this event's.
     StepReady {
@@ -65,6 +68,14 @@ pub enum Event {
         /// When it is over; for a signal, its time-out, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+    },
+    /// A step started a child: an execution of another workflow. The same commit
+    /// puts the child's start into its inbox.
+    ChildStarted {
+        /// Which step.
+        step: StepKey,
+        /// The child.
+        execution: ExecutionId,
     },
     /// A signal was taken from the inbox.
     SignalReceived {
@@ -96,11 +107,12 @@ pub enum Event {
         usage: Usage,
     },
     /// A step ended well. For a map: its results are gathered. For a wait: it
-    /// is over, and its output is the signal's payload, or null.
+    /// is over, and its output is the signal's payload, or null. For a child: it
+    /// ended well, and the output is its output.
     StepSucceeded {
         /// Which step.
         step: StepKey,
-        /// Which attempt; 0 for a map or a wait.
+        /// Which attempt; 0 for a map, a wait or a child.
         attempt: u32,
         /// Its result.
         output: Payload,
@@ -200,6 +212,7 @@ impl Event {
             Self::StepReady { .. } => "step_ready",
             Self::MapStarted { .. } => "map_started",
             Self::WaitStarted { .. } => "wait_started",
+            Self::ChildStarted { .. } => "child_started",
             Self::SignalReceived { .. } => "signal_received",
             Self::AttemptStarted { .. } => "attempt_started",
             Self::AttemptFailed { .. } => "attempt_failed",
@@ -229,6 +242,19 @@ impl Event {
                 | Self::Terminated { .. }
         )
     }
+}
+
+/// Who started an execution: a step of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its step.
+    pub step: StepKey,
+    /// How many executions stand above this one.
+    pub depth: u32,
+    /// Whether the step waits for this one's end, and is told of it.
+    pub waits: bool,
 }
 
 /// Why an attempt, a step or an execution failed.

@@ -1,5 +1,5 @@
 //! A deployed definition, pinned and compiled for deciding: node indices,
-//! parsed templates, incoming and outgoing connections.
+//! parsed templates, incoming and outgoing connections. `compile` makes it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::definition::diagnostic::child;
-use crate::definition::{
-    Code, DEFAULT_CONCURRENCY, Diagnostic, Due, Node, On, RetryPolicy, Wait, WorkflowDefinition,
-};
-use crate::deploy::DeployedWorkflow;
-use crate::expression::{Expression, ExpressionError, Template};
-use crate::id::{NodeId, SignalName};
+use crate::definition::{Code, Diagnostic, Due, On, RetryPolicy, Wait, WorkflowDefinition};
+use crate::deploy::{DeployedWorkflow, PinnedWorkflow};
+use crate::expression::{Expression, Template};
+use crate::id::{NodeId, SignalName, WorkflowName};
 use crate::ports::ResolvedAction;
+
+mod compile;
+
+use compile::Compiler;
 
 /// Index of a node in [`Plan::nodes`], which is the definition's order.
 pub type NodeIndex = usize;
@@ -33,6 +34,8 @@ pub struct Plan {
     /// Of the workflow's output; absent: an object of the results of the nodes
     /// that no connection leaves.
     pub output: Option<Template>,
+    /// Started whenever an execution has failed.
+    pub on_failure: Option<(WorkflowName, PinnedWorkflow)>,
 }
 
 /// A node, compiled.
@@ -66,6 +69,8 @@ pub enum Task {
         /// Whether an item that fails lets the others go on.
         continues: bool,
     },
+    /// Runs another workflow as an execution of its own.
+    Child(Box<ChildTask>),
     /// Waits for a time.
     Delay(Due),
     /// Waits for a signal.
@@ -101,6 +106,19 @@ pub struct ActionTask {
     pub retry: Option<RetryPolicy>,
 }
 
+/// Another workflow with all that its executions need.
+#[derive(Debug)]
+pub struct ChildTask {
+    /// Its name when this was deployed.
+    pub name: WorkflowName,
+    /// Which version.
+    pub pinned: PinnedWorkflow,
+    /// Of its input; absent: the default of [`Node::input`](crate::definition::Node::input).
+    pub input: Option<Template>,
+    /// Whether the step does not wait for its end.
+    pub detach: bool,
+}
+
 /// A connection, compiled.
 #[derive(Debug)]
 pub struct PlanConnection {
@@ -132,6 +150,11 @@ impl Plan {
             .output
             .as_ref()
             .and_then(|v| compiler.template("/output", v));
+        let on_failure = deployed.definition.on_failure.as_ref();
+        let on_failure = on_failure.and_then(|name| {
+            let pinned = compiler.pinned("/on_failure", name)?;
+            Some((name.clone(), pinned))
+        });
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -152,6 +175,7 @@ impl Plan {
             nodes,
             connections,
             output,
+            on_failure,
         })
     }
 
@@ -174,7 +198,9 @@ impl Plan {
         for _ in 0..depth {
             match task {
                 Task::Map { each, .. } => task = each,
-                Task::Action(_) | Task::Delay(_) | Task::Signal { .. } => return None,
+                Task::Action(_) | Task::Child(_) | Task::Delay(_) | Task::Signal { .. } => {
+                    return None;
+                }
             }
         }
         Some(task)
@@ -200,156 +226,4 @@ fn signals(definition: &WorkflowDefinition) -> BTreeMap<SignalName, PlanSignal> 
         }
     }
     signals
-}
-
-/// Compiles part by part and keeps what is wrong, so that all of it is said at once.
-struct Compiler<'a> {
-    deployed: &'a DeployedWorkflow,
-    problems: Vec<Diagnostic>,
-}
-
-impl Compiler<'_> {
-    fn nodes(&mut self) -> Option<Vec<PlanNode>> {
-        let deployed = self.deployed;
-        let compiled = deployed.definition.nodes.iter().map(|(id, node)| {
-            let task = self.task(&child("/nodes", id.as_str()), node)?;
-            Some(PlanNode {
-                id: id.clone(),
-                task,
-                continues: node.continue_on_failure,
-                incoming: Vec::new(),
-                outgoing: Vec::new(),
-            })
-        });
-        // All of them, so that every problem is found.
-        compiled.collect::<Vec<_>>().into_iter().collect()
-    }
-
-    fn task(&mut self, pointer: &str, node: &Node) -> Option<Task> {
-        match (&node.action, &node.map, &node.each, &node.wait) {
-            (Some(action), None, None, None) => self.action(pointer, node, &action.to_string()),
-            (None, None, None, Some(wait)) => self.wait(&child(pointer, "wait"), wait),
-            (None, Some(items), Some(each), None) => {
-                let items = self.list(&child(pointer, "map"), items);
-                let continues = each.continue_on_failure;
-                let each = self.task(&child(pointer, "each"), each);
-                let concurrency = node.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(1);
-                Some(Task::Map {
-                    items: items?,
-                    concurrency,
-                    each: Box::new(each?),
-                    continues,
-                })
-            }
-            _ => {
-                let message = "a node is an action, a map with `each`, or a wait";
-                self.problem(Code::InvalidValue, pointer.to_owned(), message.to_owned());
-                None
-            }
-        }
-    }
-
-    fn action(&mut self, pointer: &str, node: &Node, reference: &str) -> Option<Task> {
-        let resolved = self.deployed.actions.get(reference).cloned();
-        if resolved.is_none() {
-            self.problem(
-                Code::UnknownAction,
-                child(pointer, "action"),
-                format!("action `{reference}` is not pinned"),
-            );
-        }
-        let input = match &node.input {
-            None => None,
-            Some(value) => Some(self.template(&child(pointer, "input"), value)?),
-        };
-        Some(Task::Action(Box::new(ActionTask {
-            action: resolved?,
-            input,
-            credentials: node.credentials.clone(),
-            timeout: node.timeout.map(|span| span.0),
-            retry: node
-                .retry
-                .clone()
-                .or_else(|| self.deployed.definition.retry.clone()),
-        })))
-    }
-
-    fn wait(&mut self, pointer: &str, wait: &Wait) -> Option<Task> {
-        match (wait.due(), &wait.signal) {
-            (Some(Ok(due)), None) => Some(Task::Delay(due)),
-            (None, Some(name)) => Some(Task::Signal {
-                name: name.clone(),
-                timeout: wait.timeout.map(|span| span.0),
-            }),
-            (due, _) => {
-                let message = match due {
-                    Some(Err(wrong)) => wrong.to_string(),
-                    _ => "a wait is for one of `for`, `until` and `signal`".to_owned(),
-                };
-                self.problem(Code::InvalidValue, pointer.to_owned(), message);
-                None
-            }
-        }
-    }
-
-    fn connections(&mut self) -> Option<Vec<PlanConnection>> {
-        let definition = &self.deployed.definition;
-        let mut compiled = Vec::with_capacity(definition.connections.len());
-        for (index, connection) in definition.connections.iter().enumerate() {
-            let pointer = format!("/connections/{index}");
-            let mut node = |id: &NodeId, field: &str| {
-                let found = definition.nodes.get_index_of(id);
-                if found.is_none() {
-                    self.problem(
-                        Code::UnknownNode,
-                        child(&pointer, field),
-                        format!("there is no node `{id}`"),
-                    );
-                }
-                found
-            };
-            let (from, to) = (node(&connection.from, "from"), node(&connection.to, "to"));
-            let when = match &connection.when {
-                None => None,
-                Some(source) => match Expression::parse_bare_or_wrapped(source) {
-                    Ok(expression) => Some(expression),
-                    Err(error) => {
-                        self.expression_problem(&child(&pointer, "when"), error);
-                        continue;
-                    }
-                },
-            };
-            if let (Some(from), Some(to)) = (from, to) {
-                compiled.push(PlanConnection {
-                    from,
-                    to,
-                    on: connection.on.clone(),
-                    when,
-                });
-            }
-        }
-        (compiled.len() == definition.connections.len()).then_some(compiled)
-    }
-
-    fn template(&mut self, pointer: &str, value: &Value) -> Option<Template> {
-        Template::parse(value)
-            .map_err(|error| self.expression_problem(pointer, error))
-            .ok()
-    }
-
-    fn list(&mut self, pointer: &str, value: &Value) -> Option<Template> {
-        Template::parse_list(value)
-            .map_err(|error| self.expression_problem(pointer, error))
-            .ok()
-    }
-
-    fn expression_problem(&mut self, pointer: &str, error: ExpressionError) {
-        self.problems.push(
-            Diagnostic::new(Code::InvalidExpression, pointer, error.message).maybe_hint(error.hint),
-        );
-    }
-
-    fn problem(&mut self, code: Code, pointer: String, message: String) {
-        self.problems.push(Diagnostic::new(code, pointer, message));
-    }
 }

@@ -83,6 +83,7 @@ pub async fn start(
             name: start.workflow.definition.name.clone(),
             version: start.workflow.version,
             input: keep(records, input).await?,
+            parent: None,
         },
         expect: None,
         durability: start.durability,

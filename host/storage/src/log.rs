@@ -8,13 +8,13 @@ use nebula_flow::event::Recorded;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
 use nebula_flow::ports::{
     Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed, Fence,
-    InboxRow, Kind, LogError, LogLine, Record, RecordError, Records, Submission, Submitted,
-    Unfinished,
+    InboxRow, Kind, LogError, LogLine, Outgoing, Record, RecordError, Records, Submission,
+    Submitted, Unfinished,
 };
 
 use crate::codec;
 use crate::feeds::Feeds;
-use crate::request::{AppendRows, Request, Submit, Ticket, record_key};
+use crate::request::{AppendRows, Letter, Request, Submit, Ticket, record_key};
 use crate::rows::{EventRow, ExecutionRow, MessageRow, RecordKey};
 use crate::trouble::Trouble;
 
@@ -104,6 +104,15 @@ impl<B: Backend> EventLog for Log<B> {
             .iter()
             .map(codec::encode)
             .collect::<Result<Vec<_>, Trouble>>()?;
+        let letter = |outgoing: Outgoing| {
+            let body = codec::encode(&outgoing.message)?;
+            Ok(Letter { outgoing, body })
+        };
+        let outbox = std::mem::take(&mut append.outbox);
+        let outbox = outbox
+            .into_iter()
+            .map(letter)
+            .collect::<Result<Vec<_>, Trouble>>()?;
         let (ticket, answer) = Ticket::new();
         self.0
             .send(Request::Append(AppendRows {
@@ -111,6 +120,7 @@ impl<B: Backend> EventLog for Log<B> {
                 head: append,
                 events,
                 lines,
+                outbox,
                 ticket,
             }))
             .await?;

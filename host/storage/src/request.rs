@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nebula_flow::id::{Digest, TenantId};
 use nebula_flow::ports::{
-    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, RecordError, Submission, Submitted,
+    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError, Submission,
+    Submitted,
 };
 use tokio::sync::oneshot;
 
@@ -61,11 +62,19 @@ pub(crate) struct Submit {
 #[derive(Debug)]
 pub(crate) struct AppendRows {
     pub(crate) fence: Fence,
-    /// Without its events and lines.
+    /// Without its events, lines and outbox.
     pub(crate) head: Append,
     pub(crate) events: Vec<EventRow>,
     pub(crate) lines: Vec<Bytes>,
+    pub(crate) outbox: Vec<Letter>,
     pub(crate) ticket: Ticket<(), LogError>,
+}
+
+/// A message to another execution, and the same as bytes.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) body: Bytes,
 }
 
 /// Where an answer goes, and the verdict once there is one. It is sent only
@@ -142,7 +151,8 @@ impl Request {
             Self::Append(append) => {
                 let events: usize = append.events.iter().map(|e| e.body.len() + 32).sum();
                 let lines: usize = append.lines.iter().map(|l| l.len() + 32).sum();
-                events + lines
+                let outbox: usize = append.outbox.iter().map(|l| l.body.len() + ROW).sum();
+                events + lines + outbox
             }
             Self::Put { value, .. } => value.len(),
             Self::PutBlob { bytes, .. } => bytes.len(),

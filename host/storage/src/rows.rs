@@ -138,6 +138,8 @@ impl Needs {
                 Request::Append(append) => {
                     needs.executions.insert(append.head.execution);
                     needs.shards.insert(append.fence.shard);
+                    let others = append.outbox.iter().map(|l| l.outgoing.execution);
+                    needs.executions.extend(others);
                 }
                 Request::Claim { .. } => needs.claims = true,
                 Request::Release { fences, .. } => {

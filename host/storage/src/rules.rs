@@ -1,19 +1,23 @@
 //! What may happen. A batch of requests and the rows they speak of go in; the
 //! rows to write, what to tell listeners and a verdict on each ticket come out.
 //! Each request sees what the ones before it did; a refused one changes nothing.
+//!
+//! - `append`: what the owner of an execution adds to it.
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use nebula_flow::id::{ExecutionId, Shard};
 use nebula_flow::ports::{
-    Change, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status,
-    Submission, Submitted,
+    Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status, Submission,
+    Submitted,
 };
 
 use crate::feeds::News;
-use crate::request::{AppendRows, Request, Submit, arrival};
+use crate::request::{Request, Submit, arrival};
 use crate::rows::{ExecutionRow, Facts, Head, KeyRow, MessageRow, RecordKey, Writes, Written};
-use crate::trouble::Trouble;
+
+mod append;
 
 /// What a batch comes to.
 #[derive(Debug)]
@@ -82,22 +86,7 @@ impl<'a> Ledger<'a> {
         {
             return Ok(Submitted::Duplicate(first));
         }
-        let seq = match &submission.message {
-            Message::Start { .. } => self.make(submission)?,
-            Message::Cancel { .. }
-            | Message::Signal { .. }
-            | Message::Pause { .. }
-            | Message::Resume { .. }
-            | Message::Terminate { .. } => self.queue(submission)?,
-        };
-        self.touched.insert(submission.execution);
-        let row = MessageRow {
-            at: submission.at,
-            body: request.body.clone(),
-        };
-        self.writes
-            .messages
-            .insert((submission.execution, seq), row);
+        let seq = self.place(submission, &request.body)?;
         if let Some(key) = &submission.key {
             let name = (submission.tenant.clone(), key.key.clone());
             let row = KeyRow {
@@ -114,6 +103,28 @@ impl<'a> Ledger<'a> {
             News::Arrival(arrival(submission, seq))
         });
         Ok(Submitted::Accepted)
+    }
+
+    /// Puts a message into the inbox that it is for; its number there.
+    fn place(&mut self, submission: &Submission, body: &Bytes) -> Result<u64, LogError> {
+        let seq = match &submission.message {
+            Message::Start { .. } => self.make(submission)?,
+            Message::Cancel { .. }
+            | Message::Signal { .. }
+            | Message::ChildEnded { .. }
+            | Message::Pause { .. }
+            | Message::Resume { .. }
+            | Message::Terminate { .. } => self.queue(submission)?,
+        };
+        self.touched.insert(submission.execution);
+        let row = MessageRow {
+            at: submission.at,
+            body: body.clone(),
+        };
+        self.writes
+            .messages
+            .insert((submission.execution, seq), row);
+        Ok(seq)
     }
 
     /// The execution for which an equal request was made under this key.
@@ -199,69 +210,6 @@ impl<'a> Ledger<'a> {
         Ok(row.head.submitted)
     }
 
-    fn append(&mut self, request: &'a AppendRows) -> Result<(), LogError> {
-        let append = &request.head;
-        let id = append.execution;
-        if id.shard() != request.fence.shard || !self.facts.holds(request.fence) {
-            return Err(LogError::Fenced(request.fence));
-        }
-        let row = self
-            .facts
-            .executions
-            .get_mut(&id)
-            .ok_or(LogError::NotFound(id))?;
-        let row = row.as_mut().map_err(|trouble| trouble.clone())?;
-        check(request, &row.head)?;
-
-        let head = &mut row.head;
-        let was_consumed = head.consumed;
-        if let Some(last) = request.events.last() {
-            head.version = last.version;
-            head.updated_at = last.at;
-        }
-        head.status = append.status;
-        head.consumed = head.consumed.max(append.consumed);
-        head.wake_at = append.wake_at.filter(|_| !append.status.is_final());
-        if append.status.is_final() && head.finished_at.is_none() {
-            head.finished_at = Some(head.updated_at);
-        }
-        if append.error.is_some() {
-            head.error.clone_from(&append.error);
-        }
-        let consumed = head.consumed;
-        let first_line = head.lines + 1;
-        head.lines += request.lines.len() as u64;
-        self.news.push(News::Change(Change::Appended {
-            tenant: row.tenant.clone(),
-            execution: id,
-            version: head.version,
-            status: head.status,
-        }));
-
-        self.touched.insert(id);
-        if consumed > was_consumed {
-            self.take(id, was_consumed, consumed);
-        }
-        if !request.events.is_empty() {
-            self.writes.events.push((id, &request.events));
-        }
-        if !request.lines.is_empty() {
-            self.writes.lines.push((id, first_line, &request.lines));
-        }
-        Ok(())
-    }
-
-    /// Takes messages out of an inbox: those of this batch never reach the store.
-    fn take(&mut self, id: ExecutionId, after: u64, upto: u64) {
-        let mut stored = false;
-        for seq in after + 1..=upto {
-            stored |= self.writes.messages.remove(&(id, seq)).is_none();
-        }
-        if stored {
-            self.writes.taken.insert(id, upto);
-        }
-    }
-
     /// Within a process the last to claim is the owner. What another process
     /// holds may be taken once that is dead: a store of one process knows it by
     /// its lock, others by the time that has passed.
@@ -298,7 +246,7 @@ impl<'a> Ledger<'a> {
     fn put(
         &mut self,
         key: &RecordKey,
-        value: &'a bytes::Bytes,
+        value: &'a Bytes,
         expect: Expect,
     ) -> Result<u64, RecordError> {
         let version = self.facts.records.get(key).copied();
@@ -351,49 +299,4 @@ impl<'a> Ledger<'a> {
 fn stands(head: &Head, expected: Standing) -> bool {
     let last_message = (head.submitted > head.consumed).then_some(head.submitted);
     (head.version, last_message) == (expected.version, expected.last_message)
-}
-
-/// Whether an append may follow what its execution is.
-fn check(request: &AppendRows, head: &Head) -> Result<(), LogError> {
-    let append = &request.head;
-    let id = append.execution;
-    if append.expected != head.version {
-        return Err(LogError::Conflict {
-            execution: id,
-            expected: append.expected,
-            actual: head.version,
-        });
-    }
-    let in_order = request
-        .events
-        .iter()
-        .zip(head.version + 1..)
-        .all(|(event, version)| event.version == version);
-    if !in_order {
-        return Err(broken(format!(
-            "an append to {id} has events out of order after version {}",
-            head.version
-        )));
-    }
-    if append.consumed > head.submitted {
-        return Err(broken(format!(
-            "an append to {id} takes message {}, and its inbox ends at {}",
-            append.consumed, head.submitted
-        )));
-    }
-    if append.inbox_empty && head.submitted > append.consumed.max(head.consumed) {
-        return Err(LogError::Unheard(id));
-    }
-    // Lines may follow the end, and late messages must still be taken.
-    if head.status.is_final() && (!request.events.is_empty() || append.status != head.status) {
-        return Err(broken(format!(
-            "{id} has {}; no event can follow",
-            head.status.name()
-        )));
-    }
-    Ok(())
-}
-
-fn broken(what: String) -> LogError {
-    Trouble::Damaged(what).into()
 }

@@ -160,7 +160,7 @@ impl Node {
                 self.begin(at);
                 self.items = event.get("count").and_then(Value::as_u64).or(self.items);
             }
-            "wait_started" => {
+            "wait_started" | "child_started" => {
                 self.begin(at);
                 self.status = "waiting".into();
                 self.note = waits(event);

@@ -223,6 +223,7 @@ fn describe(event: &Value) -> String {
         line += &format!(" of {} items", output::count(count));
     }
     match (text("type"), text("signal")) {
+        (Some("child_started"), _) => line += &format!(": {}", waits(event)),
         (Some("wait_started"), Some(_)) => line += &format!(" for {}", waits(event)),
         (Some("wait_started"), None) => line += &format!(" {}", waits(event)),
         (_, Some(signal)) => line += &format!(" {signal}"),

@@ -7,13 +7,13 @@ use nebula_flow::definition::Due;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::expression::{Expression, Root, Scope, Template};
 use nebula_flow::payload::MAX_PAYLOAD;
-use nebula_flow::plan::{Plan, Task as PlanTask};
+use nebula_flow::plan::{ChildTask, Plan, Task as PlanTask};
 use nebula_flow::{NodeId, Payload, StepKey, Value};
 
 use super::Task;
 use super::evaluator::Evaluator;
 use super::scope::Wanted;
-use crate::values;
+use crate::{pinned, values};
 
 /// What an evaluation gave.
 pub(super) enum Evaluated {
@@ -48,14 +48,38 @@ impl Task {
             );
         };
         let step = step_of(target);
-        match formula {
+        let evaluation = match formula {
             Formula::DefaultInput => self.default_input(step),
             Formula::DefaultOutput => self.default_output(),
             Formula::Template(template) => {
                 self.expressions(target, template.expressions().collect())
             }
             Formula::Condition(expression) => self.expressions(target, vec![expression]),
+        };
+        match step.and_then(|step| self.execution.task(step)) {
+            Some(PlanTask::Child(child)) => self.fit_for(child, evaluation),
+            _ => evaluation,
         }
+    }
+
+    /// The same evaluation, if its value is what the child's workflow takes.
+    fn fit_for(&self, child: &ChildTask, evaluation: Evaluation) -> Evaluation {
+        let (core, tenant) = (self.core.clone(), self.tenant.clone());
+        let (name, pinned) = (child.name.clone(), child.pinned);
+        async move {
+            let evaluated = evaluation.await?;
+            let plan = pinned::plan(&core, &tenant, pinned.id, pinned.version).await;
+            let plan = plan.map_err(|e| Failure::new(FailureKind::Host, e.to_string()))?;
+            if let (Evaluated::Value(input), Some(_)) = (&evaluated, &plan.definition().input) {
+                let input = values::decode(&values::bytes(&core, input).await?)?;
+                if let Some(wrong) = plan.deployed.check_input(&input).first() {
+                    let what = format!("workflow `{name}` does not take this input: {wrong}");
+                    return Err(Failure::new(FailureKind::InvalidInput, what));
+                }
+            }
+            Ok(evaluated)
+        }
+        .boxed()
     }
 
     fn expressions(&self, target: &Target, expressions: Vec<&Expression>) -> Evaluation {
@@ -224,6 +248,12 @@ pub(super) fn formula<'p>(plan: &'p Plan, target: &Target) -> Option<Formula<'p>
         Target::Input(step) => match task(step)? {
             PlanTask::Action(action) => Some(
                 action
+                    .input
+                    .as_ref()
+                    .map_or(Formula::DefaultInput, Formula::Template),
+            ),
+            PlanTask::Child(child) => Some(
+                child
                     .input
                     .as_ref()
                     .map_or(Formula::DefaultInput, Formula::Template),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use nebula_flow::event::{Event, Failure};
-use nebula_flow::ports::{Append, Fence, LogError, LogLine, Status};
+use nebula_flow::ports::{Append, Fence, LogError, LogLine, Outgoing, Status};
 use nebula_flow::{ExecutionId, Payload, Recorded, Timestamp};
 
 use super::Exit;
@@ -33,6 +33,8 @@ pub(super) struct Journal {
     pending: Vec<Recorded>,
     lines: Vec<LogLine>,
     error: Option<Failure>,
+    /// What the pending events tell other executions.
+    outbox: Vec<Outgoing>,
     bytes: usize,
     /// When the oldest pending event was decided.
     since: Option<Timestamp>,
@@ -64,6 +66,7 @@ impl Journal {
             pending: Vec::new(),
             lines: Vec::new(),
             error: None,
+            outbox: Vec::new(),
             bytes: 0,
             since: None,
             consumed: 0,
@@ -73,9 +76,10 @@ impl Journal {
         }
     }
 
-    /// Adds an event; `inbox_empty` says that it holds only if no message has
-    /// come besides those that are taken.
-    pub(super) fn push(&mut self, recorded: Recorded, inbox_empty: bool) {
+    /// Adds an event and what it tells other executions; `inbox_empty` says that it
+    /// holds only if no message has come besides those that are taken.
+    pub(super) fn push(&mut self, recorded: Recorded, outbox: Vec<Outgoing>, inbox_empty: bool) {
+        self.outbox.extend(outbox);
         self.inbox_empty |= inbox_empty;
         self.bytes += weight(&recorded.event);
         self.since.get_or_insert(recorded.at);
@@ -142,6 +146,7 @@ impl Journal {
             status: state.0,
             wake_at: state.1,
             error: self.error.take(),
+            outbox: std::mem::take(&mut self.outbox),
             events,
         };
         let version = append.events.last().map_or(self.committed, |r| r.version);

@@ -262,10 +262,11 @@ impl Task {
             event,
         };
         let is_final_word = self.overrules_signals(&recorded.event);
+        let outbox = self.execution.outgoing(&recorded.event);
         self.execution
             .apply(&recorded)
             .map_err(|e| Exit::Parked(e.to_string()))?;
-        self.journal.push(recorded, is_final_word);
+        self.journal.push(recorded, outbox, is_final_word);
         Ok(())
     }
 

@@ -54,6 +54,7 @@ async fn terminate(
             workflow,
             version,
             input,
+            parent,
             ..
         }) = inbox.first().map(|row| &row.message)
     {
@@ -62,6 +63,7 @@ async fn terminate(
             workflow_version: *version,
             input: input.clone(),
             rules: RULES,
+            parent: parent.clone(),
         });
     }
     events.push(Event::Terminated { reason });
@@ -80,6 +82,7 @@ async fn terminate(
         status: Status::Terminated,
         wake_at: None,
         error: None,
+        outbox: Vec::new(),
     };
     core.log.append(fence, append).await
 }

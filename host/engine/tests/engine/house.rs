@@ -129,6 +129,7 @@ impl House {
             name: deployed.definition.name.clone(),
             version: deployed.version,
             input: Payload::Inline(payload::encode(&input).unwrap()),
+            parent: None,
         };
         let at = self.clock.now();
         let submission = Submission {
@@ -191,6 +192,7 @@ pub(crate) fn told(event: &Event) -> String {
         Event::StepReady { step, .. }
         | Event::MapStarted { step, .. }
         | Event::WaitStarted { step, .. }
+        | Event::ChildStarted { step, .. }
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
         | Event::StepSucceeded { step, .. }

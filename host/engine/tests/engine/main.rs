@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod children;
 mod commits;
 mod controls;
 mod ends;

@@ -235,6 +235,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         name: deployed.definition.name.clone(),
         version: 1,
         input: Payload::null(),
+        parent: None,
     };
     let row = InboxRow {
         seq: 1,

@@ -7,9 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::diagnostic::{Code, Diagnostic, child};
-use super::{ActionRef, Connection, Node, On, RetryPolicy, Wait, WorkflowDefinition};
-use crate::id::{NodeId, SignalName, WorkflowName};
+use super::{Connection, On, RetryPolicy, WorkflowDefinition};
+use crate::id::{NodeId, WorkflowName};
 use crate::time::Span;
+
+mod node;
+
+pub use node::NodeBuilder;
 
 /// Builds a [`WorkflowDefinition`].
 ///
@@ -26,13 +30,6 @@ use crate::time::Span;
 #[derive(Debug, Clone)]
 pub struct WorkflowBuilder {
     definition: WorkflowDefinition,
-}
-
-/// Builds one node of a workflow.
-#[derive(Debug, Clone)]
-pub struct NodeBuilder {
-    node: Node,
-    problems: Vec<(&'static str, String)>,
 }
 
 // --------------------------------------------------------- the workflow --
@@ -90,6 +87,16 @@ impl WorkflowBuilder {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.definition.timeout = Some(Span(timeout));
+        self
+    }
+
+    /// The workflow that is started whenever an execution of this one has failed.
+    #[must_use]
+    pub fn on_failure(mut self, workflow: impl AsRef<str>) -> Self {
+        match WorkflowName::new(workflow) {
+            Ok(name) => self.definition.on_failure = Some(name),
+            Err(e) => self.problem(Code::InvalidName, "/on_failure".into(), e.to_string()),
+        }
         self
     }
 
@@ -189,173 +196,6 @@ impl WorkflowBuilder {
         self.definition
             .problems
             .push(Diagnostic::new(code, pointer, message));
-    }
-}
-
-// ------------------------------------------------------------- the node --
-
-impl NodeBuilder {
-    /// A node that runs an action: `id` or `id@range`.
-    #[must_use]
-    pub fn action(reference: impl AsRef<str>) -> Self {
-        match reference.as_ref().parse::<ActionRef>() {
-            Ok(action) => Self {
-                node: Node {
-                    action: Some(action),
-                    ..Node::default()
-                },
-                problems: Vec::new(),
-            },
-            Err(error) => Self {
-                node: Node::default(),
-                problems: vec![("/action", error.to_string())],
-            },
-        }
-    }
-
-    /// A node that runs `each` for each item of the list that the expression gives.
-    #[must_use]
-    pub fn map(items: impl Into<Value>, each: impl Into<Self>) -> Self {
-        let each = each.into();
-        let node = Node {
-            map: Some(items.into()),
-            each: Some(Box::new(each.node)),
-            ..Node::default()
-        };
-        let problems = each
-            .problems
-            .into_iter()
-            .map(|(_, message)| ("/each", message))
-            .collect();
-        Self { node, problems }
-    }
-
-    /// A node that waits for a duration: `10m`, or a template that gives such a text.
-    #[must_use]
-    pub fn wait_for(duration: impl Into<String>) -> Self {
-        Self::waiting(Wait {
-            duration: Some(duration.into()),
-            ..Wait::default()
-        })
-    }
-
-    /// A node that waits until an instant: RFC 3339, or a template that gives such a text.
-    #[must_use]
-    pub fn wait_until(instant: impl Into<String>) -> Self {
-        Self::waiting(Wait {
-            until: Some(instant.into()),
-            ..Wait::default()
-        })
-    }
-
-    /// A node that waits for a signal, whose payload is its result. How long
-    /// it waits at the most, [`timeout`](Self::timeout) says.
-    #[must_use]
-    pub fn wait_signal(name: impl AsRef<str>) -> Self {
-        let (signal, problems) = match SignalName::new(name) {
-            Ok(name) => (Some(name), Vec::new()),
-            Err(error) => (None, vec![("/wait/signal", error.to_string())]),
-        };
-        let node = Self::waiting(Wait {
-            signal,
-            ..Wait::default()
-        });
-        Self { problems, ..node }
-    }
-
-    fn waiting(wait: Wait) -> Self {
-        Self {
-            node: Node {
-                wait: Some(wait),
-                ..Node::default()
-            },
-            problems: Vec::new(),
-        }
-    }
-
-    /// JSON Schema of the signal's payload, for a node that waits for one.
-    #[must_use]
-    pub fn schema(mut self, schema: Value) -> Self {
-        self.node.wait.get_or_insert_default().schema = Some(schema);
-        self
-    }
-
-    /// How many items of a map run at once.
-    #[must_use]
-    pub const fn concurrency(mut self, at_once: u32) -> Self {
-        self.node.concurrency = Some(at_once);
-        self
-    }
-
-    /// Template of the action's input.
-    #[must_use]
-    pub fn input(mut self, template: impl Into<Value>) -> Self {
-        self.node.input = Some(template.into());
-        self
-    }
-
-    /// Binds the name that the action's code uses to a stored credential.
-    #[must_use]
-    pub fn credential(mut self, name: impl Into<String>, stored_as: impl Into<String>) -> Self {
-        self.node.credentials.insert(name.into(), stored_as.into());
-        self
-    }
-
-    /// Of one attempt; of the whole wait, for a node that waits for a signal.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        match &mut self.node.wait {
-            Some(wait) => wait.timeout = Some(Span(timeout)),
-            None => self.node.timeout = Some(Span(timeout)),
-        }
-        self
-    }
-
-    /// How failures that may pass are tried again.
-    #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.node.retry = Some(policy);
-        self
-    }
-
-    /// A failure that no connection takes lets the execution go on.
-    #[must_use]
-    pub const fn continue_on_failure(mut self) -> Self {
-        self.node.continue_on_failure = true;
-        self
-    }
-}
-
-impl From<&str> for NodeBuilder {
-    fn from(action: &str) -> Self {
-        Self::action(action)
-    }
-}
-
-impl From<String> for NodeBuilder {
-    fn from(action: String) -> Self {
-        Self::action(action)
-    }
-}
-
-impl From<ActionRef> for NodeBuilder {
-    fn from(action: ActionRef) -> Self {
-        Self {
-            node: Node {
-                action: Some(action),
-                ..Node::default()
-            },
-            problems: Vec::new(),
-        }
-    }
-}
-
-impl From<Node> for NodeBuilder {
-    fn from(node: Node) -> Self {
-        Self {
-            node,
-            problems: Vec::new(),
-        }
     }
 }
 

@@ -145,6 +145,7 @@ impl Check<'_> {
         if let Some(wait) = &node.wait {
             self.wait(pointer, node, wait);
         }
+        self.child(pointer, node);
         if node.map.is_some() {
             self.map(pointer, node, depth);
         } else {
@@ -194,6 +195,7 @@ impl Check<'_> {
             node.action.is_some(),
             node.map.is_some(),
             node.wait.is_some(),
+            node.workflow.is_some(),
         ];
         match kinds.into_iter().filter(|given| *given).count() {
             1 => {}
@@ -202,7 +204,7 @@ impl Check<'_> {
                 let diagnostic = Diagnostic::new(
                     Code::MissingField,
                     pointer,
-                    "a node needs one of `action`, `map` and `wait`",
+                    "a node needs one of `action`, `map`, `wait` and `workflow`",
                 );
                 self.problems
                     .push(diagnostic.hint("write for example `action: http.request`"));
@@ -210,7 +212,7 @@ impl Check<'_> {
             _ => self.problem(
                 Code::InvalidValue,
                 pointer,
-                "a node has one of `action`, `map` and `wait`, not several".to_owned(),
+                "a node has one of `action`, `map`, `wait` and `workflow`, not several".to_owned(),
             ),
         }
     }

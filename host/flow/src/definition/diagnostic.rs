@@ -66,6 +66,8 @@ pub enum Code {
     InvalidSchema,
     /// No component here has the action.
     UnknownAction,
+    /// There is no workflow of this name.
+    UnknownWorkflow,
     /// The action is here, in no version of the range.
     VersionNotFound,
     /// An expression reads a path that the action's output cannot have.
@@ -74,7 +76,7 @@ pub enum Code {
     UnaskedCredential,
     /// The bound credential is not stored.
     MissingCredential,
-    /// A constant input breaks the action's input schema.
+    /// A constant input breaks the input schema of the action or the workflow.
     InvalidInput,
 }
 
@@ -99,6 +101,7 @@ impl Code {
             Self::InvalidExpression => "invalid_expression",
             Self::InvalidSchema => "invalid_schema",
             Self::UnknownAction => "unknown_action",
+            Self::UnknownWorkflow => "unknown_workflow",
             Self::VersionNotFound => "version_not_found",
             Self::ImpossiblePath => "impossible_path",
             Self::UnaskedCredential => "unasked_credential",

@@ -5,6 +5,7 @@
 //! - `builder`: [`WorkflowBuilder`] and [`NodeBuilder`].
 //! - `yaml`, `scalar`, `json`, `read`: its steps: text to value, value to definition.
 //! - `wait`: what a node waits for.
+//! - `child`: the workflows that it names.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -25,6 +26,7 @@ use crate::time::Span;
 pub(crate) mod actions;
 mod builder;
 mod check;
+pub(crate) mod child;
 pub(crate) mod diagnostic;
 mod document;
 mod graph;
@@ -83,6 +85,10 @@ pub struct WorkflowDefinition {
     /// Of a whole execution, from its start; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// The workflow that is started whenever an execution of this one has failed,
+    /// with an input that says which, where and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<WorkflowName>,
     /// By id; their order decides which failure is reported.
     pub nodes: IndexMap<NodeId, Node>,
     /// In any order.
@@ -110,6 +116,7 @@ impl WorkflowDefinition {
             vars: IndexMap::new(),
             retry: None,
             timeout: None,
+            on_failure: None,
             nodes: IndexMap::new(),
             connections: Vec::new(),
             output: None,
@@ -118,11 +125,13 @@ impl WorkflowDefinition {
     }
 }
 
-/// A node: an action, a map that runs a node for each item of a list, or a wait.
+/// A node: an action, a map that runs a node for each item of a list, a wait, or
+/// another workflow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// `id` or `id@range`. Exactly one of `action`, `map` and `wait` is given.
+    /// `id` or `id@range`. Exactly one of `action`, `map`, `wait` and `workflow` is
+    /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionRef>,
     /// An expression that gives the list; `each` runs once per item.
@@ -137,7 +146,14 @@ pub struct Node {
     /// What it waits for: a time, or a signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// Template of an action's input. Absent: the result of the one source
+    /// Another workflow that it runs as an execution of its own, a child, in the
+    /// version that was the newest when this one was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowName>,
+    /// Whether it goes on at once, and does not wait for its child's end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detach: bool,
+    /// Template of the input of an action or a workflow. Absent: the result of the one source
     /// whose connection fired; with several, an object of them by node id;
     /// with no source, the workflow's input; in a map, the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,6 +21,7 @@ const WORKFLOW: &[&str] = &[
     "vars",
     "retry",
     "timeout",
+    "on_failure",
     "nodes",
     "connections",
     "output",
@@ -31,6 +32,8 @@ const NODE: &[&str] = &[
     "each",
     "concurrency",
     "wait",
+    "workflow",
+    "detach",
     "input",
     "credentials",
     "timeout",
@@ -87,6 +90,7 @@ impl Reading {
             vars: vars.unwrap_or_default(),
             retry,
             timeout,
+            on_failure: self.parsed(fields, "on_failure", Code::InvalidName, None),
             nodes: nodes?,
             connections,
             output: given(fields, "output"),
@@ -137,6 +141,8 @@ impl Reading {
             each: each.flatten().map(Box::new),
             concurrency: self.field(fields, "concurrency"),
             wait: self.part(fields, "wait", Self::wait),
+            workflow: self.parsed(fields, "workflow", Code::InvalidName, None),
+            detach: self.field(fields, "detach").unwrap_or_default(),
             input: given(fields, "input"),
             credentials: self
                 .field::<BTreeMap<String, String>>(fields, "credentials")

@@ -18,11 +18,7 @@ pub fn schema() -> Value {
         "properties": {
             "apiVersion": { "const": API_VERSION },
             "kind": { "const": KIND },
-            "name": {
-                "description": "Unique within the tenant.",
-                "type": "string",
-                "pattern": "^[A-Za-z][A-Za-z0-9._-]{0,127}$"
-            },
+            "name": { "$ref": "#/$defs/workflowName", "description": "Unique within the tenant." },
             "description": { "description": "For people.", "type": "string" },
             "input": {
                 "description": "JSON Schema of the input; absent accepts anything.",
@@ -33,6 +29,10 @@ pub fn schema() -> Value {
             "timeout": {
                 "$ref": "#/$defs/duration",
                 "description": "Of a whole execution, from its start; none if absent."
+            },
+            "on_failure": {
+                "$ref": "#/$defs/workflowName",
+                "description": "The workflow that is started whenever an execution of this one has failed."
             },
             "nodes": {
                 "description": "By id; their order decides which failure is reported.",
@@ -53,6 +53,7 @@ pub fn schema() -> Value {
         },
         "$defs": {
             "nodeId": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$" },
+            "workflowName": { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9._-]{0,127}$" },
             "duration": {
                 "description": "A whole number and a unit: ms, s, m, h, d.",
                 "type": "string",
@@ -71,11 +72,15 @@ fn node() -> Value {
         "type": "object",
         "additionalProperties": false,
         "oneOf": [
-            { "required": ["action"], "not": any_of(&["map", "wait"]) },
-            { "required": ["map", "each"], "not": any_of(&["action", "wait"]) },
+            { "required": ["action"], "not": any_of(&["map", "wait", "workflow", "detach"]) },
+            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach"]) },
+            {
+                "required": ["workflow"],
+                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry"])
+            },
             {
                 "required": ["wait"],
-                "not": any_of(&["action", "map", "each", "concurrency", "input", "credentials", "timeout", "retry"])
+                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry"])
             }
         ],
         "properties": {
@@ -99,7 +104,15 @@ fn node() -> Value {
                 "maximum": MAX_CONCURRENCY
             },
             "wait": { "$ref": "#/$defs/wait", "description": "What it waits for: a time, or a signal." },
-            "input": { "description": "Template of the action's input." },
+            "workflow": {
+                "$ref": "#/$defs/workflowName",
+                "description": "Another workflow that it runs as an execution of its own, in the version that is the newest at deploy."
+            },
+            "detach": {
+                "description": "Whether it goes on at once, and does not wait for that execution's end.",
+                "type": "boolean"
+            },
+            "input": { "description": "Template of the input of the action or the workflow." },
             "credentials": {
                 "description": "The name that the action's code uses, and the stored credential.",
                 "type": "object",

@@ -709,6 +709,59 @@ fn what_is_wrong_with_a_wait_is_said_and_its_schema_refuses_it_too() {
 }
 
 #[test]
+fn what_is_wrong_with_a_child_is_said_and_its_schema_refuses_it_too() {
+    let shape = Shape::compile(&schema()).unwrap();
+    let invalid = Code::InvalidValue;
+    for (node, code, pointer) in [
+        (
+            json!({"workflow": "no spaces"}),
+            Code::InvalidName,
+            "/workflow",
+        ),
+        (json!({"workflow": "w", "action": "a.b"}), invalid, ""),
+        (
+            json!({"workflow": "w", "timeout": "1s"}),
+            invalid,
+            "/timeout",
+        ),
+        (json!({"workflow": "w", "retry": {}}), invalid, "/retry"),
+        (
+            json!({"workflow": "w", "credentials": {"a": "b"}}),
+            invalid,
+            "/credentials",
+        ),
+        (json!({"action": "a.b", "detach": true}), invalid, "/detach"),
+        (
+            json!({"workflow": "w", "detach": "yes"}),
+            invalid,
+            "/detach",
+        ),
+    ] {
+        let document = json!({
+            "apiVersion": "nebula/v1", "kind": "Workflow", "name": "w", "nodes": {"n": node.clone()}
+        });
+        assert!(!shape.mismatches(&document).is_empty(), "{node}");
+        let found = match Document::from_value(document).definition() {
+            Ok(definition) => check(&definition),
+            Err(found) => found,
+        };
+        let expected = (code, format!("/nodes/n{pointer}"));
+        let found: Vec<_> = found.into_iter().map(|d| (d.code, d.pointer)).collect();
+        assert!(found.contains(&expected), "{node}: {found:?}");
+    }
+    let well = json!({
+        "apiVersion": "nebula/v1", "kind": "Workflow", "name": "w", "on_failure": "tell",
+        "nodes": {
+            "a": {"workflow": "w", "input": {"x": "${ $input }"}, "continue_on_failure": true},
+            "b": {"map": "${ $input }", "each": {"workflow": "w", "detach": true}},
+        }
+    });
+    assert_eq!(shape.mismatches(&well), []);
+    let definition = Document::from_value(well).definition().unwrap();
+    assert_eq!(check(&definition), []);
+}
+
+#[test]
 fn the_time_out_of_a_workflow_is_sane() {
     for (timeout, found) in [("1s", false), ("0s", true), ("99999d", true)] {
         let codes = codes(|d| d.timeout = Some(timeout.parse().unwrap()));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::definition::{Code, Diagnostic, WorkflowDefinition};
-use crate::id::WorkflowId;
+use crate::id::{WorkflowId, WorkflowName};
 use crate::ports::ResolvedAction;
 use crate::shape::{Mismatch, Shape};
 use crate::time::Timestamp;
@@ -26,9 +26,21 @@ pub struct DeployedWorkflow {
     pub definition: WorkflowDefinition,
     /// What each action reference (`weather.fetch@^1`) was fixed to.
     pub actions: BTreeMap<String, ResolvedAction>,
+    /// What each workflow that it runs was fixed to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workflows: BTreeMap<WorkflowName, PinnedWorkflow>,
     /// The definition's schema of the input, once it was needed.
     #[serde(skip)]
     pub input: InputShape,
+}
+
+/// A version of another workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedWorkflow {
+    /// Through all versions.
+    pub id: WorkflowId,
+    /// Which of them.
+    pub version: u32,
 }
 
 /// The schema of a workflow's input, compiled when it is first needed and kept

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::definition::{NodeBuilder, WorkflowBuilder};
+use crate::definition::{Code, NodeBuilder, WorkflowBuilder};
 use crate::fakes::{Shelf, Store, metadata, now};
 
 fn tenant() -> TenantId {
@@ -372,4 +372,68 @@ fn a_deployed_workflow_compiles_to_a_plan() {
         3,
         "all of them are said"
     );
+}
+
+fn child() -> WorkflowBuilder {
+    WorkflowBuilder::new("child")
+        .input_schema(json!({"type": "object", "required": ["city"]}))
+        .add_node("check", "condition.check")
+}
+
+fn parent(of: &str, input: Value) -> WorkflowDefinition {
+    WorkflowBuilder::new("parent")
+        .add_node("run", NodeBuilder::workflow(of).input(input))
+        .build()
+}
+
+#[test]
+fn a_workflow_that_is_run_is_fixed_to_its_newest_version() {
+    let (store, shelf) = (Store::default(), Shelf::weather());
+    let pinned = |version| PinnedWorkflow { id: id(1), version };
+    let run = |version: u32, is_new: bool| {
+        let input = json!({"city": "Oslo"});
+        let (deployed, made) = try_deploy(&store, &shelf, parent("child", input), 2).unwrap();
+        assert_eq!(made, is_new);
+        assert_eq!(deployed.workflows["child"], pinned(version));
+    };
+    try_deploy(&store, &shelf, child().build(), 1).unwrap();
+    run(1, true);
+    run(1, false);
+    try_deploy(&store, &shelf, child().description("new").build(), 1).unwrap();
+    run(2, true);
+    // Itself, as it was before.
+    let again = parent("parent", json!(null));
+    let (deployed, _) = try_deploy(&store, &shelf, again, 2).unwrap();
+    let before = PinnedWorkflow {
+        id: id(2),
+        version: 2,
+    };
+    assert_eq!(deployed.workflows["parent"], before);
+}
+
+#[test]
+fn workflows_that_are_run_must_be_there_and_take_what_they_get() {
+    let (store, shelf) = (Store::default(), Shelf::weather());
+    try_deploy(&store, &shelf, child().build(), 1).unwrap();
+    let problems = |definition| match try_deploy(&store, &shelf, definition, 2) {
+        Err(DeployError::Invalid(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    let mut definition = parent("chidl", json!(null));
+    definition.on_failure = Some("nobody".parse().unwrap());
+    let found = problems(definition);
+    assert_eq!(
+        codes(&found),
+        [
+            (Code::UnknownWorkflow, "/nodes/run/workflow"),
+            (Code::UnknownWorkflow, "/on_failure"),
+        ]
+    );
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean `child`?"));
+    assert_eq!(found[1].hint.as_deref(), Some("deploy it first"));
+    let found = problems(parent("child", json!({"town": "Oslo"})));
+    assert_eq!(codes(&found), [(Code::InvalidInput, "/nodes/run/input")]);
+    // What is evaluated later is looked at then.
+    let later = parent("child", json!({"city": "${ $input.city }"}));
+    assert!(try_deploy(&store, &shelf, later, 2).unwrap().1);
 }

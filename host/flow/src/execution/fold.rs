@@ -3,13 +3,13 @@
 
 use crate::component::Effect;
 use crate::event::{Event, Failure, FailureKind, RULES, Recorded};
-use crate::id::{StepKey, WorkflowId};
+use crate::id::StepKey;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Task};
 use crate::time::Timestamp;
 
 use super::graph::End;
-use super::step::{Mapping, Ready, Step};
+use super::step::{Child, Mapping, Ready, Step};
 use super::{Execution, Started};
 
 /// `Err` says what the event contradicts.
@@ -33,12 +33,7 @@ impl Execution {
 
     fn fold_kind(&mut self, event: &Event, at: Timestamp, version: u64) -> Fold {
         match event {
-            Event::Started {
-                workflow,
-                workflow_version,
-                input,
-                rules,
-            } => self.on_started(*workflow, *workflow_version, input, *rules, at),
+            Event::Started { .. } => self.on_started(event, at),
             Event::StepReady { step, input } => self.on_step_ready(step, input, at),
             Event::MapStarted { step, items, count } => self.on_map_started(step, items, *count),
             Event::WaitStarted {
@@ -46,6 +41,7 @@ impl Execution {
                 signal,
                 until,
             } => self.on_wait_started(step, signal.as_ref(), *until, version),
+            Event::ChildStarted { step, execution } => self.on_child_started(step, *execution),
             Event::SignalReceived {
                 name,
                 payload,
@@ -92,22 +88,25 @@ impl Execution {
         }
     }
 
-    fn on_started(
-        &mut self,
-        workflow: WorkflowId,
-        version: u32,
-        input: &Payload,
-        rules: u16,
-        at: Timestamp,
-    ) -> Fold {
+    fn on_started(&mut self, event: &Event, at: Timestamp) -> Fold {
+        let Event::Started {
+            workflow,
+            workflow_version: version,
+            input,
+            rules,
+            parent,
+        } = event
+        else {
+            return Err("it is no start".into());
+        };
         let deployed = &self.plan.deployed;
-        if (workflow, version) != (deployed.id, deployed.version) {
+        if (*workflow, *version) != (deployed.id, deployed.version) {
             return Err(format!(
                 "it starts {workflow} version {version}, and the plan is of {} version {}",
                 deployed.id, deployed.version
             ));
         }
-        if rules != RULES {
+        if *rules != RULES {
             return Err(format!(
                 "it needs decision rules {rules}, and this program has rules {RULES}"
             ));
@@ -115,6 +114,7 @@ impl Execution {
         self.started = Some(Started {
             input: input.clone(),
             at,
+            parent: parent.clone(),
         });
         for node in 0..self.nodes.len() {
             if self.nodes[node].open == 0 {
@@ -126,15 +126,19 @@ impl Execution {
 
     fn on_step_ready(&mut self, key: &StepKey, input: &Payload, at: Timestamp) -> Fold {
         let (task, step) = self.locate(key)?;
-        match (task, step) {
-            (Task::Action(_), Step::Wanted) => {}
-            (Task::Action(_), other) => return contradicts(key, other),
+        let ready = match (task, step) {
+            (Task::Action(_), Step::Wanted) => Step::Ready(Box::new(Ready::new(input.clone(), at))),
+            (Task::Child(_), Step::Wanted) => Step::Child(Box::new(Child {
+                input: input.clone(),
+                started: false,
+            })),
+            (Task::Action(_) | Task::Child(_), other) => return contradicts(key, other),
             (Task::Map { .. }, _) => return Err(format!("step `{key}` is a map")),
             (Task::Delay(_) | Task::Signal { .. }, _) => {
                 return Err(format!("step `{key}` is a wait"));
             }
-        }
-        *self.step_mut(key)? = Step::Ready(Box::new(Ready::new(input.clone(), at)));
+        };
+        *self.step_mut(key)? = ready;
         Ok(())
     }
 
@@ -208,6 +212,12 @@ impl Execution {
                     return Err(format!("step `{key}` is a wait, which has no ports"));
                 }
             }
+            (_, Step::Child(child)) if child.started => {
+                same_attempt(key, attempt, 0)?;
+                if port.is_some() {
+                    return Err(format!("step `{key}` is a workflow, which has no ports"));
+                }
+            }
             (_, other) => return contradicts(key, other),
         }
         self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))
@@ -221,7 +231,9 @@ impl Execution {
         at: Timestamp,
     ) -> Fold {
         match self.locate(key)?.1 {
-            Step::Wanted | Step::Unfired(Some(_)) => same_attempt(key, attempt, 0)?,
+            Step::Wanted | Step::Unfired(Some(_)) | Step::Child(_) => {
+                same_attempt(key, attempt, 0)?
+            }
             Step::Ready(ready) => same_attempt(key, attempt, ready.attempt)?,
             Step::Mapping(mapping) => {
                 same_attempt(key, attempt, 0)?;

@@ -65,6 +65,7 @@ impl Execution {
                     workflow,
                     version,
                     input,
+                    parent,
                     ..
                 },
                 false,
@@ -73,7 +74,16 @@ impl Execution {
                 workflow_version: *version,
                 input: input.clone(),
                 rules: RULES,
+                parent: parent.clone(),
             }),
+            (
+                Message::ChildEnded {
+                    step,
+                    execution,
+                    result,
+                },
+                true,
+            ) => self.child_ended(step, *execution, result),
             (Message::Cancel { reason }, true) if self.cancel.is_none() => {
                 Some(Event::CancelRequested {
                     reason: reason.clone(),

@@ -6,18 +6,20 @@
 //! - `graph`: how the end of a node decides connections, and what a failure stops.
 //! - `view`: what others read.
 //! - `wait`: which signal goes to which wait.
+//! - `child`: the executions that its steps start, and what it tells others.
 //! - `message`: what a message becomes, and which signals may be sent.
 //! - `settle`: which event the end of an attempt or of an evaluation is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::{Event, Failure, Recorded};
+use crate::event::{Event, Failure, Parent, Recorded};
 use crate::id::ExecutionId;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Plan};
 use crate::time::Timestamp;
 
+mod child;
 mod fold;
 mod graph;
 mod message;
@@ -28,6 +30,7 @@ mod tests;
 mod view;
 mod wait;
 
+pub use child::MAX_DEPTH;
 pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
 pub use view::StepStatus;
@@ -66,6 +69,7 @@ pub struct Execution {
 struct Started {
     input: Payload,
     at: Timestamp,
+    parent: Option<Parent>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Mapping(Box<Mapping>),
     /// A wait that is not over.
     Waiting(Box<Waiting>),
+    /// An execution of another workflow that runs, or is to be started.
+    Child(Box<Child>),
     /// Ended well.
     Succeeded(Payload),
     /// Failed for good.
@@ -62,6 +64,15 @@ pub(crate) struct Waiting {
     pub(crate) signal: Option<SignalName>,
     /// What its signal says, once it is here.
     pub(crate) answer: Option<Payload>,
+}
+
+/// An execution of another workflow, started by this step.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Child {
+    /// Evaluated.
+    pub(crate) input: Payload,
+    /// Whether it was started.
+    pub(crate) started: bool,
 }
 
 /// A map that runs. Items are begun in index order, so that those begun are
@@ -208,6 +219,8 @@ impl Step {
             Self::Ready(_) => "is ready",
             Self::Mapping(_) => "is a map that runs",
             Self::Waiting(_) => "waits",
+            Self::Child(child) if child.started => "waits for another execution",
+            Self::Child(_) => "is to start another execution",
             Self::Succeeded(_) => "has succeeded",
             Self::Failed(_) => "has failed",
             Self::Skipped => "was skipped",

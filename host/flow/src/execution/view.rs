@@ -19,7 +19,7 @@ pub enum StepStatus<'a> {
     Pending,
     /// Begun: its input is evaluated, it runs, or it waits for its next attempt.
     Running,
-    /// Waits for a time or a signal.
+    /// Waits for a time, a signal or another execution.
     Waiting,
     /// Ended well.
     Succeeded,
@@ -187,11 +187,11 @@ impl Execution {
         Some(match self.locate(step).ok()?.1 {
             Step::Pending | Step::Unfired(_) => StepStatus::Pending,
             Step::Wanted if !self.goes_on(step) => StepStatus::Pending,
-            Step::Ready(_) | Step::Mapping(_) | Step::Waiting(_) if cut_off => {
+            Step::Ready(_) | Step::Mapping(_) | Step::Waiting(_) | Step::Child(_) if cut_off => {
                 StepStatus::Cancelled
             }
             Step::Wanted | Step::Ready(_) | Step::Mapping(_) => StepStatus::Running,
-            Step::Waiting(_) => StepStatus::Waiting,
+            Step::Waiting(_) | Step::Child(_) => StepStatus::Waiting,
             Step::Succeeded(_) => StepStatus::Succeeded,
             Step::Failed(error) => StepStatus::Failed(error),
             Step::Skipped => StepStatus::Skipped,

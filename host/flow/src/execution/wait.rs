@@ -88,7 +88,7 @@ impl Execution {
         let fits = match task {
             Task::Delay(_) => signal.is_none() && until.is_some(),
             Task::Signal { name, .. } => signal == Some(name),
-            Task::Action(_) | Task::Map { .. } => false,
+            Task::Action(_) | Task::Child(_) | Task::Map { .. } => false,
         };
         if !fits {
             return Err(format!("step `{key}` is no such wait"));

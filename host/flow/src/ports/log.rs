@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Feed, InboxRow, Submission, Submitted};
+use super::{Feed, InboxRow, Message, Submission, Submitted};
 use crate::event::{Failure, Recorded};
 use crate::id::{ExecutionId, Shard, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::time::Timestamp;
@@ -137,6 +137,19 @@ pub struct Append {
     pub wake_at: Option<Timestamp>,
     /// Set by the append that ends the execution in failure.
     pub error: Option<Failure>,
+    /// What these events send to other executions of the tenant: on disk with
+    /// them, or not at all. A start makes its execution; what is sent to one that
+    /// does not exist, or has ended, changes nothing.
+    pub outbox: Vec<Outgoing>,
+}
+
+/// A message to another execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    /// Which.
+    pub execution: ExecutionId,
+    /// What it is told.
+    pub message: Message,
 }
 
 /// Where an execution stands.

@@ -22,7 +22,7 @@ pub use clock::Clock;
 pub use components::{Components, ResolveError, ResolvedAction};
 pub use log::{
     Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Fence, LogError, LogLine,
-    Status, Unfinished,
+    Outgoing, Status, Unfinished,
 };
 pub use records::{Expect, Kind, Record, RecordError, Records};
 pub use runner::{Call, Identity, Limits, Outcome, Prepared, Report, Runner};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, ExecutionId, SignalName, TenantId, WorkflowId, WorkflowName};
+use crate::event::{Failure, Parent};
+use crate::id::{Digest, ExecutionId, SignalName, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -79,6 +80,18 @@ pub enum Message {
         version: u32,
         /// Its input.
         input: Payload,
+        /// The step of another execution that starts it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
+    },
+    /// A child has ended, to the execution that waits for it.
+    ChildEnded {
+        /// The step that started it.
+        step: StepKey,
+        /// The child.
+        execution: ExecutionId,
+        /// Its output, or why it has none.
+        result: Result<Payload, Failure>,
     },
     /// Stop as soon as possible.
     Cancel {

@@ -175,10 +175,14 @@ impl EventLog for CountedLog {
 
     async fn append(&self, fence: Fence, append: Append) -> Result<(), LogError> {
         let counted = Appended::of(&append);
+        let starts = append.outbox.iter();
+        let starts = starts.filter(|o| matches!(o.message, Message::Start { .. }));
+        let starts = starts.count() as u64;
         let since = Instant::now();
         self.inner.append(fence, append).await?;
         self.wrote("append", since);
         self.appended(&counted);
+        self.metrics.started.inc_by(starts);
         Ok(())
     }
 

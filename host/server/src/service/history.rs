@@ -222,8 +222,10 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
         Event::Started {
             workflow,
             workflow_version,
+            parent,
             ..
         } => {
+            wire.parent = parent.map(|parent| parent.execution.to_string());
             wire.workflow_id = Some(workflow.to_string());
             wire.workflow_version = Some(workflow_version);
             wire.input = value;
@@ -245,6 +247,10 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             name(wire, &step, None);
             wire.signal = signal.map(|s| s.to_string());
             wire.until = until.map(values::time);
+        }
+        Event::ChildStarted { step, execution } => {
+            name(wire, &step, None);
+            wire.execution = Some(execution.to_string());
         }
         Event::SignalReceived {
             name, received_at, ..

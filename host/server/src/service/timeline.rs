@@ -76,8 +76,19 @@ impl Timeline {
                 until,
             } => {
                 self.begin(&step, at);
-                let signal = signal.map(|s| s.to_string());
-                self.waits(&step, signal, None, until);
+                let waits_for = wire::WaitsFor {
+                    signal: signal.map(|s| s.to_string()),
+                    until: until.map(values::time),
+                    ..wire::WaitsFor::default()
+                };
+                self.waits(&step, waits_for);
+            }
+            Event::ChildStarted { step, execution } => {
+                let waits_for = wire::WaitsFor {
+                    execution: Some(execution.to_string()),
+                    ..wire::WaitsFor::default()
+                };
+                self.waits(&step, waits_for);
             }
             Event::AttemptStarted { step, attempt } => {
                 self.set(&step, State::Running);
@@ -92,7 +103,12 @@ impl Timeline {
                 retry_at,
                 usage,
             } => {
-                self.waits(&step, None, Some(attempt.saturating_add(1)), Some(retry_at));
+                let waits_for = wire::WaitsFor {
+                    attempt: Some(attempt.saturating_add(1)),
+                    until: Some(values::time(retry_at)),
+                    ..wire::WaitsFor::default()
+                };
+                self.waits(&step, waits_for);
                 self.spend(&step, usage);
                 if let Some(fold) = self.steps.get_mut(&step) {
                     let attempt = fold.end_attempt(attempt, at, usage);
@@ -211,19 +227,9 @@ impl Timeline {
         Some(fold)
     }
 
-    fn waits(
-        &mut self,
-        step: &StepKey,
-        signal: Option<String>,
-        attempt: Option<u32>,
-        until: Option<Timestamp>,
-    ) {
+    fn waits(&mut self, step: &StepKey, waits_for: wire::WaitsFor) {
         self.set(step, State::Waiting);
-        let waits_for = Some(wire::WaitsFor {
-            signal,
-            attempt,
-            until: until.map(values::time),
-        });
+        let waits_for = Some(waits_for);
         if let Some(node) = self.nodes.get_mut(&step.node)
             && step.path.is_empty()
         {

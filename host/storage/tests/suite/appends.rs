@@ -1,7 +1,9 @@
 //! `append`, `claim`, `release`: what the owner of a shard may add.
 
+use futures_util::StreamExt;
+use nebula_flow::ExecutionId;
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::ports::{Append, Fence, LogError, Status};
+use nebula_flow::ports::{Append, Arrival, Fence, LogError, Message, Outgoing, Status};
 
 use crate::kit::*;
 
@@ -24,6 +26,8 @@ on_every_store! {
     an_append_under_another_shards_fence_is_fenced,
     a_released_shard_is_fenced_and_free,
     an_old_fence_releases_nothing,
+    what_an_append_tells_others_is_on_disk_with_it_or_not_at_all,
+    what_others_cannot_take_keeps_nobody_from_going_on,
     of_racing_appends_at_one_version_one_wins,
 }
 
@@ -414,4 +418,82 @@ async fn of_racing_appends_at_one_version_one_wins(store: AnyStore) {
         store.history(id, 0, 10).await.unwrap(),
         [event(1), event(2)]
     );
+}
+
+fn outgoing(execution: ExecutionId, message: Message) -> Outgoing {
+    Outgoing { execution, message }
+}
+
+async fn what_an_append_tells_others_is_on_disk_with_it_or_not_at_all(store: AnyStore) {
+    let (id, other, made) = (fresh(), fresh(), fresh());
+    store.submit(start(id)).await.unwrap();
+    store.submit(start(other)).await.unwrap();
+    let fences = claim(&store, "me").await;
+    let mut arrivals = store.arrivals();
+    let told = |expected| Append {
+        outbox: vec![
+            outgoing(made, start_message()),
+            outgoing(other, cancel_message("a")),
+        ],
+        ..append(id, expected, 1)
+    };
+    store.append(fence(&fences, id), told(7)).await.unwrap_err();
+    assert_eq!(store.execution(&tenant(), made).await.unwrap(), None);
+    assert_eq!(store.inbox(other).await.unwrap().len(), 1);
+
+    store.append(fence(&fences, id), told(0)).await.unwrap();
+    let seen = store.execution(&tenant(), made).await.unwrap().unwrap();
+    assert_eq!(
+        (
+            seen.status,
+            seen.version,
+            seen.created_at,
+            seen.workflow_version
+        ),
+        (Status::Queued, 0, at(101), 3)
+    );
+    let rows = store.inbox(made).await.unwrap();
+    assert_eq!((rows[0].seq, &rows[0].message), (1, &start_message()));
+    let rows = store.inbox(other).await.unwrap();
+    assert_eq!((rows[1].seq, &rows[1].message), (2, &cancel_message("a")));
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        match arrivals.next().await.unwrap() {
+            Arrival::Message { execution, row, .. } => heard.push((execution, row.seq)),
+            Arrival::Lagged => panic!("nothing is missed"),
+        }
+    }
+    assert_eq!(heard, [(made, 1), (other, 2)]);
+    // Its life goes on like any other.
+    store
+        .append(fence(&fences, made), append(made, 0, 1))
+        .await
+        .unwrap();
+}
+
+async fn what_others_cannot_take_keeps_nobody_from_going_on(store: AnyStore) {
+    let (id, nobody, ended) = (fresh(), fresh(), fresh());
+    store.submit(start(id)).await.unwrap();
+    store.submit(start(ended)).await.unwrap();
+    let fences = claim(&store, "me").await;
+    let last = Append {
+        status: Status::Succeeded,
+        consumed: 1,
+        ..append(ended, 0, 1)
+    };
+    store.append(fence(&fences, ended), last).await.unwrap();
+    let before = store.execution(&tenant(), ended).await.unwrap();
+    let told = Append {
+        outbox: vec![
+            outgoing(nobody, cancel_message("a")),
+            outgoing(ended, cancel_message("b")),
+            outgoing(ended, start_message()),
+        ],
+        ..append(id, 0, 1)
+    };
+    store.append(fence(&fences, id), told).await.unwrap();
+    assert_eq!(store.execution(&tenant(), nobody).await.unwrap(), None);
+    assert_eq!(store.execution(&tenant(), ended).await.unwrap(), before);
+    assert_eq!(store.inbox(ended).await.unwrap(), []);
+    assert_eq!(store.history(id, 0, 10).await.unwrap().len(), 1);
 }

@@ -59,6 +59,7 @@ pub(crate) fn start_message() -> Message {
         name: WorkflowName::new("weather").unwrap(),
         version: 3,
         input: Payload::Inline(Bytes::from_static(b"\x93\x01\x02\x03")),
+        parent: None,
     }
 }
 
@@ -155,6 +156,7 @@ pub(crate) fn append(execution: ExecutionId, expected: u64, count: u64) -> Appen
         status: Status::Running,
         wake_at: None,
         error: None,
+        outbox: Vec::new(),
     }
 }
 

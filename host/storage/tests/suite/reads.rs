@@ -174,6 +174,7 @@ async fn executions_are_filtered(store: AnyStore) {
             name: WorkflowName::new("w").unwrap(),
             version: 1,
             input: Payload::null(),
+            parent: None,
         };
         store
             .submit(Submission {

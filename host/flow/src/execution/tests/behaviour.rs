@@ -1009,6 +1009,7 @@ fn an_event_that_cannot_follow_says_why() {
         workflow_version,
         input: input.clone(),
         rules,
+        parent: None,
     };
     refused(&mut bench, other(2, 1), "version 2");
     refused(&mut bench, other(1, 99), "rules 99");

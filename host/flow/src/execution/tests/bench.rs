@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::component::{ActionMetadata, Effect, Origin};
 use crate::decide::{Command, Target, decide};
-use crate::deploy::{DeployedWorkflow, InputShape};
+use crate::deploy::{DeployedWorkflow, InputShape, PinnedWorkflow};
 use crate::event::{Event, Failure, FailureKind, RULES, Recorded, Usage};
 use crate::execution::{Execution, IllegalEvent, StepStatus};
 use crate::id::{Digest, ExecutionId, NodeId, StepKey, WorkflowId};
@@ -49,6 +49,13 @@ fn compiled(definition: Value) -> Arc<Plan> {
             pinned("test.pure", Effect::Pure),
             pinned("test.effect", Effect::Effectful),
         ]),
+        workflows: BTreeMap::from([(
+            "child".parse().expect("a name"),
+            PinnedWorkflow {
+                id: WorkflowId::from_u128(2),
+                version: 3,
+            },
+        )]),
         input: InputShape::default(),
     };
     Arc::new(Plan::compile(Arc::new(deployed)).expect("compiles"))
@@ -252,5 +259,12 @@ pub(super) fn started() -> Event {
         workflow_version: 1,
         input: Payload::null(),
         rules: RULES,
+        parent: None,
     }
+}
+
+/// The result of a step that starts a child and does not wait for it.
+pub(super) fn detached(key: &StepKey) -> Payload {
+    let child = super::super::child::child_id(ExecutionId::from_u128(7), key);
+    payload(&json!({"execution": child.to_string()}))
 }

@@ -127,6 +127,12 @@ impl Model<'_> {
                 Ok(_) => return self.attempts(step, action.action.effect),
                 Err(error) => Err(error),
             },
+            Task::Child(child) => self.world.input(step).and_then(|_| {
+                if child.detach {
+                    return Ok(super::bench::detached(step));
+                }
+                self.world.child(step)
+            }),
             Task::Map {
                 each, continues, ..
             } => self.map(each, *continues, step),

@@ -38,7 +38,7 @@ impl Case {
     }
 }
 
-/// An action or a wait, or maps of one two deep at the most.
+/// An action, a wait or a child, or maps of one two deep at the most.
 fn task() -> impl Strategy<Value = Value> {
     let action = prop_oneof![Just("test.pure"), Just("test.effect")];
     let retry = json!({"max_attempts": 3, "initial": "10ms", "factor": 1.0, "jitter": "full"});
@@ -51,7 +51,8 @@ fn task() -> impl Strategy<Value = Value> {
         Just(json!({"signal": "named-later"})),
     ];
     let wait = wait.prop_map(|wait| json!({"wait": wait}));
-    let task = prop_oneof![3 => action, 1 => wait].prop_recursive(2, 3, 1, |each| {
+    let child = any::<bool>().prop_map(|detach| json!({"workflow": "child", "detach": detach}));
+    let task = prop_oneof![6 => action, 2 => wait, 1 => child].prop_recursive(2, 3, 1, |each| {
         (may_continue(each), 1..4_u32).prop_map(|(each, concurrency)| {
             json!({"map": "${ $input }", "each": each, "concurrency": concurrency})
         })

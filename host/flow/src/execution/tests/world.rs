@@ -12,7 +12,7 @@ use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::id::{Digest, SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
-use crate::ports::Outcome;
+use crate::ports::{InboxRow, Message, Outcome};
 use crate::time::Timestamp;
 
 use super::bench::{Bench, failure, payload};
@@ -62,6 +62,13 @@ impl World {
         let question = format!("signal {name}");
         let comes = timeout.is_none() || self.roll(&question) < 600;
         comes.then(|| payload(&json!(question)))
+    }
+
+    /// How the child of a step ends.
+    pub(super) fn child(self, step: &StepKey) -> Result<Payload, Failure> {
+        let question = format!("child {step}");
+        self.errs(&question, 40)
+            .map_or_else(|| Ok(payload(&json!(question))), Err)
     }
 
     pub(super) fn connection(self, index: u32) -> Result<bool, Failure> {
@@ -118,9 +125,23 @@ impl World {
         let usage = Usage::default();
         Some(match command {
             Command::Wake(_) => return None,
+            Command::Await(step) if execution.child(step).is_some() => {
+                let message = Message::ChildEnded {
+                    step: step.clone(),
+                    execution: execution.child(step)?,
+                    result: self.child(step),
+                };
+                let row = InboxRow {
+                    seq: 1,
+                    at: bench.now,
+                    message,
+                };
+                return execution.taken(&row);
+            }
             Command::Await(step) => {
+                // A child that has ended meanwhile is awaited no more.
                 let Some(Task::Signal { name, timeout }) = execution.task(step) else {
-                    panic!("{step} waits for no signal");
+                    return None;
                 };
                 Event::SignalReceived {
                     name: name.clone(),

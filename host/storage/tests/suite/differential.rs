@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::id::{ExecutionId, Shard};
-use nebula_flow::ports::{Append, ExecutionQuery, Expect, Fence, Kind, Status};
+use nebula_flow::ports::{Append, ExecutionQuery, Expect, Fence, Kind, Outgoing, Status};
 use nebula_storage::{Memory, Postgres, Sqlite};
 use proptest::prelude::*;
 
@@ -45,6 +45,7 @@ enum Operation {
         status: u8,
         wake: bool,
         fenced: bool,
+        told: Vec<(u8, bool)>,
     },
     Claim {
         owner: u8,
@@ -70,15 +71,16 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     use Operation as O;
     let key = || proptest::option::weighted(0.3, 0..4u8);
+    let told = || prop::collection::vec((0..12u8, any::<bool>()), 0..3);
     let rarely = || proptest::bool::weighted(0.1);
     prop_oneof![
         4 => (0..12u8, key(), 0..2u8)
             .prop_map(|(execution, key, request)| O::Start { execution, key, request }),
         2 => (0..12u8, key(), 0..2u8, rarely())
             .prop_map(|(execution, key, request, stranger)| O::Cancel { execution, key, request, stranger }),
-        9 => ((0..12u8, rarely(), 0..4u8, 0..3u8), (0..3u8, 0..16u8, any::<bool>(), rarely())).prop_map(
-            |((execution, stale, count, lines), (consumed, status, wake, fenced))| {
-                O::Append { execution, stale, count, lines, consumed, status, wake, fenced }
+        9 => ((0..12u8, rarely(), 0..4u8, 0..3u8), (0..3u8, 0..16u8, any::<bool>(), rarely()), told()).prop_map(
+            |((execution, stale, count, lines), (consumed, status, wake, fenced), told)| {
+                O::Append { execution, stale, count, lines, consumed, status, wake, fenced, told }
             }
         ),
         1 => (0..2u8).prop_map(|owner| O::Claim { owner }),
@@ -101,6 +103,18 @@ const ENDS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled]
 
 fn execution(n: u8) -> ExecutionId {
     in_shard(n % 5, u64::from(n))
+}
+
+/// To another execution, or to none that there is: a start or a cancel.
+fn letter((n, starts): (u8, bool)) -> Outgoing {
+    let message = match starts {
+        true => start_message(),
+        false => cancel_message("told"),
+    };
+    Outgoing {
+        execution: execution(n),
+        message,
+    }
 }
 
 /// Does it; the answer as text, to be compared.
@@ -142,6 +156,7 @@ async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence
             status,
             wake,
             fenced,
+            told,
         } => {
             let id = execution(n);
             let seen = store.execution(&tenant(), id).await.unwrap();
@@ -157,6 +172,7 @@ async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence
                 status,
                 wake_at: wake.then(|| at(7_000)),
                 error: (status == Status::Failed).then(|| Failure::new(FailureKind::Host, "no")),
+                outbox: told.into_iter().map(letter).collect(),
                 ..append(id, expected, count.into())
             };
             let held = fences.get(usize::from(id.shard().0)).copied();

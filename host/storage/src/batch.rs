@@ -2,6 +2,7 @@
 
 use crate::fail_points::{FailPoints, Place};
 use crate::feeds::Feeds;
+use crate::figures::Figures;
 use crate::request::Request;
 use crate::rows::{Facts, Needs, Writes};
 use crate::rules;
@@ -20,7 +21,12 @@ pub(crate) trait Store {
 }
 
 /// Runs a batch and answers everyone in it.
-pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds) {
+pub(crate) fn run(
+    store: &mut impl Store,
+    requests: Vec<Request>,
+    feeds: &Feeds,
+    figures: &Figures,
+) {
     let needs = Needs::of(&requests);
     let points = FailPoints::of(&requests);
     let mut news = Vec::new();
@@ -34,6 +40,7 @@ pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds)
     match done {
         Ok(()) => {
             points.pass(Place::Committed);
+            figures.written(requests.len());
             for item in news {
                 feeds.publish(item);
             }
@@ -45,7 +52,7 @@ pub(crate) fn run(store: &mut impl Store, requests: Vec<Request>, feeds: &Feeds)
         // Damage is in the rows of some requests only: alone, the others succeed.
         Err(Trouble::Damaged(_)) if requests.len() > 1 => {
             for request in requests {
-                run(store, vec![request], feeds);
+                run(store, vec![request], feeds, figures);
             }
         }
         Err(trouble) => {

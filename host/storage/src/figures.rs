@@ -15,13 +15,13 @@ impl Figures {
     /// Batches that were written; each is one transaction and one fsync.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.commits.load(Ordering::Acquire)
     }
 
     /// Requests that these batches had.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.requests.load(Ordering::Acquire)
     }
 
     /// Requests that wait for the writer now.
@@ -39,7 +39,8 @@ impl Figures {
     }
 
     pub(crate) fn written(&self, requests: usize) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.requests.fetch_add(requests as u64, Ordering::Relaxed);
+        // In this order, so that who reads the commits first sees no fewer requests.
+        self.requests.fetch_add(requests as u64, Ordering::Release);
+        self.commits.fetch_add(1, Ordering::Release);
     }
 }

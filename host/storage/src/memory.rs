@@ -13,6 +13,7 @@ use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
 
 use crate::batch::{self, Store};
 use crate::feeds::Feeds;
+use crate::figures::Figures;
 use crate::log::{Backend, Log};
 use crate::request::Request;
 use crate::rows::{
@@ -189,7 +190,12 @@ impl State {
 #[async_trait]
 impl Backend for InMemory {
     async fn send(&self, request: Request) -> Result<(), Trouble> {
-        batch::run(&mut *self.state(), vec![request], &self.feeds);
+        batch::run(
+            &mut *self.state(),
+            vec![request],
+            &self.feeds,
+            &Figures::default(),
+        );
         Ok(())
     }
 

@@ -135,8 +135,7 @@ impl Queue {
             let count = requests.len();
             self.figures.taken(count);
             let told = requests.iter().filter(|r| r.is_announced()).count();
-            batch::run(store, requests, &self.feeds);
-            self.figures.written(count);
+            batch::run(store, requests, &self.feeds, &self.figures);
             self.told.fetch_sub(told, Ordering::AcqRel);
             drop(rooms);
         }

@@ -6,6 +6,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::time::Time;
 
+mod asked;
+
+pub use asked::{Asked, Reason, Resolve, ResolveAs, ResolvedStep, Signalled};
+
 /// How an execution is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -123,8 +127,8 @@ pub struct NodeState {
     /// Its action; that of the items for a map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// `pending`, `running`, `waiting` (for a time, a signal or its next attempt),
-    /// `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `pending`, `running`, `waiting` (for a time, a signal, an execution or its
+    /// next attempt), `unknown` (a person has to say what became of it), `succeeded`, `failed`, `skipped` or `cancelled`.
     pub status: String,
     /// What it waits for, while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +155,9 @@ pub struct WaitsFor {
     /// The execution that it started, if it waits for that one's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
+    /// Why it is not known what became of its attempt, if a person has to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Failure>,
     /// When it is over; for a signal, its time-out, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
@@ -270,33 +277,6 @@ pub struct HistoryQuery {
     pub limit: Option<u32>,
 }
 
-/// Why an execution is to be cancelled, paused, resumed or terminated.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    /// For people; at most 1,000 characters.
-    #[serde(default)]
-    pub reason: String,
-}
-
-/// What was asked of an execution is accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Asked {
-    /// Which execution.
-    pub id: String,
-    /// Its status when it was accepted.
-    pub status: String,
-}
-
-/// What became of a signal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Signalled {
-    /// Which execution takes it.
-    pub id: String,
-    /// Which signal.
-    pub signal: String,
-}
-
 /// Something that happened to an execution. Which fields are present follows
 /// from `type`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -306,7 +286,7 @@ pub struct Event {
     /// When it was decided.
     pub at: Option<Time>,
     /// `started`, `step_ready`, `map_started`, `wait_started`, `child_started`,
-    /// `signal_received`, `attempt_started`, `attempt_failed`, `step_succeeded`, `step_failed`,
+    /// `signal_received`, `attempt_started`, `attempt_failed`, `step_unknown`, `step_succeeded`, `step_failed`,
     /// `step_skipped`, `connection_decided`, `warning`, `cancel_requested`,
     /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
     #[serde(rename = "type")]

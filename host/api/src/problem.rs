@@ -151,6 +151,8 @@ codes! {
     SignalNotAwaited = "signal_not_awaited", 409, "Nothing waits for this signal";
     /// Each wait for this signal has its answer.
     SignalAnswered = "signal_answered", 409, "The signal was answered already";
+    /// Nobody asks what became of the step.
+    OutcomeKnown = "outcome_known", 409, "The outcome of the step is not unknown";
     /// The body is over the cap.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// A body of this type is not taken here.

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use nebula_flow::control::{self, Control};
 use nebula_flow::deploy::{self, DeployError, DeployedWorkflow, Place};
+use nebula_flow::plan::Plan;
 use nebula_flow::ports::{Durability, LogError, RecordError, Submitted};
+use nebula_flow::resolve::{self, Resolve, ResolveStepError, Verdict};
 use nebula_flow::signal::{self, Signal, SignalError};
 use nebula_flow::start::{self, Start, StartError};
-use nebula_flow::{ExecutionId, SignalName, TenantId, Value, WorkflowDefinition, WorkflowId};
+use nebula_flow::{
+    ExecutionId, SignalName, StepKey, TenantId, Value, WorkflowDefinition, WorkflowId,
+};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -49,6 +53,9 @@ pub enum EngineError {
     /// The signal was refused, or could not be kept.
     #[error(transparent)]
     Signal(#[from] SignalError),
+    /// Nobody asks what became of the step, or the word could not be kept.
+    #[error(transparent)]
+    Resolve(#[from] ResolveStepError),
     /// No workflow has this name or id.
     #[error("no workflow `{0}` is deployed")]
     UnknownWorkflow(String),
@@ -289,11 +296,7 @@ impl WorkflowEngine {
         idempotency_key: Option<&str>,
     ) -> Result<Submitted, EngineError> {
         let tenant = TenantId::default_tenant();
-        let found = self.core.log.execution(&tenant, id).await?;
-        let found = found.ok_or(LogError::NotFound(id))?;
-        let plan = pinned::plan(&self.core, &tenant, found.workflow, found.workflow_version)
-            .await
-            .map_err(|error| unusable(found.workflow_name.as_str(), error))?;
+        let plan = self.plan_of(&tenant, id).await?;
         let signal = Signal {
             tenant: &tenant,
             execution: id,
@@ -304,6 +307,40 @@ impl WorkflowEngine {
             at: self.core.clock.now(),
         };
         Ok(signal::signal(&*self.core.log, &*self.core.records, signal).await?)
+    }
+
+    /// Says what became of an attempt whose outcome is unknown (a node with
+    /// `delivery: at-most-once`). Once it returns, that is on disk.
+    ///
+    /// # Errors
+    /// [`LogError::NotFound`]; nobody asks what became of the step; the log or the
+    /// records are not available.
+    pub async fn resolve(
+        &self,
+        id: ExecutionId,
+        step: &StepKey,
+        verdict: &Verdict,
+    ) -> Result<(), EngineError> {
+        let tenant = TenantId::default_tenant();
+        let plan = self.plan_of(&tenant, id).await?;
+        let resolve = Resolve {
+            tenant: &tenant,
+            execution: id,
+            plan: &plan,
+            step,
+            verdict,
+            at: self.core.clock.now(),
+        };
+        resolve::resolve(&*self.core.log, &*self.core.records, resolve).await?;
+        Ok(())
+    }
+
+    async fn plan_of(&self, tenant: &TenantId, id: ExecutionId) -> Result<Arc<Plan>, EngineError> {
+        let found = self.core.log.execution(tenant, id).await?;
+        let found = found.ok_or(LogError::NotFound(id))?;
+        pinned::plan(&self.core, tenant, found.workflow, found.workflow_version)
+            .await
+            .map_err(|error| unusable(found.workflow_name.as_str(), error))
     }
 
     /// Drains: starts nothing more, lets steps in flight end within [`GRACE`],

@@ -37,7 +37,8 @@ pub enum Command {
     },
     /// Put the results of a map's items together, in order.
     Gather(StepKey),
-    /// Listen for the signal, or the end of the child, that a step waits for.
+    /// Listen for the signal, the end of the child, or the word of a person that a
+    /// step waits for.
     Await(StepKey),
     /// Look again at this instant.
     Wake(Timestamp),
@@ -150,6 +151,9 @@ impl Walk<'_> {
         match step {
             Step::Unfired(error) => self.events.push(unfired(key.clone(), error.as_deref())),
             Step::Wanted => self.wanted(key),
+            Step::Ready(ready) if ready.unknown.is_some() => {
+                self.commands.push(Command::Await(key.clone()));
+            }
             Step::Ready(ready) => match ready.retry_at {
                 Some(at) if at > self.now => self.wake_at(at),
                 _ => self.commands.push(Command::Run {

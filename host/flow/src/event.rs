@@ -106,6 +106,19 @@ pub enum Event {
         /// What it cost.
         usage: Usage,
     },
+    /// What became of an attempt is unknown, and it must not be tried again: a
+    /// person has to say.
+    StepUnknown {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt.
+        attempt: u32,
+        /// Why it is unknown.
+        error: Failure,
+        /// What it cost, as far as that is known.
+        #[serde(default)]
+        usage: Usage,
+    },
     /// A step ended well. For a map: its results are gathered. For a wait: it
     /// is over, and its output is the signal's payload, or null. For a child: it
     /// ended well, and the output is its output.
@@ -216,6 +229,7 @@ impl Event {
             Self::SignalReceived { .. } => "signal_received",
             Self::AttemptStarted { .. } => "attempt_started",
             Self::AttemptFailed { .. } => "attempt_failed",
+            Self::StepUnknown { .. } => "step_unknown",
             Self::StepSucceeded { .. } => "step_succeeded",
             Self::StepFailed { .. } => "step_failed",
             Self::StepSkipped { .. } => "step_skipped",

@@ -104,6 +104,8 @@ pub struct ActionTask {
     pub timeout: Option<Duration>,
     /// The node's, else the workflow's, else one that retries host trouble only.
     pub retry: Option<RetryPolicy>,
+    /// Whether an attempt whose outcome is unknown must not be tried again.
+    pub at_most_once: bool,
 }
 
 /// Another workflow with all that its executions need.

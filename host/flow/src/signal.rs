@@ -9,24 +9,21 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::definition::{Code, Diagnostic};
-use crate::event::Recorded;
-use crate::execution::{Execution, IllegalEvent, Refused};
+use crate::execution::{IllegalEvent, Refused};
 use crate::id::{Digest, ExecutionId, SignalName, TenantId};
+use crate::look::{Look, LookError};
 use crate::payload::{self, Payload, PayloadError};
 use crate::plan::Plan;
 use crate::ports::{
-    Durability, EventLog, IdempotencyKey, InboxRow, LogError, Message, RecordError, Records,
-    Standing, Submission, Submitted,
+    Durability, EventLog, IdempotencyKey, LogError, Message, RecordError, Records, Standing,
+    Submission, Submitted,
 };
 use crate::shape::Shape;
 use crate::start::{self, MAX_KEY};
 use crate::time::Timestamp;
 
-/// How many events are read at once.
-const PAGE: usize = 500;
-
 /// How often it is decided anew because something came meanwhile.
-const TRIES: u32 = 100;
+pub(crate) const TRIES: u32 = 100;
 
 /// What is to be sent.
 #[derive(Debug)]
@@ -76,6 +73,15 @@ pub enum SignalError {
     Records(#[from] RecordError),
 }
 
+impl From<LookError> for SignalError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Unreadable(id, illegal) => Self::Unreadable(id, illegal),
+            LookError::Log(error) => Self::Log(error),
+        }
+    }
+}
+
 /// Decides whether the execution takes the signal, and submits it. Once it
 /// returns, it is on disk. The execution must exist.
 ///
@@ -92,18 +98,13 @@ pub async fn signal(
         .map(|key| idempotency_key(key, &signal, &bytes))
         .transpose()?;
     check_payload(&signal)?;
-    let mut execution = Execution::new(signal.execution, signal.plan.clone());
+    let mut look = Look::new(signal.execution, signal.plan.clone());
     for _ in 0..TRIES {
-        let inbox = catch_up(log, &mut execution).await?;
-        let refused = judge(&execution, &inbox, &signal, bytes.len())?.err();
+        let (ahead, standing) = look.again(log).await?;
+        let admitted = ahead.admits(signal.name, bytes.len() as u64, signal.at);
+        let refused = admitted.err();
         let (expect, payload) = match refused {
-            None => (
-                Standing {
-                    version: execution.version(),
-                    last_message: inbox.last().map(|row| row.seq),
-                },
-                start::keep(records, bytes.clone()).await?,
-            ),
+            None => (standing, start::keep(records, bytes.clone()).await?),
             // Perhaps the same signal was accepted before, under this key: the
             // log knows, and takes nothing else.
             Some(_) if key.is_some() => (Standing::NOWHERE, Payload::null()),
@@ -149,46 +150,6 @@ fn check_payload(signal: &Signal<'_>) -> Result<(), SignalError> {
     Err(SignalError::InvalidPayload(
         problems.into_iter().map(diagnostic).collect(),
     ))
-}
-
-/// Folds in what the log has beyond this, and gives the messages that wait.
-async fn catch_up(
-    log: &dyn EventLog,
-    execution: &mut Execution,
-) -> Result<Vec<InboxRow>, SignalError> {
-    let id = execution.id();
-    loop {
-        let page = log.history(id, execution.version(), PAGE).await?;
-        for recorded in &page {
-            let applied = execution.apply(recorded);
-            applied.map_err(|error| SignalError::Unreadable(id, error))?;
-        }
-        if page.len() < PAGE {
-            return Ok(log.inbox(id).await?);
-        }
-    }
-}
-
-/// What becomes of the signal behind the messages that wait.
-fn judge(
-    execution: &Execution,
-    inbox: &[InboxRow],
-    signal: &Signal<'_>,
-    bytes: usize,
-) -> Result<Result<(), Refused>, SignalError> {
-    let mut ahead = execution.clone();
-    for row in inbox {
-        if let Some(event) = ahead.taken(row) {
-            let recorded = Recorded {
-                version: ahead.version() + 1,
-                at: ahead.updated_at().max(row.at),
-                event,
-            };
-            let applied = ahead.apply(&recorded);
-            applied.map_err(|error| SignalError::Unreadable(ahead.id(), error))?;
-        }
-    }
-    Ok(ahead.admits(signal.name, bytes as u64, signal.at))
 }
 
 /// A key with the digest of what it stands for.

@@ -112,6 +112,7 @@ impl<'a> Ledger<'a> {
             Message::Cancel { .. }
             | Message::Signal { .. }
             | Message::ChildEnded { .. }
+            | Message::Resolve { .. }
             | Message::Pause { .. }
             | Message::Resume { .. }
             | Message::Terminate { .. } => self.queue(submission)?,

@@ -179,6 +179,10 @@ impl Node {
                     next => format!("{next}: {}", message(event)),
                 };
             }
+            "step_unknown" => {
+                self.status = "unknown".into();
+                self.note = message(event).to_owned();
+            }
             "step_succeeded" => self.end("succeeded", at, ""),
             "step_failed" => self.end("failed", at, message(event)),
             "step_skipped" => {

@@ -6,6 +6,7 @@
 //! - `show`: an execution as people read it.
 //! - `waits`: what is waited for, in words.
 //! - `signal`: what a wait is for.
+//! - `resolve`: what became of an attempt whose outcome is unknown.
 //! - `control`: cancel, pause, resume, terminate: one, several, or all that match.
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use crate::output::{Column, Show};
 
 mod board;
 mod control;
+mod resolve;
 mod show;
 mod signal;
 mod stream;
@@ -62,6 +64,7 @@ pub(crate) enum Execution {
         follow: bool,
     },
     Signal(signal::Signal),
+    Resolve(resolve::Resolve),
     /// Cancel executions: one, several, or all that match
     Cancel(control::Which),
     /// Pause executions: attempts that run may end, and nothing more begins
@@ -117,6 +120,7 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
             watch::logs(context, node, &execution, follow).await
         }
         Execution::Signal(signal) => signal::run(context, client, signal).await,
+        Execution::Resolve(resolve) => resolve::run(context, client, resolve).await,
         Execution::Cancel(which) => control::run(context, client, control::CANCEL, which).await,
         Execution::Pause(which) => control::run(context, client, control::PAUSE, which).await,
         Execution::Resume(which) => control::run(context, client, control::RESUME, which).await,

@@ -11,6 +11,12 @@ pub(super) fn waits(waits_for: &Value) -> String {
     let time = until.map(|at| format!("{at} ({})", output::age(at)));
     let signal = waits_for.get("signal").and_then(Value::as_str);
     let attempt = waits_for.get("attempt").and_then(Value::as_u64);
+    if let Some(why) = waits_for
+        .pointer("/unknown/message")
+        .and_then(Value::as_str)
+    {
+        return format!("attempt {}: {why}", attempt.unwrap_or_default());
+    }
     if let Some(child) = waits_for.get("execution").and_then(Value::as_str) {
         return format!("execution {child}");
     }
@@ -40,6 +46,8 @@ mod tests {
         let said = waits(&json!({ "attempt": 2, "until": until }));
         assert!(said.starts_with("attempt 2 at 2001-"), "{said}");
         assert!(waits(&json!({ "until": until })).starts_with("until 2001-"));
+        let unknown = json!({ "attempt": 1, "unknown": { "kind": "host", "message": "cut off" } });
+        assert_eq!(waits(&unknown), "attempt 1: cut off");
         let child = json!({ "execution": "exec-1" });
         assert_eq!(waits(&child), "execution exec-1");
         assert_eq!(waits(&json!({})), "");

@@ -102,6 +102,10 @@ impl Task {
                     .await
             }
             Command::Run { step, attempt } => {
+                if let Some(event) = self.execution.cut_off(step) {
+                    self.record(event, self.now())?;
+                    return Ok(true);
+                }
                 if self.is_effectful(step) && self.must_commit(step, *attempt)? {
                     self.hold(command);
                     return Ok(false);

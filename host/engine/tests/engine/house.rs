@@ -195,6 +195,7 @@ pub(crate) fn told(event: &Event) -> String {
         | Event::ChildStarted { step, .. }
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
+        | Event::StepUnknown { step, .. }
         | Event::StepSucceeded { step, .. }
         | Event::StepFailed { step, .. }
         | Event::StepSkipped { step, .. } => format!("{} {step}", event.name()),

@@ -13,4 +13,5 @@ mod house;
 mod recovery;
 mod signals;
 mod starts;
+mod unknown;
 mod waits;

@@ -171,6 +171,10 @@ impl Check<'_> {
         if let Some(retry) = &node.retry {
             self.retry(&child(pointer, "retry"), retry);
         }
+        if node.delivery.is_some() && node.action.is_none() {
+            let message = "`delivery` belongs to an action".to_owned();
+            self.problem(Code::InvalidValue, &child(pointer, "delivery"), message);
+        }
         for (name, stored_as) in &node.credentials {
             if name.is_empty() || stored_as.is_empty() {
                 let pointer = child(&child(pointer, "credentials"), name);

@@ -167,6 +167,9 @@ pub struct Node {
     /// How failures that may pass are tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// How often an action with effects may be begun; at least once if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     /// Whether a failure that no connection takes lets the execution go on: the
     /// connections for success fire then, and the node's result is null.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -210,6 +213,19 @@ impl Default for RetryPolicy {
             jitter: Jitter::Full,
         }
     }
+}
+
+/// How often an attempt whose outcome is unknown may have had its effects. It is
+/// unknown when the node crashed, the call took too long or trapped, or its
+/// connection was lost; what the action itself says is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// It is tried again: once or more.
+    #[default]
+    AtLeastOnce,
+    /// It is not: the step waits until a person says what became of it.
+    AtMostOnce,
 }
 
 /// Whether a delay is random.

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
-use super::{ActionRef, Connection, Jitter, Node, On, RetryPolicy, Wait, WorkflowDefinition};
+use super::{
+    ActionRef, Connection, Delivery, Jitter, Node, On, RetryPolicy, Wait, WorkflowDefinition,
+};
 use crate::id::{NodeId, WorkflowName};
 use crate::time::Span;
 
@@ -38,6 +40,7 @@ const NODE: &[&str] = &[
     "credentials",
     "timeout",
     "retry",
+    "delivery",
     "continue_on_failure",
 ];
 const WAIT: &[&str] = &["for", "until", "signal", "schema", "timeout"];
@@ -149,6 +152,11 @@ impl Reading {
                 .unwrap_or_default(),
             timeout: self.text_form::<Span>(fields, "timeout", "write for example `10s`"),
             retry: self.part(fields, "retry", Self::retry),
+            delivery: self.text_form::<Delivery>(
+                fields,
+                "delivery",
+                "write `at-least-once` or `at-most-once`",
+            ),
             continue_on_failure: self
                 .field(fields, "continue_on_failure")
                 .unwrap_or_default(),

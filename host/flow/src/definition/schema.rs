@@ -73,14 +73,14 @@ fn node() -> Value {
         "additionalProperties": false,
         "oneOf": [
             { "required": ["action"], "not": any_of(&["map", "wait", "workflow", "detach"]) },
-            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach"]) },
+            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "delivery"]) },
             {
                 "required": ["workflow"],
-                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry"])
+                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "delivery"])
             },
             {
                 "required": ["wait"],
-                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry"])
+                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "delivery"])
             }
         ],
         "properties": {
@@ -120,6 +120,10 @@ fn node() -> Value {
             },
             "timeout": { "$ref": "#/$defs/duration", "description": "Of one attempt; 30s if absent." },
             "retry": { "$ref": "#/$defs/retry" },
+            "delivery": {
+                "description": "How often an attempt whose outcome is unknown may have had its effects.",
+                "enum": ["at-least-once", "at-most-once"]
+            },
             "continue_on_failure": {
                 "description": "Whether a failure that no connection takes lets the execution go on, with null as the node's result.",
                 "type": "boolean"

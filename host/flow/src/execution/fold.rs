@@ -55,6 +55,12 @@ impl Execution {
                 retry_at,
                 ..
             } => self.on_attempt_failed(step, *attempt, error, *retry_at),
+            Event::StepUnknown {
+                step,
+                attempt,
+                error,
+                ..
+            } => self.on_step_unknown(step, *attempt, error),
             Event::StepSucceeded {
                 step,
                 attempt,
@@ -353,7 +359,7 @@ impl Execution {
     }
 
     /// The step if it is ready and this is its present attempt.
-    fn ready_mut(&mut self, key: &StepKey, attempt: u32) -> Result<&mut Ready, String> {
+    pub(super) fn ready_mut(&mut self, key: &StepKey, attempt: u32) -> Result<&mut Ready, String> {
         self.locate(key)?;
         match self.step_mut(key)? {
             Step::Ready(ready) => {

@@ -84,6 +84,7 @@ impl Execution {
                 },
                 true,
             ) => self.child_ended(step, *execution, result),
+            (Message::Resolve { .. }, true) => self.resolved(row),
             (Message::Cancel { reason }, true) if self.cancel.is_none() => {
                 Some(Event::CancelRequested {
                     reason: reason.clone(),

@@ -8,6 +8,7 @@
 //! - `wait`: which signal goes to which wait.
 //! - `child`: the executions that its steps start, and what it tells others.
 //! - `message`: what a message becomes, and which signals may be sent.
+//! - `unknown`: attempts of which nobody knows what became.
 //! - `settle`: which event the end of an attempt or of an evaluation is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,12 +28,14 @@ mod settle;
 pub(crate) mod step;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod view;
 mod wait;
 
 pub use child::MAX_DEPTH;
 pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
+pub use unknown::Resolved;
 pub use view::StepStatus;
 use wait::Signals;
 

@@ -58,6 +58,14 @@ impl Execution {
         usage: Usage,
         now: Timestamp,
     ) -> Event {
+        if self.is_unknown(&step, &error, usage) {
+            return Event::StepUnknown {
+                step,
+                attempt,
+                error,
+                usage,
+            };
+        }
         let delay = match (self.task(&step), self.ready(&step)) {
             (Some(Task::Action(task)), Some(ready)) => retry::delay_after(
                 &error,

@@ -49,6 +49,8 @@ pub(crate) struct Ready {
     pub(crate) host_failures: u32,
     /// Whether the present attempt is recorded as started.
     pub(crate) started: bool,
+    /// Why it is not known what became of the present attempt, if a person has to say.
+    pub(crate) unknown: Option<Box<Failure>>,
     /// When the present attempt is due, if it is a retry that has not started.
     pub(crate) retry_at: Option<Timestamp>,
 }
@@ -103,6 +105,7 @@ impl Ready {
             attempt: 1,
             host_failures: 0,
             started: false,
+            unknown: None,
             retry_at: None,
         }
     }
@@ -111,6 +114,7 @@ impl Ready {
         self.attempt = self.attempt.saturating_add(1);
         self.host_failures += u32::from(kind == FailureKind::Host);
         self.started = false;
+        self.unknown = None;
         self.retry_at = Some(at);
     }
 }

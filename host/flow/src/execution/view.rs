@@ -21,6 +21,8 @@ pub enum StepStatus<'a> {
     Running,
     /// Waits for a time, a signal or another execution.
     Waiting,
+    /// What became of its attempt is unknown: a person has to say.
+    Unknown(&'a Failure),
     /// Ended well.
     Succeeded,
     /// Failed for good.
@@ -39,6 +41,7 @@ impl StepStatus<'_> {
             Self::Pending => "pending",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Unknown(_) => "unknown",
             Self::Succeeded => "succeeded",
             Self::Failed(_) => "failed",
             Self::Skipped => "skipped",
@@ -190,6 +193,7 @@ impl Execution {
             Step::Ready(_) | Step::Mapping(_) | Step::Waiting(_) | Step::Child(_) if cut_off => {
                 StepStatus::Cancelled
             }
+            Step::Ready(ready) if let Some(error) = &ready.unknown => StepStatus::Unknown(error),
             Step::Wanted | Step::Ready(_) | Step::Mapping(_) => StepStatus::Running,
             Step::Waiting(_) | Step::Child(_) => StepStatus::Waiting,
             Step::Succeeded(_) => StepStatus::Succeeded,

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{ActionTask, ChildTask, PlanConnection, PlanNode, Task};
+use crate::component::Effect;
 use crate::definition::diagnostic::child;
-use crate::definition::{Code, DEFAULT_CONCURRENCY, Diagnostic, Node, Wait};
+use crate::definition::{Code, DEFAULT_CONCURRENCY, Delivery, Diagnostic, Node, Wait};
 use crate::deploy::{DeployedWorkflow, PinnedWorkflow};
 use crate::expression::{Expression, ExpressionError, Template};
 use crate::id::{NodeId, WorkflowName};
@@ -68,8 +69,12 @@ impl Compiler<'_> {
             );
         }
         let input = self.input(pointer, node)?;
+        let resolved = resolved?;
+        let at_most_once = node.delivery == Some(Delivery::AtMostOnce);
         Some(Task::Action(Box::new(ActionTask {
-            action: resolved?,
+            // Without effects it does not matter how often.
+            at_most_once: at_most_once && resolved.effect == Effect::Effectful,
+            action: resolved,
             input,
             credentials: node.credentials.clone(),
             timeout: node.timeout.map(|span| span.0),

@@ -27,7 +27,7 @@ pub use log::{
 pub use records::{Expect, Kind, Record, RecordError, Records};
 pub use runner::{Call, Identity, Limits, Outcome, Prepared, Report, Runner};
 pub use submission::{
-    Durability, IdempotencyKey, InboxRow, Message, Standing, Submission, Submitted,
+    Durability, IdempotencyKey, InboxRow, Message, Resolution, Standing, Submission, Submitted,
 };
 
 /// A stream without an end of its own.

@@ -105,6 +105,15 @@ pub enum Message {
         /// What it says.
         payload: Payload,
     },
+    /// What became of an attempt whose outcome is unknown.
+    Resolve {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt.
+        attempt: u32,
+        /// What became of it, or what is to be done.
+        resolution: Resolution,
+    },
     /// Begin nothing more until it is resumed.
     Pause {
         /// For people.
@@ -117,6 +126,27 @@ pub enum Message {
     },
     /// End at once, whatever is under way.
     Terminate {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// What a person says of an attempt whose outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "snake_case")]
+pub enum Resolution {
+    /// It ended well.
+    Succeeded {
+        /// The result that it gave.
+        output: Payload,
+    },
+    /// It had no effect, or the step is to fail.
+    Failed {
+        /// For people.
+        reason: String,
+    },
+    /// It is to be tried again, whatever became of it.
+    Retry {
         /// For people.
         reason: String,
     },

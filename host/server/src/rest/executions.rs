@@ -6,7 +6,8 @@ use axum::extract::{Path, Request};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{
-    ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery, Signalled,
+    ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery, Resolve,
+    ResolvedStep, Signalled,
 };
 use nebula_api::{Page, Problem, problem};
 use nebula_flow::time::Span;
@@ -15,7 +16,7 @@ use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
 use crate::service::start_execution::{self, Start};
-use crate::service::{Error, executions, signal_execution};
+use crate::service::{Error, executions, resolve_execution, signal_execution};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -138,6 +139,27 @@ pub(crate) async fn signal(
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Say what became of a step
+///
+/// For a node with `delivery: at-most-once` whose attempt was cut off: nobody but
+/// a person knows whether it had its effects. Refused for any other step.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/resolve", tag = "executions", operation_id = "resolve_execution",
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
+    request_body = Resolve,
+    responses(
+        (status = 202, body = ResolvedStep, description = "It is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn resolve(app: App, Path(execution): Path<String>, request: Request) -> Reply {
+    let execution = executions::parse_id(&execution)?;
+    let body = extract::body(&app, request, app.http.max_input_body).await?;
+    let resolve = extract::parse(&body)?;
+    let resolved = resolve_execution::resolve(&app, execution, resolve).await?;
+    reply::json(StatusCode::ACCEPTED, &resolved)
 }
 
 /// A body that is a value for an execution; null if there is none.

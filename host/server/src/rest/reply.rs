@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use nebula_api::problem::{Diagnostic, Position};
 use nebula_api::{Code, Problem};
-use nebula_flow::execution::Refused;
+use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError};
 use serde::Serialize;
@@ -121,6 +121,12 @@ fn problem(error: Error) -> Problem {
             .hint("the wait's `schema` is the schema of what the signal says")
             .errors(diagnostics.into_iter().map(diagnostic).collect()),
         Error::SignalRefused { refused, .. } => signal(refused, detail),
+        Error::NotUnknown { resolved, .. } => match resolved {
+            Resolved::Over => Problem::new(Code::ExecutionFinished, detail)
+                .hint("nothing more can be asked of it"),
+            Resolved::NoStep(_) | Resolved::Known(_) => Problem::new(Code::OutcomeKnown, detail)
+                .hint("look at the execution: its steps say where they stand"),
+        },
         Error::Busy(_) => Problem::new(Code::Conflict, detail).hint("send it again"),
         Error::Log(error) => log(error, detail),
         Error::Records(error) => records(&error, detail),

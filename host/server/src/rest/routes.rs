@@ -65,6 +65,11 @@ fn of_executions(routes: Routes) -> Routes {
             OPERATOR,
             executions::signal,
         )
+        .post(
+            "/executions/{execution}/resolve",
+            OPERATOR,
+            executions::resolve,
+        )
         .post("/executions/{execution}/cancel", OPERATOR, control::cancel)
         .post("/executions/{execution}/pause", OPERATOR, control::pause)
         .post("/executions/{execution}/resume", OPERATOR, control::resume)
@@ -137,6 +142,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         executions::list,
         executions::get,
         executions::signal,
+        executions::resolve,
         control::cancel,
         control::pause,
         control::resume,

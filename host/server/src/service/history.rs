@@ -272,6 +272,16 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             wire.retry_at = Some(values::time(retry_at));
             wire.usage = Some(values::usage(usage));
         }
+        Event::StepUnknown {
+            step,
+            attempt,
+            error,
+            usage,
+        } => {
+            name(wire, &step, Some(attempt));
+            wire.error = Some(values::failure(error));
+            wire.usage = Some(values::usage(usage));
+        }
         Event::StepSucceeded {
             step,
             attempt,

@@ -21,6 +21,7 @@ pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod paging;
 pub(crate) mod reach;
+pub(crate) mod resolve_execution;
 pub(crate) mod signal_execution;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
@@ -29,7 +30,7 @@ pub(crate) mod workflows;
 
 use nebula_flow::ExecutionId;
 use nebula_flow::definition::Diagnostic;
-use nebula_flow::execution::Refused;
+use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
@@ -88,7 +89,12 @@ pub(crate) enum Error {
         execution: ExecutionId,
         refused: Refused,
     },
-    #[error("execution {0} changes too fast for a signal")]
+    #[error("execution {execution}: {resolved}")]
+    NotUnknown {
+        execution: ExecutionId,
+        resolved: Resolved,
+    },
+    #[error("execution {0} changes too fast")]
     Busy(ExecutionId),
     #[error(transparent)]
     Log(#[from] LogError),

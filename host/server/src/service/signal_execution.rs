@@ -1,14 +1,11 @@
 //! Sending an execution a signal: it is taken, or refused and never recorded.
 
-use std::sync::Arc;
-
 use nebula_api::execution::Signalled;
-use nebula_flow::plan::Plan;
 use nebula_flow::ports::Submitted;
 use nebula_flow::signal::{self, Signal, SignalError};
 use nebula_flow::{ExecutionId, SignalName, Value};
 
-use super::{Error, Result, executions, workflows};
+use super::{Error, Result, resolve_execution};
 use crate::app::App;
 
 /// What is to be sent.
@@ -27,19 +24,11 @@ pub(crate) struct Request {
 /// request with this key sent it.
 pub(crate) async fn signal(app: &App, request: Request) -> Result<(Signalled, bool)> {
     let execution = request.execution;
-    let summary = executions::summary(app, execution).await?;
-    let deployed = workflows::load(app, summary.workflow, summary.workflow_version).await?;
-    let plan = Plan::compile(deployed).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        Error::Damaged(format!(
-            "the workflow of {execution} does not compile: {}",
-            first.unwrap_or_default()
-        ))
-    })?;
+    let plan = resolve_execution::plan(app, execution).await?;
     let signal = Signal {
         tenant: &app.tenant,
         execution,
-        plan: &Arc::new(plan),
+        plan: &plan,
         name: &request.name,
         payload: &request.payload,
         key: request.key.as_deref(),

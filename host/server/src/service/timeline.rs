@@ -81,14 +81,14 @@ impl Timeline {
                     until: until.map(values::time),
                     ..wire::WaitsFor::default()
                 };
-                self.waits(&step, waits_for);
+                self.waits(&step, State::Waiting, waits_for);
             }
             Event::ChildStarted { step, execution } => {
                 let waits_for = wire::WaitsFor {
                     execution: Some(execution.to_string()),
                     ..wire::WaitsFor::default()
                 };
-                self.waits(&step, waits_for);
+                self.waits(&step, State::Waiting, waits_for);
             }
             Event::AttemptStarted { step, attempt } => {
                 self.set(&step, State::Running);
@@ -108,13 +108,27 @@ impl Timeline {
                     until: Some(values::time(retry_at)),
                     ..wire::WaitsFor::default()
                 };
-                self.waits(&step, waits_for);
+                self.waits(&step, State::Waiting, waits_for);
                 self.spend(&step, usage);
                 if let Some(fold) = self.steps.get_mut(&step) {
                     let attempt = fold.end_attempt(attempt, at, usage);
                     attempt.error = Some(values::failure(error));
                     attempt.retry_at = Some(values::time(retry_at));
                 }
+            }
+            Event::StepUnknown {
+                step,
+                attempt,
+                error,
+                usage,
+            } => {
+                let waits_for = wire::WaitsFor {
+                    attempt: Some(attempt),
+                    unknown: Some(values::failure(error)),
+                    ..wire::WaitsFor::default()
+                };
+                self.waits(&step, State::Unknown, waits_for);
+                self.spend(&step, usage);
             }
             Event::StepSucceeded {
                 step,
@@ -227,8 +241,8 @@ impl Timeline {
         Some(fold)
     }
 
-    fn waits(&mut self, step: &StepKey, waits_for: wire::WaitsFor) {
-        self.set(step, State::Waiting);
+    fn waits(&mut self, step: &StepKey, state: State, waits_for: wire::WaitsFor) {
+        self.set(step, state);
         let waits_for = Some(waits_for);
         if let Some(node) = self.nodes.get_mut(&step.node)
             && step.path.is_empty()

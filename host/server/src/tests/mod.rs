@@ -14,5 +14,6 @@ mod live;
 mod metrics;
 mod node;
 mod openapi;
+mod resolve;
 mod signals;
 mod workflows;

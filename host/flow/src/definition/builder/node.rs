@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::{ActionRef, Node, RetryPolicy, Wait};
+use super::super::{ActionRef, Delivery, Node, RetryPolicy, Wait};
 use crate::id::{SignalName, WorkflowName};
 use crate::time::Span;
 
@@ -159,6 +159,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.node.retry = Some(policy);
+        self
+    }
+
+    /// An attempt whose outcome is unknown is not tried again: the step waits until
+    /// a person says what became of it.
+    #[must_use]
+    pub const fn at_most_once(mut self) -> Self {
+        self.node.delivery = Some(Delivery::AtMostOnce);
         self
     }
 

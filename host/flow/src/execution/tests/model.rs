@@ -6,8 +6,8 @@ use crate::definition::{Due, On};
 use crate::event::{Event, Failure, FailureKind};
 use crate::id::StepKey;
 use crate::payload::Payload;
-use crate::plan::{NodeIndex, Plan, Task};
-use crate::ports::Outcome;
+use crate::plan::{ActionTask, NodeIndex, Plan, Task};
+use crate::ports::{Outcome, Resolution};
 use crate::time::Span;
 
 use super::world::World;
@@ -124,7 +124,7 @@ impl Model<'_> {
     fn task(&self, task: &Task, step: &StepKey) -> Ends {
         let result = match task {
             Task::Action(action) => match self.world.input(step) {
-                Ok(_) => return self.attempts(step, action.action.effect),
+                Ok(_) => return self.attempts(step, action),
                 Err(error) => Err(error),
             },
             Task::Child(child) => self.world.input(step).and_then(|_| {
@@ -168,10 +168,12 @@ impl Model<'_> {
     }
 
     /// Three attempts by the policy of `properties`, five more for the host's trouble.
-    fn attempts(&self, step: &StepKey, effect: Effect) -> Ends {
+    fn attempts(&self, step: &StepKey, action: &ActionTask) -> Ends {
+        let effect = action.action.effect;
         let (mut by_policy, mut by_host) = (1, 0);
         loop {
-            let error = match self.world.run(step, by_policy + by_host) {
+            let attempt = by_policy + by_host;
+            let error = match self.world.run(step, attempt) {
                 Ok((Outcome::Success(_), output)) => return Ends::Succeeded(output, None),
                 Ok((Outcome::Branch(port, _), output)) => {
                     return Ends::Succeeded(output, Some(port));
@@ -179,6 +181,20 @@ impl Model<'_> {
                 Ok((Outcome::Skip(_), _)) => return Ends::Skipped,
                 Err(error) => error,
             };
+            if action.at_most_once
+                && matches!(error.kind, FailureKind::TimedOut | FailureKind::Trapped)
+            {
+                match self.world.resolution(step, attempt) {
+                    Resolution::Succeeded { output } => return Ends::Succeeded(output, None),
+                    Resolution::Failed { reason } => {
+                        return Ends::Failed(Failure::new(FailureKind::Permanent, reason));
+                    }
+                    Resolution::Retry { .. } => {
+                        by_policy += 1;
+                        continue;
+                    }
+                }
+            }
             let again = match error.kind {
                 FailureKind::Host => by_host < 5,
                 FailureKind::TimedOut => by_policy < 3,

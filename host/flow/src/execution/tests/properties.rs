@@ -42,7 +42,10 @@ impl Case {
 fn task() -> impl Strategy<Value = Value> {
     let action = prop_oneof![Just("test.pure"), Just("test.effect")];
     let retry = json!({"max_attempts": 3, "initial": "10ms", "factor": 1.0, "jitter": "full"});
-    let action = action.prop_map(move |action| json!({"action": action, "retry": retry}));
+    let delivery = prop_oneof![Just("at-least-once"), Just("at-most-once")];
+    let action = (action, delivery).prop_map(
+        move |(action, delivery)| json!({"action": action, "retry": retry, "delivery": delivery}),
+    );
     let wait = prop_oneof![
         Just(json!({"for": "20ms"})),
         Just(json!({"until": "1970-01-01T00:00:01.100Z"})),

@@ -12,7 +12,7 @@ use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::id::{Digest, SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
-use crate::ports::{InboxRow, Message, Outcome};
+use crate::ports::{InboxRow, Message, Outcome, Resolution};
 use crate::time::Timestamp;
 
 use super::bench::{Bench, failure, payload};
@@ -62,6 +62,18 @@ impl World {
         let question = format!("signal {name}");
         let comes = timeout.is_none() || self.roll(&question) < 600;
         comes.then(|| payload(&json!(question)))
+    }
+
+    /// What a person says of an attempt whose outcome is unknown.
+    pub(super) fn resolution(self, step: &StepKey, attempt: u32) -> Resolution {
+        let question = format!("resolve {step}:{attempt}");
+        match self.roll(&question) {
+            0..400 => Resolution::Succeeded {
+                output: payload(&json!(question)),
+            },
+            400..700 => Resolution::Failed { reason: question },
+            _ => Resolution::Retry { reason: question },
+        }
     }
 
     /// How the child of a step ends.
@@ -125,6 +137,20 @@ impl World {
         let usage = Usage::default();
         Some(match command {
             Command::Wake(_) => return None,
+            Command::Await(step) if execution.unknown_attempt(step).is_ok() => {
+                let attempt = execution.unknown_attempt(step).ok()?;
+                let message = Message::Resolve {
+                    step: step.clone(),
+                    attempt,
+                    resolution: self.resolution(step, attempt),
+                };
+                let row = InboxRow {
+                    seq: 1,
+                    at: bench.now,
+                    message,
+                };
+                return execution.taken(&row);
+            }
             Command::Await(step) if execution.child(step).is_some() => {
                 let message = Message::ChildEnded {
                     step: step.clone(),

@@ -38,6 +38,7 @@ pub(super) enum State {
     Pending,
     Running,
     Waiting,
+    Unknown,
     Succeeded,
     Failed,
     Skipped,
@@ -47,10 +48,11 @@ impl State {
     // What has no end of its own when its execution ends was cut short by that.
     pub(super) const fn name(self, over: bool) -> &'static str {
         match self {
-            Self::Pending | Self::Running | Self::Waiting if over => "cancelled",
+            Self::Pending | Self::Running | Self::Waiting | Self::Unknown if over => "cancelled",
             Self::Pending => "pending",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Unknown => "unknown",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Skipped => "skipped",

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use nebula_flow::component::Origin;
 use nebula_flow::id::TenantId;
-use nebula_flow::ports::{Components, Prepared, Records, ResolveError, ResolvedAction, Runner};
+use nebula_flow::ports::{
+    Components, Prepared, RecordError, Records, ResolveError, ResolvedAction, Runner,
+};
 use nebula_flow::{ActionId, Component, Digest, Verified};
 use semver::VersionReq;
 
@@ -207,12 +209,15 @@ impl Components for Catalog {
             .records
             .blob(digest)
             .await
-            .map_err(|error| ResolveError::Unavailable(error.to_string()))?;
+            .map_err(|error| match error {
+                RecordError::Unavailable(_) => ResolveError::Unavailable(error.to_string()),
+                _ => ResolveError::Damaged(error.to_string()),
+            })?;
         let bytes = bytes.ok_or(ResolveError::UnknownComponent(digest))?;
         // Where it came from was recorded with the version that pinned it; here
         // it counts as what needs the least trust.
         let component = source::stored(bytes, digest, Origin::Unsigned)
-            .map_err(|error| ResolveError::Unavailable(error.to_string()))?;
+            .map_err(|error| ResolveError::Damaged(error.to_string()))?;
         let mut pinned = self.pinned();
         if pinned.len() >= KEPT {
             pinned.clear();

@@ -11,6 +11,7 @@ use nebula_flow::plan::Plan;
 use nebula_flow::ports::{RecordError, ResolveError};
 use nebula_flow::{Component, Digest, TenantId, Verified, WorkflowId};
 
+use crate::chance::Backoff;
 use crate::config::Core;
 
 /// Beyond this many plans or components the memory starts anew.
@@ -95,7 +96,7 @@ pub(crate) async fn plan(
     Ok(plan)
 }
 
-/// A pinned component.
+/// A pinned component, for as long as that takes while components are not available.
 pub(crate) async fn component(
     core: &Core,
     tenant: &TenantId,
@@ -104,17 +105,17 @@ pub(crate) async fn component(
     if let Some(component) = core.pinned.components.get(&digest) {
         return Ok(component);
     }
-    let component = core
-        .components
-        .component(tenant, digest)
-        .await
-        .map_err(|error| {
-            let kind = match error {
-                ResolveError::Unavailable(_) => FailureKind::Host,
-                _ => FailureKind::Component,
-            };
-            Failure::new(kind, error.to_string())
-        })?;
+    let mut backoff = Backoff::new();
+    let component = loop {
+        match core.components.component(tenant, digest).await {
+            Ok(component) => break component,
+            Err(error @ ResolveError::Unavailable(_)) => {
+                tracing::warn!(%digest, %error, "a component cannot be read; trying again");
+                backoff.pause(&*core.clock).await;
+            }
+            Err(error) => return Err(Failure::new(FailureKind::Component, error.to_string())),
+        }
+    };
     core.pinned.components.put(digest, component.clone());
     Ok(component)
 }

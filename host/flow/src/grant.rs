@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::component::ActionMetadata;
-use crate::event::{Failure, FailureKind};
 use crate::id::{ActionId, TenantId};
 use crate::ports::{Expect, Kind, Record, RecordError, Records};
 
@@ -105,6 +104,17 @@ impl std::fmt::Debug for BoundCredential {
     }
 }
 
+/// Why it is not known what a call may reach.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCapabilities {
+    /// A credential is bound and not stored.
+    #[error("credential `{0}` is not stored: `nebula credential set {0} --host HOST`")]
+    NotStored(String),
+    /// The records cannot be read.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+}
+
 /// How many grants one action may have.
 const MAX_GRANTS: usize = 1_000;
 
@@ -113,24 +123,21 @@ const MAX_GRANTS: usize = 1_000;
 /// are stored, under the name that `bindings` gives or else under its own.
 ///
 /// # Errors
-/// [`FailureKind::Capability`] when a credential that is bound is not stored,
-/// [`FailureKind::Host`] when the records are not available.
+/// When a credential that is bound is not stored, or the records cannot be read.
 pub async fn capabilities(
     records: &dyn Records,
     tenant: &TenantId,
     action: &ActionMetadata,
     bindings: &BTreeMap<String, String>,
-) -> Result<Capabilities, Failure> {
+) -> Result<Capabilities, NoCapabilities> {
     let mut capabilities = Capabilities::default();
-    let host_trouble = |e: RecordError| Failure::new(FailureKind::Host, e.to_string());
     if !action.hosts.is_empty() {
         let prefix = format!("{}/", action.id);
         let found = records
             .list(Kind::Grant, tenant, &prefix, None, MAX_GRANTS)
-            .await
-            .map_err(host_trouble)?;
+            .await?;
         for (_, record) in found {
-            let grant: Grant = read(&record).map_err(host_trouble)?;
+            let grant: Grant = read(&record)?;
             if action.hosts.iter().any(|asked| covers(asked, &grant.host)) {
                 capabilities.hosts.push(grant);
             }
@@ -138,26 +145,20 @@ pub async fn capabilities(
     }
     for name in &action.credentials {
         let stored_as = bindings.get(name).unwrap_or(name);
-        let record = records
-            .get(Kind::Credential, tenant, stored_as)
-            .await
-            .map_err(host_trouble)?;
+        let record = records.get(Kind::Credential, tenant, stored_as).await?;
         let Some(record) = record else {
             // One that nobody bound may be optional: the action hears of it
             // when it asks for it.
             if !bindings.contains_key(name) {
                 continue;
             }
-            let message = format!(
-                "credential `{stored_as}` is not stored: `nebula credential set {stored_as} --host HOST`"
-            );
-            return Err(Failure::new(FailureKind::Capability, message));
+            return Err(NoCapabilities::NotStored(stored_as.clone()));
         };
         let Credential {
             secret,
             hosts,
             reveal: _,
-        } = read(&record).map_err(host_trouble)?;
+        } = read(&record)?;
         let stored_as = stored_as.clone();
         // Plain text needs a grant of its own besides, and there is none yet.
         capabilities.credentials.insert(

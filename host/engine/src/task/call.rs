@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nebula_flow::component::Effect;
 use nebula_flow::event::{Failure, FailureKind, Usage};
-use nebula_flow::grant;
+use nebula_flow::grant::{self, Capabilities, NoCapabilities};
 use nebula_flow::plan::{ActionTask, Plan, Task as PlanTask};
-use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report};
+use nebula_flow::ports::{Call, Identity, Limits, Outcome, RecordError, Report};
 use nebula_flow::{ExecutionId, Payload, StepKey, TenantId, Timestamp, Value};
 
+use crate::chance::Backoff;
 use crate::config::Core;
 use crate::{pinned, values};
 
@@ -113,15 +114,37 @@ impl Attempt {
                 ..*limits
             },
             capabilities: if effectful {
-                let records = &*self.core.records;
-                let metadata = &task.action.metadata;
-                Arc::new(
-                    grant::capabilities(records, &self.tenant, metadata, &task.credentials).await?,
-                )
+                Arc::new(self.capabilities(task).await?)
             } else {
                 Arc::default()
             },
         })
+    }
+
+    /// What the call may reach, for as long as that takes while the records are
+    /// not available.
+    async fn capabilities(&self, task: &ActionTask) -> Result<Capabilities, Failure> {
+        let records = &*self.core.records;
+        let metadata = &task.action.metadata;
+        let mut backoff = Backoff::new();
+        loop {
+            let found = grant::capabilities(records, &self.tenant, metadata, &task.credentials);
+            let error = match found.await {
+                Ok(capabilities) => return Ok(capabilities),
+                Err(error) => error,
+            };
+            let kind = match error {
+                NoCapabilities::NotStored(_) => FailureKind::Capability,
+                NoCapabilities::Records(RecordError::Unavailable(_)) => {
+                    let execution = self.execution;
+                    tracing::warn!(%execution, %error, "grants cannot be read; trying again");
+                    backoff.pause(&*self.core.clock).await;
+                    continue;
+                }
+                NoCapabilities::Records(_) => FailureKind::Host,
+            };
+            return Err(Failure::new(kind, error.to_string()));
+        }
     }
 
     /// Checks what the guest gave and keeps it where it can be referred to.

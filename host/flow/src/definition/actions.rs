@@ -103,9 +103,9 @@ fn unresolved(pointer: &str, error: &ResolveError) -> Diagnostic {
             Code::VersionNotFound,
             Some(format!("write `@{installed}`, or install another version")),
         ),
-        ResolveError::UnknownComponent(_) | ResolveError::Unavailable(_) => {
-            (Code::UnknownAction, None)
-        }
+        ResolveError::UnknownComponent(_)
+        | ResolveError::Unavailable(_)
+        | ResolveError::Damaged(_) => (Code::UnknownAction, None),
     };
     Diagnostic::new(code, pointer, error.to_string()).maybe_hint(hint)
 }

@@ -76,4 +76,7 @@ pub enum ResolveError {
     /// The store is in trouble; trying again may help.
     #[error("components are not available: {0}")]
     Unavailable(String),
+    /// What the store holds is not the component that it should be.
+    #[error("the components are damaged: {0}")]
+    Damaged(String),
 }

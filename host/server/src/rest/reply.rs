@@ -181,6 +181,7 @@ fn records(error: &RecordError, detail: String) -> Problem {
 fn resolve(error: &ResolveError, detail: String) -> Problem {
     match error {
         ResolveError::Unavailable(_) => unavailable(&detail),
+        ResolveError::Damaged(_) => internal(&detail),
         _ => Problem::new(Code::ActionNotFound, detail).hint("look at GET /api/v1/actions"),
     }
 }

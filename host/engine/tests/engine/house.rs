@@ -294,7 +294,10 @@ impl Components for Scripted {
             input_schema: Value::Bool(true),
             output_schema: Value::Bool(true),
             credentials: Vec::new(),
-            hosts: Vec::new(),
+            hosts: match effect {
+                Effect::Effectful => vec!["*".into()],
+                Effect::Pure => Vec::new(),
+            },
         };
         Ok(ResolvedAction {
             digest: component().digest(),

@@ -41,3 +41,9 @@ fn nothing_is_lost_whenever_the_node_is_killed_stopped_or_frozen() {
 fn nothing_is_lost_if_the_node_aborts_at_any_commit_edge() {
     torture(&[if long() { "--pairs" } else { "--edges" }, "--seed", "1"]);
 }
+
+#[test]
+fn planted_bugs_are_seen_for_what_they_are() {
+    let few = "effect-before-commit,message-twice,wake-lost";
+    torture(&["--planted", if long() { "all" } else { few }, "--seed", "1"]);
+}

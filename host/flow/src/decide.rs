@@ -11,6 +11,7 @@ use crate::execution::step::{Child, Mapping, Step, Waiting};
 use crate::id::{SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
+use crate::planted::{self, Bug};
 use crate::time::{Span, Timestamp};
 
 /// What follows, and what is outstanding.
@@ -155,7 +156,7 @@ impl Walk<'_> {
                 self.commands.push(Command::Await(key.clone()));
             }
             Step::Ready(ready) => match ready.retry_at {
-                Some(at) if at > self.now => self.wake_at(at),
+                Some(at) if at > self.now && !planted::is(Bug::RetryEarly) => self.wake_at(at),
                 _ => self.commands.push(Command::Run {
                     step: key.clone(),
                     attempt: ready.attempt,
@@ -187,6 +188,9 @@ impl Walk<'_> {
         let (signal, until) = match self.execution.task(key) {
             Some(Task::Signal { name, timeout }) => {
                 (Some(name), timeout.map(|long| self.now.plus(long)))
+            }
+            Some(Task::Delay(Due::After(long))) if planted::is(Bug::TimerEarly) => {
+                (None, Some(self.now.plus(*long / 2)))
             }
             Some(Task::Delay(Due::After(long))) => (None, Some(self.now.plus(*long))),
             Some(Task::Delay(Due::At(at))) => (None, Some(*at)),

@@ -21,6 +21,7 @@
 //! - [`ports`]: the five doors to the world.
 //! - [`deploy`], [`start`], [`signal`], [`control`]: the use cases, as functions
 //!   over the ports.
+//! - [`planted`]: bugs that tests plant, and that nobody else can have.
 
 pub mod component;
 pub mod control;
@@ -37,6 +38,7 @@ pub mod id;
 mod look;
 pub mod payload;
 pub mod plan;
+pub mod planted;
 pub mod ports;
 pub mod reached;
 pub mod resolve;

@@ -14,6 +14,7 @@
 //! - [`rules`]: what may happen: a batch and facts in, writes and verdicts out.
 //! - [`batch`]: one batch from its facts to its answers.
 //! - [`fail_points`]: where tests end the process.
+//! - [`early`]: a bug that tests plant.
 //! - [`queue`]: where requests wait for the writer, and when it must not wait.
 //! - [`figures`]: what the writer does, in numbers.
 //! - [`feeds`]: arrivals and changes.
@@ -37,6 +38,7 @@ mod doors;
 
 mod batch;
 mod codec;
+mod early;
 mod fail_points;
 mod feeds;
 mod figures;

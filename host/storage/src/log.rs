@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_flow::event::Recorded;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
+use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
     Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed, Fence,
     InboxRow, Kind, LogError, LogLine, Outgoing, Record, RecordError, Records, Submission,
@@ -13,6 +14,7 @@ use nebula_flow::ports::{
 };
 
 use crate::codec;
+use crate::early;
 use crate::feeds::Feeds;
 use crate::request::{AppendRows, Letter, Request, Submit, Ticket, record_key};
 use crate::rows::{EventRow, ExecutionRow, MessageRow, RecordKey};
@@ -89,10 +91,16 @@ impl<B: Backend> EventLog for Log<B> {
                 ticket,
             }))
             .await?;
+        if planted::is(Bug::ReplyBeforeCommit) {
+            return Ok(Submitted::Accepted);
+        }
         answer.wait().await
     }
 
     async fn append(&self, fence: Fence, mut append: Append) -> Result<(), LogError> {
+        if planted::is(Bug::ShownBeforeCommit) {
+            early::show(self.0.feeds(), &append).await;
+        }
         // Encoded here, so that the one writer has less to do.
         let events = std::mem::take(&mut append.events);
         let events = events
@@ -191,6 +199,9 @@ impl<B: Backend> EventLog for Log<B> {
         let mut events = Vec::with_capacity(rows.len());
         for (row, version) in rows.iter().zip(after.saturating_add(1)..) {
             events.push(decode_event(execution, version, row)?);
+        }
+        if planted::is(Bug::ShownBeforeCommit) {
+            early::add(execution, after, limit, &mut events);
         }
         Ok(events)
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use nebula_flow::id::{ExecutionId, Shard};
+use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
     Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status, Submission,
     Submitted,
@@ -81,13 +82,15 @@ struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     fn submit(&mut self, request: &Submit) -> Result<Submitted, LogError> {
         let submission = &request.submission;
-        if let Some(key) = &submission.key
+        let looked_at = !planted::is(Bug::KeyIgnored);
+        let key = submission.key.as_ref().filter(|_| looked_at);
+        if let Some(key) = key
             && let Some(first) = self.used(submission, key)?
         {
             return Ok(Submitted::Duplicate(first));
         }
         let seq = self.place(submission, &request.body)?;
-        if let Some(key) = &submission.key {
+        if let Some(key) = key {
             let name = (submission.tenant.clone(), key.key.clone());
             let row = KeyRow {
                 fingerprint: key.fingerprint,

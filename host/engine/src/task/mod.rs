@@ -21,6 +21,7 @@ use nebula_flow::decide::{Command, decide};
 use nebula_flow::event::{Event, FailureKind};
 use nebula_flow::execution::Execution;
 use nebula_flow::plan::Task as PlanTask;
+use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{Fence, InboxRow};
 use nebula_flow::{ExecutionId, Recorded, TenantId, Timestamp};
 use tokio::sync::mpsc;
@@ -285,7 +286,8 @@ impl Task {
         if row.seq <= self.taken {
             return Ok(());
         }
-        if let Some(event) = self.execution.taken(row) {
+        let lost = planted::is(Bug::MessageLost) && row.seq > 1;
+        if let Some(event) = self.execution.taken(row).filter(|_| !lost) {
             self.record(event, self.now())?;
         }
         self.taken = row.seq;

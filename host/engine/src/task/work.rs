@@ -7,6 +7,7 @@ use nebula_flow::component::Effect;
 use nebula_flow::decide::{Command, Target};
 use nebula_flow::event::{Event, Failure, FailureKind, Usage};
 use nebula_flow::expression::Root;
+use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::LogLine;
 use nebula_flow::{Payload, StepKey, Timestamp};
 
@@ -128,6 +129,9 @@ impl Task {
             let step = step.clone();
             self.record(Event::AttemptStarted { step, attempt }, self.now())?;
         }
+        if planted::is(Bug::EffectBeforeCommit) {
+            return Ok(false);
+        }
         Ok(self.execution.version() > self.journal.committed())
     }
 
@@ -245,6 +249,9 @@ impl Task {
             // Stopped by the runtime's end; whoever comes next asks for it again.
             _ => return Ok(()),
         };
+        if planted::is(Bug::CompletedTwice) && matches!(event, Event::StepSucceeded { .. }) {
+            self.record(event.clone(), now)?;
+        }
         self.record(event, now)
     }
 

@@ -6,6 +6,7 @@ use crate::event::{Event, Failure, FailureKind, RULES, Recorded};
 use crate::id::StepKey;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Task};
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 use super::graph::End;
@@ -224,6 +225,7 @@ impl Execution {
                     return Err(format!("step `{key}` is a workflow, which has no ports"));
                 }
             }
+            (_, Step::Succeeded(_)) if planted::is(Bug::CompletedTwice) => return Ok(()),
             (_, other) => return contradicts(key, other),
         }
         self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))

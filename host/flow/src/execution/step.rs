@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::event::{Failure, FailureKind};
 use crate::id::SignalName;
 use crate::payload::Payload;
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 /// How many items of one map run at once at the most, whatever its
@@ -111,7 +112,9 @@ impl Ready {
     }
 
     pub(crate) fn retry(&mut self, kind: FailureKind, at: Timestamp) {
-        self.attempt = self.attempt.saturating_add(1);
+        if !planted::is(Bug::RetryUncounted) {
+            self.attempt = self.attempt.saturating_add(1);
+        }
         self.host_failures += u32::from(kind == FailureKind::Host);
         self.started = false;
         self.unknown = None;
@@ -121,9 +124,10 @@ impl Ready {
 
 impl Mapping {
     pub(crate) fn new(items: Payload, count: u32, concurrency: u32, continues: bool) -> Self {
+        let lost = u32::from(planted::is(Bug::ItemLost));
         let mut mapping = Self {
             items,
-            count,
+            count: count.saturating_sub(lost),
             width: concurrency.clamp(1, MAX_CONCURRENCY),
             continues,
             steps: Vec::new(),

@@ -2,6 +2,7 @@
 
 use nebula_flow::Timestamp;
 use nebula_flow::id::{ExecutionId, TenantId};
+use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{Change, Durability, LogError, Submission};
 
 use super::Ledger;
@@ -33,7 +34,8 @@ impl<'a> Ledger<'a> {
         }
         head.status = append.status;
         head.consumed = head.consumed.max(append.consumed);
-        head.wake_at = append.wake_at.filter(|_| !append.status.is_final());
+        let kept = !append.status.is_final() && !planted::is(Bug::WakeLost);
+        head.wake_at = append.wake_at.filter(|_| kept);
         if append.status.is_final() && head.finished_at.is_none() {
             head.finished_at = Some(head.updated_at);
         }
@@ -102,6 +104,11 @@ impl<'a> Ledger<'a> {
             stored |= self.writes.messages.remove(&(id, seq)).is_none();
         }
         if stored {
+            let upto = if planted::is(Bug::MessageTwice) {
+                1
+            } else {
+                upto
+            };
             self.writes.taken.insert(id, upto);
         }
     }

@@ -1,6 +1,9 @@
 //! Batches as transactions.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use nebula_flow::id::ExecutionId;
+use nebula_flow::planted::{self, Bug};
 use rusqlite::{Connection, params};
 
 use super::read;
@@ -37,6 +40,10 @@ impl Writer {
             return run(&self.connection, "ROLLBACK");
         }
         write(&self.connection, &writes)?;
+        let skippable = planted::is(Bug::CommitSkipped) && !writes.executions.is_empty();
+        if skippable && is_fiftieth() {
+            return run(&self.connection, "ROLLBACK");
+        }
         run(&self.connection, "COMMIT").inspect_err(|_| self.suspect = true)
     }
 
@@ -73,6 +80,12 @@ impl Store for Writer {
         }
         done
     }
+}
+
+/// Every fiftieth time, for [`Bug::CommitSkipped`].
+fn is_fiftieth() -> bool {
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    TIMES.fetch_add(1, Ordering::Relaxed) % 50 == 49
 }
 
 fn run(connection: &Connection, sql: &str) -> Result<(), Trouble> {
@@ -120,6 +133,10 @@ fn write(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {
             Written::Inserted(row) => insert_execution(connection, *id, row)?,
             Written::Updated(row) => update_execution(connection, *id, row)?,
         }
+    }
+    if planted::is(Bug::CommitTorn) {
+        run(connection, "COMMIT")?;
+        run(connection, "BEGIN IMMEDIATE")?;
     }
     write_log(connection, writes)?;
     write_records(connection, writes)

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use nebula_flow::Timestamp;
 use nebula_tests::client::Connection;
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::ledger::Entry;
 use crate::model::{End, Expected, Input, Workflow};
 use crate::sink::Effect;
 use crate::story::Story;
+use crate::waits::{self, Signals, Told};
 
 /// What the judge found.
 #[derive(Debug, Default)]
@@ -45,10 +47,11 @@ pub(crate) struct Judge<'a> {
     /// When executions whose cancel was acknowledged must be over.
     cancelled: BTreeMap<String, String>,
     shown: HashMap<String, Vec<Vec<Value>>>,
-    /// By execution, then by step.
-    effects: HashMap<String, BTreeMap<String, Vec<Effect>>>,
-    /// How often a try may have been lost.
-    deaths: usize,
+    signals: HashMap<String, Signals>,
+    /// By execution.
+    effects: HashMap<String, Told>,
+    /// When a try may have been lost.
+    deaths: Vec<Timestamp>,
     verdict: Verdict,
 }
 
@@ -57,7 +60,7 @@ impl<'a> Judge<'a> {
         workflows: &'a [Workflow],
         entries: Vec<Entry>,
         effects: Vec<Effect>,
-        deaths: usize,
+        deaths: Vec<Timestamp>,
     ) -> Self {
         let mut judge = Self {
             workflows,
@@ -65,6 +68,7 @@ impl<'a> Judge<'a> {
             cancelling: BTreeSet::new(),
             cancelled: BTreeMap::new(),
             shown: HashMap::new(),
+            signals: HashMap::new(),
             effects: HashMap::new(),
             deaths,
             verdict: Verdict::default(),
@@ -100,6 +104,18 @@ impl<'a> Judge<'a> {
             }
             Entry::Cancelling { execution } => drop(self.cancelling.insert(execution)),
             Entry::Cancelled { execution, over } => drop(self.cancelled.insert(execution, over)),
+            Entry::Signalling { execution, token } => {
+                let signals = self.signals.entry(execution).or_default();
+                signals.sent.insert(token);
+            }
+            Entry::Signalled { execution, token } => {
+                let signals = self.signals.entry(execution).or_default();
+                signals.acknowledged.insert(token);
+            }
+            Entry::SignalRefused { execution, why } => {
+                self.signals.entry(execution).or_default().refused.push(why);
+            }
+            Entry::Refused { what } => self.verdict.violations.push(what),
             Entry::Shown { execution, events } => {
                 self.shown.entry(execution).or_default().push(events);
             }
@@ -181,8 +197,14 @@ impl<'a> Judge<'a> {
         let expected =
             Input::read(&story.input).map(|input| self.workflows[sent.workflow].expected(&input));
         if let Some(expected) = expected {
+            let signals = self.signals.remove(id).unwrap_or_default();
+            let told = self.effects.remove(id).unwrap_or_default();
+            let faults = waits::signals(story, &expected, &signals).into_iter();
+            let faults = faults.chain(waits::timers(story, &expected, &told));
+            faults.for_each(|what| self.broken(id, what));
             self.compare_with_model(id, story, &expected);
-            self.compare_with_sink(id, story, &expected);
+            self.compare_with_sink(id, story, &expected, &told);
+            self.effects.insert(id.to_owned(), told);
         }
         self.sent.insert(request.to_owned(), sent);
     }
@@ -246,11 +268,9 @@ impl<'a> Judge<'a> {
 
     /// Each effect happened, under one key, and what it answered is what all later
     /// steps read.
-    fn compare_with_sink(&mut self, id: &str, story: &Story, expected: &Expected) {
-        let told = self.effects.remove(id).unwrap_or_default();
-        self.effects.insert(id.to_owned(), BTreeMap::new());
+    fn compare_with_sink(&mut self, id: &str, story: &Story, expected: &Expected, told: &Told) {
         let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-        for (step, tries) in &told {
+        for (step, tries) in told {
             let Some(flaky) = expected.effects.get(step) else {
                 self.broken(
                     id,
@@ -282,12 +302,8 @@ impl<'a> Judge<'a> {
             self.compare_reads(id, story, &expected.reads[step], tries);
             let good = tries.iter().filter(|effect| effect.token.is_some()).count();
             self.verdict.repeated += good.saturating_sub(1);
-            let most = usize::try_from(*flaky).unwrap_or(usize::MAX) + 1 + self.deaths;
-            if tries.len() > most {
-                self.broken(
-                    id,
-                    format_args!("{step} told the sink {} times", tries.len()),
-                );
+            for what in waits::tries(story, step, *flaky, tries, &self.deaths) {
+                self.broken(id, what);
             }
         }
         if story.status != "succeeded" {

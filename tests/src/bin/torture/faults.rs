@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nebula_engine::SystemClock;
+use nebula_flow::Timestamp;
+use nebula_flow::ports::Clock;
+
 use crate::Error;
 use crate::chance::Chance;
 use crate::node::Node;
@@ -20,19 +24,30 @@ pub(crate) const EDGES: usize = KINDS.len() * PLACES.len();
 /// How long a node with an order to abort may live.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often each fault fired.
+/// What was done to the node.
 #[derive(Debug, Default)]
-pub(crate) struct Fired(pub(crate) BTreeMap<String, usize>);
+pub(crate) struct Fired {
+    /// How often each fault fired.
+    pub(crate) counts: BTreeMap<String, usize>,
+    /// When the node's process had ended: after all it did, and before the next
+    /// one did anything.
+    pub(crate) deaths: Vec<Timestamp>,
+}
 
 impl Fired {
-    fn count(&mut self, fault: impl Into<String>) {
-        *self.0.entry(fault.into()).or_default() += 1;
+    fn death(&mut self, fault: impl Into<String>) {
+        self.deaths.push(SystemClock.now());
+        *self.counts.entry(fault.into()).or_default() += 1;
     }
 
-    /// How often the node's process ended.
-    pub(crate) fn deaths(&self) -> usize {
-        let frozen = self.0.get(FREEZE).copied().unwrap_or(0);
-        self.0.values().sum::<usize>() - frozen
+    /// How many commit edges it has met.
+    pub(crate) fn edges(&self) -> usize {
+        let names = self.counts.keys();
+        names.filter(|name| name.contains('.')).count()
+    }
+
+    fn freeze(&mut self) {
+        *self.counts.entry(FREEZE.into()).or_default() += 1;
     }
 }
 
@@ -40,15 +55,17 @@ const KILL: &str = "kill -9";
 const TERMINATE: &str = "terminate";
 const FREEZE: &str = "freeze";
 
-/// Torments the node at random times until the end, and leaves it running.
+/// Torments the node at random times, with pauses of so many milliseconds at
+/// most, until the end, and leaves it running.
 pub(crate) async fn at_random(
     node: &mut Node,
     chance: &mut Chance,
     end: Instant,
+    pause: u64,
 ) -> Result<Fired, Error> {
     let mut fired = Fired::default();
     while Instant::now() < end {
-        let pause = chance.millis(100, 2_500);
+        let pause = chance.millis(100, pause);
         let left = end.saturating_duration_since(Instant::now());
         tokio::time::sleep(pause.min(left)).await;
         if !node.runs()? {
@@ -62,8 +79,10 @@ pub(crate) async fn at_random(
         if !done {
             return Err(format!("the node did not end as it should by {fault}").into());
         }
-        fired.count(fault);
-        if fault != FREEZE {
+        if fault == FREEZE {
+            fired.freeze();
+        } else {
+            fired.death(fault);
             // Sometimes at once, sometimes while everyone asks in vain.
             tokio::time::sleep(Duration::from_millis(chance.below(3) * 100)).await;
             node.start()?;
@@ -109,6 +128,7 @@ async fn abort(
 ) -> Result<(), Error> {
     if node.runs()? {
         node.kill()?;
+        fired.death(KILL);
     }
     // The shards are claimed once or twice a second, and given back once.
     let most = if edge.ends_with("claim") || edge.ends_with("release") {
@@ -124,6 +144,6 @@ async fn abort(
     if !node.aborted(PATIENCE).await? {
         return Err(format!("the node did not abort at {point}").into());
     }
-    fired.count(edge);
+    fired.death(edge);
     Ok(())
 }

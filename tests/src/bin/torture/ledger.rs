@@ -34,6 +34,14 @@ pub(crate) enum Entry {
     /// A cancel was acknowledged so early that nothing begins after this instant
     /// (RFC 3339).
     Cancelled { execution: String, over: String },
+    /// A signal with this token is about to be sent, perhaps again.
+    Signalling { execution: String, token: String },
+    /// It was acknowledged.
+    Signalled { execution: String, token: String },
+    /// It was refused, though the execution waits for it or will.
+    SignalRefused { execution: String, why: String },
+    /// Another request was refused that must not be.
+    Refused { what: String },
     /// Events that were shown of an execution that runs, from its first on.
     Shown {
         execution: String,

@@ -1,5 +1,5 @@
-//! Clients: they start executions, wait for some, watch some, cancel some, and
-//! ask again for as long as they got no answer.
+//! Clients: they start executions, wait for some, watch some, cancel some, send
+//! the signals that they wait for, and ask again for as long as they got no answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::Error;
 use crate::chance::Chance;
 use crate::ledger::{Entry, Ledger};
-use crate::model::{Input, Workflow};
+use crate::model::{Input, SIGNAL, Workflow};
 
 /// How long after the end a client asks on for what it has sent.
 const GRACE: Duration = Duration::from_secs(60);
@@ -97,9 +97,7 @@ impl Client {
                 match self.ask(method.clone(), path, &[], body.into()).await? {
                     // It is gone already: removed by a request that got no answer.
                     Answer::Refused(StatusCode::NOT_FOUND, _) if method == Method::DELETE => {}
-                    Answer::Refused(status, why) => {
-                        return Err(format!("{method} {path}: {status}: {why}").into());
-                    }
+                    Answer::Refused(status, why) => self.refused(path, status, &why)?,
                     Answer::Good(_) | Answer::None => {}
                 }
             }
@@ -110,7 +108,10 @@ impl Client {
 
     async fn start(&mut self, request: String) -> Result<(), Error> {
         let workflow = self.chance.index(self.world.workflows.len());
-        let input = Input::draw(request.clone(), &mut self.chance).value();
+        let input = Input::draw(request.clone(), &mut self.chance);
+        let expected = self.world.workflows[workflow].expected(&input);
+        let signals = expected.signals.len();
+        let input = input.value();
         let body = Bytes::from(serde_json::to_vec(&input)?);
         let sent = Entry::Sent {
             request: request.clone(),
@@ -119,7 +120,8 @@ impl Client {
         };
         self.world.ledger.write(&sent)?;
         let name = self.world.workflows[workflow].name.clone();
-        let wait = self.chance.percent(50);
+        // One that waits for a signal does not end while its start is waited for.
+        let wait = self.chance.percent(50) && signals == 0;
         let path = match wait {
             true => format!("/api/v1/workflows/{name}/execute?wait=5s"),
             false => format!("/api/v1/workflows/{name}/execute"),
@@ -127,13 +129,13 @@ impl Client {
         let key = [("idempotency-key", request.as_str())];
         let answer = match self.ask(Method::POST, &path, &key, body).await? {
             Answer::Good(answer) => answer,
-            Answer::Refused(status, why) => return Err(format!("{path}: {status}: {why}").into()),
+            Answer::Refused(status, why) => return self.refused(&path, status, &why),
             Answer::None => return Ok(()),
         };
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let execution = text("id");
         self.world.ledger.write(&Entry::Acknowledged {
-            request,
+            request: request.clone(),
             execution: execution.clone(),
             status: text("status"),
             output: answer.get("output").cloned(),
@@ -142,9 +144,46 @@ impl Client {
             return Ok(());
         }
         match self.chance.below(100) {
-            0..15 => self.cancel(execution).await,
-            15..35 => self.watch(execution).await,
+            0..7 => return self.cancel(execution).await,
+            7..20 => self.watch(&execution).await?,
+            _ => {}
+        }
+        for number in 0..signals {
+            self.signal(&execution, format!("{request}/{number}"))
+                .await?;
+        }
+        match self.chance.below(100) {
+            0..7 => self.cancel(execution).await,
+            7..20 => self.watch(&execution).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Sends a signal that the execution waits for, or will.
+    async fn signal(&mut self, execution: &str, token: String) -> Result<(), Error> {
+        tokio::time::sleep(self.chance.millis(0, 100)).await;
+        let execution = execution.to_owned();
+        self.world.ledger.write(&Entry::Signalling {
+            execution: execution.clone(),
+            token: token.clone(),
+        })?;
+        let path = format!("/api/v1/executions/{execution}/signals/{SIGNAL}");
+        let body = json!({ "json": { "token": token } }).to_string();
+        let key = [("idempotency-key", token.as_str())];
+        match self.ask(Method::POST, &path, &key, body.into()).await? {
+            Answer::Good(_) => {
+                let signalled = Entry::Signalled {
+                    execution,
+                    token: token.clone(),
+                };
+                self.world.ledger.write(&signalled)
+            }
+            Answer::Refused(status, why) => {
+                let why = format!("{status}: {why}");
+                let refused = Entry::SignalRefused { execution, why };
+                self.world.ledger.write(&refused)
+            }
+            Answer::None => Ok(()),
         }
     }
 
@@ -166,11 +205,16 @@ impl Client {
             }
             // It had ended already.
             Answer::Refused(StatusCode::CONFLICT, _) | Answer::None => Ok(()),
-            Answer::Refused(status, why) => Err(format!("{path}: {status}: {why}").into()),
+            Answer::Refused(status, why) => self.refused(&path, status, &why),
         }
     }
 
-    async fn watch(&mut self, execution: String) -> Result<(), Error> {
+    fn refused(&self, path: &str, status: StatusCode, why: &Value) -> Result<(), Error> {
+        let what = format!("{path} is refused: {status}: {why}");
+        self.world.ledger.write(&Entry::Refused { what })
+    }
+
+    async fn watch(&mut self, execution: &str) -> Result<(), Error> {
         let time = self.chance.millis(10, 500);
         let path = format!("/api/v1/executions/{execution}/events/stream");
         let stream = async {
@@ -183,6 +227,7 @@ impl Client {
         let Ok(events) = stream.await else {
             return Ok(());
         };
+        let execution = execution.to_owned();
         self.world.ledger.write(&Entry::Shown { execution, events })
     }
 

@@ -10,12 +10,14 @@
 //! torture --seed 7 --seconds 60    at random times
 //! torture --seed 7 --edges         before and after each commit edge
 //! torture --seed 7 --pairs         at each pair of them
+//! torture --seed 7 --planted all   with each planted bug, which it must see
 //! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nebula_flow::planted::Bug;
 use nebula_tests::client::Connection;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -27,8 +29,10 @@ mod ledger;
 mod load;
 mod model;
 mod node;
+mod planted;
 mod sink;
 mod story;
+mod waits;
 
 use chance::Chance;
 use check::{Judge, Verdict};
@@ -41,14 +45,10 @@ use node::Node;
 /// Whatever went wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-const OPTIONS: &str =
-    "there are --seconds N, --edges, --pairs, --seed N, --starts N and --folder PATH";
+const OPTIONS: &str = "there are --seconds N, --edges, --pairs, --planted all|NAME,…, --seed N, --starts N and --folder PATH";
 
 const WORKFLOWS: usize = 24;
 const CLIENTS: u64 = 24;
-
-/// How long what was accepted may take to end once nothing is done to the node.
-const SETTLE: Duration = Duration::from_secs(120);
 
 /// When the node suffers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ enum What {
 }
 
 /// What is asked for.
+#[derive(Clone)]
 struct Orders {
     what: What,
     seed: u64,
@@ -66,6 +67,14 @@ struct Orders {
     starts: u64,
     /// Where everything is kept; a temporary folder if absent.
     folder: Option<PathBuf>,
+    /// Bugs to plant, one after the other.
+    planted: Vec<Bug>,
+    /// The bug that the node has.
+    bug: Option<Bug>,
+    /// The longest pause between two faults at random times, milliseconds.
+    pause: u64,
+    /// How long what was accepted may take to end once nothing is done to the node.
+    settle: Duration,
 }
 
 #[tokio::main]
@@ -81,27 +90,29 @@ async fn main() -> Result<(), Error> {
     let folder = orders.folder.clone();
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
-    let violations = run(&orders, &folder).await?;
-    if violations > 0 {
-        let kept = temporary.keep();
-        let folder = orders.folder.unwrap_or(kept);
-        return Err(format!(
-            "{violations} violations; all is kept in {}",
-            folder.display()
-        )
-        .into());
-    }
-    Ok(())
+    let wrong = if orders.planted.is_empty() {
+        let violations = run(&orders, &folder).await?.len();
+        (violations > 0).then(|| format!("{violations} violations"))
+    } else {
+        planted::run(&orders, &folder).await?
+    };
+    let Some(wrong) = wrong else {
+        return Ok(());
+    };
+    let kept = temporary.keep();
+    let folder = orders.folder.unwrap_or(kept);
+    Err(format!("{wrong}; all is kept in {}", folder.display()).into())
 }
 
-async fn run(orders: &Orders, folder: &Path) -> Result<usize, Error> {
+/// One run: what was found to be wrong.
+async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
     let mut chance = Chance::new(orders.seed);
     let workflows: Vec<Workflow> = (0..WORKFLOWS)
         .map(|number| Workflow::draw(number, &mut chance))
         .collect();
     let (sink_log, ledger_path) = (folder.join("sink"), folder.join("ledger"));
     let sink = sink::Process::start(&sink_log)?;
-    let mut node = Node::on(folder)?;
+    let mut node = Node::on(folder, orders.bug)?;
     let at = format!("http://{}", sink.address);
     node.run(&["grant", "http.request", model::SINK, "--at", &at])?;
     node.start()?;
@@ -124,39 +135,40 @@ async fn run(orders: &Orders, folder: &Path) -> Result<usize, Error> {
     clients.spawn(Client::new(world.clone(), CLIENTS).keep_house());
     let mut faults = chance.branch(2);
     let fired = tokio::select! {
-        fired = torment(orders.what, &mut node, &mut faults) => fired?,
+        fired = torment(orders, &mut node, &mut faults) => fired?,
         Some(Ok(Err(error))) = clients.join_next() => return Err(error),
     };
     let _ = ended.send(true);
     while let Some(client) = clients.join_next().await {
         client??;
     }
-    settle(&node.address()).await?;
+    settle(&node.address(), orders.settle).await?;
     let seconds = begin.elapsed().as_secs_f64();
 
     let judge = Judge::new(
         &workflows,
         ledger::read(&ledger_path)?,
         sink::read(&sink_log)?,
-        fired.deaths(),
+        fired.deaths.clone(),
     );
     let verdict = judge.judge(&node.address()).await?;
     report(orders, &fired, &verdict, seconds);
-    Ok(verdict.violations.len())
+    Ok(verdict.violations)
 }
 
-async fn torment(what: What, node: &mut Node, chance: &mut Chance) -> Result<Fired, Error> {
-    let (fired, edges) = match what {
+async fn torment(orders: &Orders, node: &mut Node, chance: &mut Chance) -> Result<Fired, Error> {
+    let (fired, edges) = match orders.what {
         What::Random(time) => {
-            return faults::at_random(node, chance, Instant::now() + time).await;
+            let end = Instant::now() + time;
+            return faults::at_random(node, chance, end, orders.pause).await;
         }
         What::Edges => (faults::at_edges(node, chance, false).await?, EDGES),
         What::Pairs => (faults::at_edges(node, chance, true).await?, EDGES),
     };
-    if fired.0.len() == edges {
+    if fired.edges() == edges {
         Ok(fired)
     } else {
-        Err(format!("{} of {edges} edges were met", fired.0.len()).into())
+        Err(format!("{} of {edges} edges were met", fired.edges()).into())
     }
 }
 
@@ -169,10 +181,10 @@ async fn deploy(address: &str, workflows: &[Workflow]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until nothing is left to do.
-async fn settle(address: &str) -> Result<(), Error> {
+/// Waits until nothing is left to do; what is left then is for the judge.
+async fn settle(address: &str, patience: Duration) -> Result<(), Error> {
     let mut connection = Connection::open(address).await?;
-    let end = Instant::now() + SETTLE;
+    let end = Instant::now() + patience;
     loop {
         let mut left = 0;
         for status in ["queued", "running", "waiting"] {
@@ -180,28 +192,29 @@ async fn settle(address: &str) -> Result<(), Error> {
             let list = connection.get(&path).await?;
             left += list["items"].as_array().map_or(0, Vec::len);
         }
-        if left == 0 {
+        if left == 0 || Instant::now() > end {
             return Ok(());
-        }
-        if Instant::now() > end {
-            return Err(format!("{left} executions have not ended after {SETTLE:?}").into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 fn report(orders: &Orders, fired: &Fired, verdict: &Verdict, seconds: f64) {
-    for violation in verdict.violations.iter().take(20) {
+    // Those of a planted bug are wanted.
+    let shown = if orders.bug.is_none() { 20 } else { 0 };
+    for violation in verdict.violations.iter().take(shown) {
         print(&format!("VIOLATION {violation}"));
     }
-    let deaths = fired.deaths();
     let fired: Vec<String> = match orders.what {
         What::Random(_) => {
-            let each = fired.0.iter();
+            let each = fired.counts.iter();
             each.map(|(fault, count)| format!("{count} × {fault}"))
                 .collect()
         }
-        What::Edges | What::Pairs => vec![format!("{deaths} aborts at {} edges", fired.0.len())],
+        What::Edges | What::Pairs => {
+            let (deaths, edges) = (fired.deaths.len(), fired.edges());
+            vec![format!("{deaths} aborts at {edges} edges")]
+        }
     };
     let Verdict {
         violations,
@@ -228,6 +241,10 @@ impl Orders {
             seed: 1,
             starts: u64::MAX,
             folder: None,
+            planted: Vec::new(),
+            bug: None,
+            pause: 2_500,
+            settle: Duration::from_secs(120),
         };
         let mut arguments = arguments.iter();
         while let Some(name) = arguments.next() {
@@ -236,6 +253,7 @@ impl Orders {
                 value.ok_or_else(|| format!("{name} needs a value"))
             };
             match name.as_str() {
+                "--planted" => orders.planted = planted::named(value()?)?,
                 "--edges" => orders.what = What::Edges,
                 "--pairs" => orders.what = What::Pairs,
                 "--seconds" => orders.what = What::Random(Duration::from_secs(value()?.parse()?)),

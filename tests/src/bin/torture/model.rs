@@ -10,6 +10,9 @@ use crate::chance::Chance;
 /// The host that the sink is granted under.
 pub(crate) const SINK: &str = "sink.example";
 
+/// What every wait for a signal is for.
+pub(crate) const SIGNAL: &str = "go";
+
 /// A value of so many bytes is kept as a blob.
 const BLOB: usize = 70_000;
 
@@ -24,6 +27,10 @@ enum Work {
     Refused,
     /// Tells the sink once for each item of the input's list.
     Map { concurrency: u64 },
+    /// Waits so many milliseconds.
+    Delay { millis: u64 },
+    /// Waits for a [`SIGNAL`], and gives what it says.
+    Signal,
 }
 
 /// A connection from an earlier node.
@@ -73,6 +80,10 @@ pub(crate) struct Expected {
     pub(crate) effects: BTreeMap<String, u64>,
     /// What each of these steps reads: nodes before it that have succeeded.
     pub(crate) reads: BTreeMap<String, BTreeSet<String>>,
+    /// The nodes that wait for a time, with how many milliseconds at the least.
+    pub(crate) timers: BTreeMap<String, u64>,
+    /// The nodes that wait for a signal.
+    pub(crate) signals: BTreeSet<String>,
 }
 
 impl Workflow {
@@ -80,7 +91,7 @@ impl Workflow {
         let count = 2 + chance.index(6);
         let mut nodes = Vec::new();
         for index in 0..count {
-            nodes.push(match chance.below(10) {
+            nodes.push(match chance.below(13) {
                 0..3 => Work::Pure,
                 3..7 => Work::Effect {
                     flaky: if chance.percent(30) {
@@ -95,9 +106,13 @@ impl Workflow {
                 8 => Work::Map {
                     concurrency: 1 + chance.below(4),
                 },
-                _ => Work::Effect {
+                9 => Work::Effect {
                     flaky: 0,
                     millis: 0,
+                },
+                10..12 => Work::Signal,
+                _ => Work::Delay {
+                    millis: 50 + chance.below(1_500),
                 },
             });
         }
@@ -193,6 +208,8 @@ impl Workflow {
                 "concurrency": concurrency,
                 "each": tell(format!("{}[${{ $index }}]", node(index)), "?millis=2".into()),
             }),
+            Work::Delay { millis } => json!({ "wait": { "for": format!("{millis}ms") } }),
+            Work::Signal => json!({ "wait": { "signal": SIGNAL } }),
         }
     }
 
@@ -243,6 +260,8 @@ impl Workflow {
         };
         match self.nodes[index] {
             Work::Pure => {}
+            Work::Delay { millis } => drop(expected.timers.insert(node(index), millis)),
+            Work::Signal => drop(expected.signals.insert(node(index))),
             Work::Effect { flaky, .. } => tell(node(index), flaky),
             Work::Refused => tell(node(index), 0),
             Work::Map { .. } => {

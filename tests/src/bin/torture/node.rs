@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nebula_flow::planted::Bug;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Error;
@@ -21,12 +22,14 @@ pub(crate) struct Node {
     log: PathBuf,
     /// Chosen by the first start, and kept.
     port: u16,
+    /// The bug that it has.
+    bug: Option<Bug>,
     child: Option<Child>,
 }
 
 impl Node {
-    /// On a folder that is there.
-    pub(crate) fn on(folder: &Path) -> Result<Self, Error> {
+    /// On a folder that is there, perhaps with a bug.
+    pub(crate) fn on(folder: &Path, bug: Option<Bug>) -> Result<Self, Error> {
         let binary = std::env::current_exe()?.with_file_name("nebula");
         if !binary.is_file() {
             return Err(format!("{} is missing: use `make torture`", binary.display()).into());
@@ -36,6 +39,7 @@ impl Node {
             data: folder.join("data"),
             log: folder.join("node.log"),
             port: 0,
+            bug,
             child: None,
         })
     }
@@ -77,6 +81,7 @@ impl Node {
         command.args(["dev", "--port", &self.port.to_string()]);
         command.env("NEBULA_LOG", "warn");
         command.envs(point.map(|point| ("NEBULA_ABORT_AT", point)));
+        command.envs(self.bug.map(|bug| ("NEBULA_PLANT", bug.name())));
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn()?;
         let out = child.stdout.take().ok_or("no output")?;
         self.child = Some(child);

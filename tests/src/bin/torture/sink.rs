@@ -13,6 +13,9 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
+use nebula_engine::SystemClock;
+use nebula_flow::Timestamp;
+use nebula_flow::ports::Clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +29,8 @@ pub(crate) struct Effect {
     pub(crate) request: String,
     pub(crate) step: String,
     pub(crate) key: String,
+    /// When it came.
+    pub(crate) at: Timestamp,
     /// What it read of the nodes before it.
     pub(crate) read: Value,
     /// The answer's, if it was a good one.
@@ -76,6 +81,7 @@ async fn effect(
     headers: HeaderMap,
     Json(body): Json<Body>,
 ) -> Result<(StatusCode, Json<Value>), StatusCode> {
+    let at = SystemClock.now();
     tokio::time::sleep(Duration::from_millis(orders.millis)).await;
     let key = headers
         .get("idempotency-key")
@@ -83,7 +89,7 @@ async fn effect(
     let key = key.unwrap_or_default().to_owned();
     let written = tokio::task::spawn_blocking(move || {
         let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-        sink.take(&orders, key, body)
+        sink.take(&orders, key, body, at)
     });
     match written.await {
         Ok(Ok(answer)) => Ok(answer),
@@ -97,6 +103,7 @@ impl Sink {
         orders: &Orders,
         key: String,
         body: Body,
+        at: Timestamp,
     ) -> Result<(StatusCode, Json<Value>), Error> {
         let tries = self.tries.entry(key.clone()).or_default();
         *tries += 1;
@@ -112,6 +119,7 @@ impl Sink {
             request: body.request,
             step: body.step,
             key,
+            at,
             read: body.read,
             token: token.clone(),
         };

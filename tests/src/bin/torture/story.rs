@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nebula_flow::Timestamp;
 use nebula_tests::client::Connection;
 use serde_json::{Value, json};
 
@@ -53,6 +54,39 @@ impl Story {
         self.events.last().map(Value::to_string).unwrap_or_default()
     }
 
+    /// When each attempt of a step began.
+    pub(crate) fn attempts(&self, step: &str) -> Vec<Timestamp> {
+        let begun = |event: &&Value| event["type"] == "attempt_started" && name(event) == step;
+        let begun = self.events.iter().filter(begun);
+        begun.filter_map(|event| instant(event, "at")).collect()
+    }
+
+    /// When a step ended.
+    pub(crate) fn ended(&self, step: &str) -> Option<Timestamp> {
+        let ends = ["step_succeeded", "step_failed", "step_skipped"];
+        let ended =
+            |event: &&Value| ends.iter().any(|end| event["type"] == *end) && name(event) == step;
+        instant(self.events.iter().find(ended)?, "at")
+    }
+
+    /// When a wait of a node began, and until when it is.
+    pub(crate) fn wait(&self, node: &str) -> Option<(Timestamp, Timestamp)> {
+        let begun = |event: &&Value| event["type"] == "wait_started" && name(event) == node;
+        let event = self.events.iter().find(begun)?;
+        Some((instant(event, "at")?, instant(event, "until")?))
+    }
+
+    /// The tokens of the signals that were received, in order.
+    pub(crate) fn received(&self) -> impl Iterator<Item = &str> {
+        let received = |event: &&Value| event["type"] == "signal_received";
+        let received = self.events.iter().filter(received);
+        received.map(|event| {
+            event["payload"]["json"]["token"]
+                .as_str()
+                .unwrap_or_default()
+        })
+    }
+
     /// When the last attempt began: RFC 3339 in UTC, which sorts as text.
     pub(crate) fn last_attempt(&self) -> Option<&str> {
         let begun = |event: &&Value| event["type"] == "attempt_started";
@@ -96,6 +130,11 @@ impl Story {
             faults.push("its history does not begin with its start".into());
         }
         let ends = ["succeeded", "failed", "cancelled"];
+        if !ends.contains(&self.status.as_str()) {
+            faults.push(format!("has not ended: it is {}", self.status));
+            self.steps(&mut faults);
+            return faults;
+        }
         let ended: Vec<&String> = kinds
             .iter()
             .filter(|kind| ends.contains(&kind.as_str()))
@@ -113,6 +152,7 @@ impl Story {
     fn steps(&self, faults: &mut Vec<String>) {
         let mut completed = BTreeSet::new();
         let mut due: BTreeMap<String, Value> = BTreeMap::new();
+        let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         for event in &self.events {
             let step = name(event);
             match event["type"].as_str().unwrap_or_default() {
@@ -121,7 +161,10 @@ impl Story {
                 {
                     faults.push(format!("{step} completed twice"));
                 }
-                "attempt_failed" => drop(due.insert(step, event["retry_at"].clone())),
+                "attempt_failed" => {
+                    *failures.entry(step.clone()).or_default() += 1;
+                    due.insert(step, event["retry_at"].clone());
+                }
                 "attempt_started" => {
                     // RFC 3339 in UTC with a fixed number of digits sorts as text.
                     let early = due
@@ -129,6 +172,11 @@ impl Story {
                         .is_some_and(|due| event["at"].as_str() < due.as_str());
                     if early {
                         faults.push(format!("{step} was tried again before its time"));
+                    }
+                    let number = failures.get(&step).copied().unwrap_or(0) + 1;
+                    if event["attempt"] != number {
+                        let told = &event["attempt"];
+                        faults.push(format!("attempt {number} of {step} is recorded as {told}"));
                     }
                     if completed.contains(&step) {
                         faults.push(format!("{step} was tried after it completed"));
@@ -138,6 +186,10 @@ impl Story {
             }
         }
     }
+}
+
+fn instant(event: &Value, name: &str) -> Option<Timestamp> {
+    event[name].as_str()?.parse().ok()
 }
 
 fn name(event: &Value) -> String {

@@ -17,6 +17,7 @@ mod serve;
 mod shared;
 mod sizes;
 mod torture;
+mod triggers;
 mod waits;
 mod wit;
 

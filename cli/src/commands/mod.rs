@@ -13,6 +13,7 @@ mod input;
 mod key;
 mod list;
 pub(crate) mod serve;
+mod trigger;
 mod workflow;
 
 use std::process::ExitCode;
@@ -82,6 +83,9 @@ pub(crate) enum Verb {
     /// List, inspect, watch, signal, pause and end executions
     #[command(subcommand)]
     Execution(execution::Execution),
+    /// List, switch and try what starts workflows by itself
+    #[command(subcommand)]
+    Trigger(trigger::Trigger),
     /// Test actions in the sandbox; list those that are installed
     #[command(subcommand)]
     Action(action::Action),
@@ -127,6 +131,7 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<ExitCode> {
         Verb::Config(command) => config::run(context, command),
         Verb::Workflow(command) => workflow::run(context, command).await,
         Verb::Execution(command) => execution::run(context, command).await,
+        Verb::Trigger(command) => trigger::run(context, command).await,
         Verb::Action(command) => action::run(context, command).await,
         Verb::Credential(command) => credential::run(context, command).await,
         Verb::Grant(command) => grant::run(context, command).await,

@@ -1,8 +1,8 @@
 //! Workflows, by builder or by [`workflow!`](crate::workflow!).
 
 pub use nebula_flow::definition::{
-    ActionRef, Connection, Jitter, Node, NodeBuilder, On, RetryPolicy, WorkflowBuilder,
-    WorkflowDefinition,
+    ActionRef, CatchUp, Connection, Cron, Jitter, Node, NodeBuilder, On, Overlap, RetryPolicy,
+    Trigger, TriggerBuilder, WorkflowBuilder, WorkflowDefinition,
 };
 
 /// A workflow in a few lines: each node's action, and the node that follows it.

@@ -5,6 +5,7 @@
 //!
 //! - [`workflow`]: deploying, validating and listing workflows.
 //! - [`execution`]: starting executions, watching them, what each step cost.
+//! - [`trigger`]: what starts workflows by itself.
 //! - [`action`]: the actions that are installed.
 //! - [`access`]: credentials and grants.
 //! - [`key`]: keys of the API, and what each role may do.
@@ -20,6 +21,7 @@ pub mod node;
 pub mod page;
 pub mod problem;
 pub mod time;
+pub mod trigger;
 pub mod workflow;
 
 pub use page::Page;

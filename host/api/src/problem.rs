@@ -133,6 +133,8 @@ codes! {
     ExecutionNotFound = "execution_not_found", 404, "There is no such execution";
     /// No such action.
     ActionNotFound = "action_not_found", 404, "There is no such action";
+    /// The newest version of the workflow has no such trigger.
+    TriggerNotFound = "trigger_not_found", 404, "There is no such trigger";
     /// No such credential.
     CredentialNotFound = "credential_not_found", 404, "There is no such credential";
     /// No such grant.

@@ -1,8 +1,9 @@
 //! What an engine is made of, and what its rooms share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use nebula_flow::Shard;
 use nebula_flow::ports::{Clock, Components, EventLog, Limits, Records, Runner};
 use tokio::runtime::Handle;
 
@@ -48,6 +49,32 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     /// Whether the engine takes no new work any more.
     pub(crate) stopping: AtomicBool,
+    /// The shards that the owner holds, a bit each.
+    held: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(config: EngineConfig, watch: Watch) -> Self {
+        Self {
+            config,
+            pinned: Pinned::default(),
+            watch,
+            runtime: Handle::current(),
+            stopping: AtomicBool::new(false),
+            held: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether this engine holds a shard, as far as it knows.
+    pub(crate) fn holds(&self, shard: Shard) -> bool {
+        self.held.load(Ordering::Relaxed) >> shard.0 & 1 == 1
+    }
+
+    /// Remembers which shards it holds.
+    pub(crate) fn hold(&self, shards: impl Iterator<Item = Shard>) {
+        let bits = shards.fold(0, |bits, shard| bits | 1 << shard.0);
+        self.held.store(bits, Ordering::Relaxed);
+    }
 }
 
 impl std::ops::Deref for Core {

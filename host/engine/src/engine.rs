@@ -1,7 +1,7 @@
 //! The engine as its callers hold it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nebula_flow::control::{self, Control};
@@ -14,7 +14,6 @@ use nebula_flow::start::{self, Start, StartError};
 use nebula_flow::{
     ExecutionId, SignalName, StepKey, TenantId, Value, WorkflowDefinition, WorkflowId,
 };
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -22,7 +21,8 @@ use crate::chance;
 use crate::config::{Core, EngineConfig};
 use crate::handle::ExecutionHandle;
 use crate::owner::{Drain, Owner};
-use crate::pinned::{self, NoPlan, Pinned};
+use crate::pinned::{self, NoPlan};
+use crate::triggers::{self, TriggerBell};
 use crate::watch::{self, Watch};
 
 /// How often a deploy is tried when another one of the same name is faster.
@@ -38,7 +38,8 @@ pub const GRACE: Duration = Duration::from_secs(10);
 pub struct WorkflowEngine {
     core: Arc<Core>,
     orders: mpsc::Sender<Drain>,
-    tasks: [JoinHandle<()>; 2],
+    bell: TriggerBell,
+    tasks: [JoinHandle<()>; 3],
 }
 
 /// Why the engine refused.
@@ -120,23 +121,20 @@ impl WorkflowEngine {
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         let (watch, requests) = Watch::new();
-        let core = Arc::new(Core {
-            config,
-            pinned: Pinned::default(),
-            watch,
-            runtime: Handle::current(),
-            stopping: AtomicBool::new(false),
-        });
+        let core = Arc::new(Core::new(config, watch));
         let changes = core.log.changes();
         let (orders, inbox) = mpsc::channel(1);
         let owner = Owner::new(core.clone());
+        let bell = TriggerBell::default();
         let tasks = [
             tokio::spawn(owner.run(inbox)),
             tokio::spawn(watch::follow(core.clone(), changes, requests)),
+            tokio::spawn(triggers::run(core.clone(), bell.clone())),
         ];
         Self {
             core,
             orders,
+            bell,
             tasks,
         }
     }
@@ -162,7 +160,10 @@ impl WorkflowEngine {
             let now = self.core.clock.now();
             let fresh = WorkflowId::mint(now, chance::bits());
             match deploy::deploy(place, definition.clone(), now, fresh).await {
-                Ok((deployed, _)) => return Ok(deployed),
+                Ok((deployed, _)) => {
+                    self.bell.ring();
+                    return Ok(deployed);
+                }
                 // Someone else deployed this name at the same moment.
                 Err(DeployError::Records(RecordError::Conflict { .. })) if tries < DEPLOY_TRIES => {
                     tries += 1
@@ -170,6 +171,13 @@ impl WorkflowEngine {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// What to ring when others than this engine deploy or switch triggers on its
+    /// store, so that it looks at once.
+    #[must_use]
+    pub fn trigger_bell(&self) -> TriggerBell {
+        self.bell.clone()
     }
 
     /// Starts an execution of a workflow, by its name or its id. Once it
@@ -353,6 +361,8 @@ impl WorkflowEngine {
     /// Once it returns, the engine is at rest, whoever asked first.
     pub async fn shutdown_within(&self, grace: Duration) {
         self.core.stopping.store(true, Ordering::Relaxed);
+        // What it had decided and not started is started by the next engine.
+        self.tasks[2].abort();
         let (done, finished) = oneshot::channel();
         if self.orders.send(Drain { grace, done }).await.is_ok() {
             // An error means that another drain was first, and has ended.

@@ -8,6 +8,7 @@
 //! - `config`: [`EngineConfig`], the ports it is made of.
 //! - `owner`: holds shards, hears of work, gives each execution a task.
 //! - `task`: the life of one execution in memory.
+//! - `triggers`: starts workflows by the clock.
 //! - `watch`: who waits for the end of which execution.
 //! - `pinned`: compiled plans and components, kept in memory.
 //! - `values`: payloads between the log, the blobs and the guests.
@@ -22,6 +23,7 @@ mod handle;
 mod owner;
 mod pinned;
 mod task;
+mod triggers;
 mod values;
 mod watch;
 
@@ -29,4 +31,5 @@ pub use clock::SystemClock;
 pub use config::EngineConfig;
 pub use engine::{EngineError, ExecutionOptions, GRACE, WorkflowEngine};
 pub use handle::ExecutionHandle;
+pub use triggers::TriggerBell;
 pub use watch::ExecutionResult;

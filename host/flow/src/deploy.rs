@@ -14,6 +14,7 @@ use crate::id::{Digest, TenantId, WorkflowId, WorkflowName};
 use crate::plan::Plan;
 use crate::ports::{Components, Expect, Kind, Record, RecordError, Records, ResolveError};
 use crate::time::Timestamp;
+use crate::trigger;
 
 mod deployed;
 mod pins;
@@ -64,8 +65,8 @@ pub enum DeployError {
 
 /// Deploys a definition as the next version of its name, unless the newest is
 /// the same; says whether it made one. `fresh` is the id for a name that is
-/// new. A component's bytes are kept before the version that pins it, and the
-/// version before the head that names it.
+/// new. A component's bytes are kept before the version that pins it, the
+/// version and the records of its triggers before the head that names it.
 ///
 /// # Errors
 /// When the definition is not valid here and now; when others deploy the same
@@ -92,13 +93,17 @@ pub async fn deploy(
     let name = &draft.definition.name;
     for _ in 0..TRIES {
         let earlier = head(place.records, place.tenant, name).await?;
-        if let Some((head, _)) = &earlier
-            && let Some(newest) =
-                version(place.records, place.tenant, head.id, head.version).await?
-            && is_same(&newest, &draft)?
+        let newest = match &earlier {
+            Some((head, _)) => version(place.records, place.tenant, head.id, head.version).await?,
+            None => None,
+        };
+        if let Some(newest) = newest.as_ref()
+            && is_same(newest, &draft)?
         {
-            return Ok((Arc::new(newest), false));
+            return Ok((Arc::new(newest.clone()), false));
         }
+        let before = newest.as_ref().map(|newest| &newest.definition);
+        trigger::prepare(place.records, place.tenant, &draft.definition, before, now).await?;
         if let Some(deployed) = advance(place, draft.clone(), earlier).await? {
             return Ok((Arc::new(deployed), true));
         }

@@ -39,6 +39,34 @@ pub(crate) struct Store {
     pub(crate) records: Mutex<BTreeMap<(&'static str, String), Record>>,
     pub(crate) blobs: Mutex<HashMap<Digest, Bytes>>,
     pub(crate) rival: Mutex<Option<Bytes>>,
+    /// The n-th write from now on fails, before or after it was made.
+    failing: Mutex<Option<(usize, bool)>>,
+}
+
+impl Store {
+    /// Lets the n-th write from now on, from 0, fail, after it was made or
+    /// before. Gives whether that is still to come.
+    pub(crate) fn fail(&self, nth: usize, after: bool) -> impl Fn() -> bool + '_ {
+        *self.failing.lock().unwrap() = Some((nth, after));
+        || self.failing.lock().unwrap().is_some()
+    }
+
+    /// Whether this write fails, and whether it is made all the same.
+    fn fails(&self) -> Option<bool> {
+        let mut failing = self.failing.lock().unwrap();
+        match failing.as_mut() {
+            Some((0, after)) => {
+                let after = *after;
+                *failing = None;
+                Some(after)
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -65,6 +93,11 @@ impl Records for Store {
         value: Bytes,
         expect: Expect,
     ) -> Result<u64, RecordError> {
+        let fails = self.fails();
+        let broken = || RecordError::Unavailable("told to fail".to_owned());
+        if fails == Some(false) {
+            return Err(broken());
+        }
         let mut records = self.records.lock().unwrap();
         let place = (kind.name(), key.to_owned());
         if kind == Kind::Workflow
@@ -92,7 +125,7 @@ impl Records for Store {
                 value,
             },
         );
-        Ok(version + 1)
+        fails.map_or(Ok(version + 1), |_| Err(broken()))
     }
 
     async fn remove(&self, kind: Kind, _: &TenantId, key: &str) -> Result<bool, RecordError> {
@@ -251,9 +284,30 @@ impl Components for Shelf {
     }
 }
 
-/// A log that only takes submissions.
+/// A log that takes submissions, and what was said of it.
 #[derive(Default)]
-pub(crate) struct Inbox(pub(crate) Mutex<Vec<Submission>>);
+pub(crate) struct Inbox(pub(crate) Mutex<Vec<Submission>>, Mutex<Fate>);
+
+/// What becomes of submissions.
+#[derive(Default)]
+struct Fate {
+    /// The first so many executions have ended so.
+    ended: (usize, Option<Status>),
+    /// The next submission is not answered; whether it is taken.
+    unanswered: Option<bool>,
+}
+
+impl Inbox {
+    /// All executions until now have ended so.
+    pub(crate) fn end(&self, status: Status) {
+        self.1.lock().unwrap().ended = (self.0.lock().unwrap().len(), Some(status));
+    }
+
+    /// The next submission fails; whether it is taken all the same.
+    pub(crate) fn lose_next_answer(&self, taken: bool) {
+        self.1.lock().unwrap().unanswered = Some(taken);
+    }
+}
 
 fn absent<T>() -> Result<T, LogError> {
     Err(LogError::Unavailable(
@@ -264,6 +318,11 @@ fn absent<T>() -> Result<T, LogError> {
 #[async_trait]
 impl EventLog for Inbox {
     async fn submit(&self, submission: Submission) -> Result<Submitted, LogError> {
+        let lost = self.1.lock().unwrap().unanswered.take();
+        let broken = || LogError::Unavailable("told to fail".to_owned());
+        if lost == Some(false) {
+            return Err(broken());
+        }
         let mut all = self.0.lock().unwrap();
         if let Some(key) = &submission.key {
             let same = |s: &&Submission| s.key.as_ref().is_some_and(|k| k.key == key.key);
@@ -275,7 +334,7 @@ impl EventLog for Inbox {
             }
         }
         all.push(submission);
-        Ok(Submitted::Accepted)
+        lost.map_or(Ok(Submitted::Accepted), |_| Err(broken()))
     }
 
     async fn append(&self, _: Fence, _: Append) -> Result<(), LogError> {
@@ -323,9 +382,37 @@ impl EventLog for Inbox {
     async fn execution(
         &self,
         _: &TenantId,
-        _: ExecutionId,
+        execution: ExecutionId,
     ) -> Result<Option<ExecutionSummary>, LogError> {
-        Ok(None)
+        let all = self.0.lock().unwrap();
+        let found = all.iter().position(|s| s.execution == execution);
+        let Some((
+            index,
+            Message::Start {
+                workflow,
+                name,
+                version,
+                ..
+            },
+        )) = found.map(|index| (index, &all[index].message))
+        else {
+            return Ok(None);
+        };
+        let (ended, status) = self.1.lock().unwrap().ended;
+        let status = status.filter(|_| index < ended).unwrap_or(Status::Running);
+        Ok(Some(ExecutionSummary {
+            id: execution,
+            workflow: *workflow,
+            workflow_name: name.clone(),
+            workflow_version: *version,
+            status,
+            version: 1,
+            created_at: all[index].at,
+            updated_at: all[index].at,
+            finished_at: None,
+            wake_at: None,
+            error: None,
+        }))
     }
 
     async fn executions(

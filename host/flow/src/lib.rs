@@ -9,6 +9,7 @@
 //! - [`payload`]: values as they travel and as they are stored.
 //! - [`definition`]: what people write: the workflow document and its builder.
 //! - [`expression`]: the jq subset that is evaluated directly, templates, references.
+//! - [`schedule`]: when a cron schedule is due.
 //! - [`shape`]: values against JSON Schemas.
 //! - [`component`]: what an action says about itself, and [`Verified`].
 //! - [`plan`]: a deployed definition, pinned and compiled for deciding.
@@ -19,8 +20,8 @@
 //! - [`grant`]: which hosts and credentials a call may use.
 //! - [`reached`]: what actions have reached by them.
 //! - [`ports`]: the five doors to the world.
-//! - [`deploy`], [`start`], [`signal`], [`control`]: the use cases, as functions
-//!   over the ports.
+//! - [`deploy`], [`start`], [`signal`], [`control`], [`resolve`], [`trigger`]: the
+//!   use cases, as functions over the ports.
 //! - [`planted`]: bugs that tests plant, and that nobody else can have.
 
 pub mod component;
@@ -43,16 +44,19 @@ pub mod ports;
 pub mod reached;
 pub mod resolve;
 pub mod retry;
+pub mod schedule;
 pub mod shape;
 pub mod signal;
 pub mod start;
 pub mod time;
+pub mod trigger;
 
 pub use component::{ActionMetadata, Component, Effect, Verified};
 pub use definition::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
 pub use event::{Event, Recorded};
 pub use id::{
-    ActionId, Digest, ExecutionId, NodeId, Shard, SignalName, StepKey, TenantId, WorkflowId,
+    ActionId, Digest, ExecutionId, NodeId, Shard, SignalName, StepKey, TenantId, TriggerName,
+    WorkflowId,
 };
 pub use payload::Payload;
 pub use serde_json::{Value, json};

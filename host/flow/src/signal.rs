@@ -19,7 +19,7 @@ use crate::ports::{
     Submission, Submitted,
 };
 use crate::shape::Shape;
-use crate::start::{self, MAX_KEY};
+use crate::start::{self, MAX_KEY, RESERVED};
 use crate::time::Timestamp;
 
 /// How often it is decided anew because something came meanwhile.
@@ -59,6 +59,9 @@ pub enum SignalError {
     /// The key is empty or too long.
     #[error("an idempotency key has 1 to {MAX_KEY} bytes; this one has {0}")]
     InvalidKey(usize),
+    /// The key is one of the host's own.
+    #[error("an idempotency key does not begin with `{RESERVED}`: these are the host's own")]
+    ReservedKey,
     /// The execution moves on faster than it can be decided.
     #[error("execution {0} changes too fast for a signal; try again")]
     Busy(ExecutionId),
@@ -160,6 +163,9 @@ fn idempotency_key(
 ) -> Result<IdempotencyKey, SignalError> {
     if key.is_empty() || key.len() > MAX_KEY {
         return Err(SignalError::InvalidKey(key.len()));
+    }
+    if key.starts_with(RESERVED) {
+        return Err(SignalError::ReservedKey);
     }
     let mut request = format!("signal\0{}\0{}\0", signal.execution, signal.name).into_bytes();
     request.extend_from_slice(payload);

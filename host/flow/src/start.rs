@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 /// The longest idempotency key, bytes.
 pub const MAX_KEY: usize = 255;
 
+/// How the keys begin that the host itself makes: for the slots of a schedule, say.
+pub const RESERVED: &str = "nebula:";
+
 /// What is to be started.
 #[derive(Debug)]
 pub struct Start<'a> {
@@ -47,6 +50,9 @@ pub enum StartError {
     /// The key is empty or too long.
     #[error("an idempotency key has 1 to {MAX_KEY} bytes; this one has {0}")]
     InvalidKey(usize),
+    /// The key is one of the host's own.
+    #[error("an idempotency key does not begin with `{RESERVED}`: these are the host's own")]
+    ReservedKey,
     /// The log refused.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -58,21 +64,50 @@ pub enum StartError {
 /// Checks the input and submits the start. Once it returns, it is on disk.
 ///
 /// # Errors
-/// When the input is refused, or the log is not available.
+/// When the input or the key is refused, or the log is not available.
 pub async fn start(
     log: &dyn EventLog,
     records: &dyn Records,
     start: Start<'_>,
 ) -> Result<Submitted, StartError> {
-    let problems = start.workflow.check_input(start.input);
-    if !problems.is_empty() {
-        return Err(StartError::InvalidInput(problems));
-    }
-    let input = payload::encode(start.input)?;
+    let input = check(&start)?;
     let key = start
         .key
         .map(|key| idempotency_key(key, start.workflow, &input))
         .transpose()?;
+    submit(log, records, start, input, key).await
+}
+
+/// The same for a trigger, whose key says alone what it stands for: the input
+/// may have changed with a deploy since the first time.
+pub(crate) async fn start_by_trigger(
+    log: &dyn EventLog,
+    records: &dyn Records,
+    start: Start<'_>,
+) -> Result<Submitted, StartError> {
+    let input = check(&start)?;
+    let key = start.key.map(|key| IdempotencyKey {
+        key: key.to_owned(),
+        fingerprint: Digest::of(key.as_bytes()),
+    });
+    submit(log, records, start, input, key).await
+}
+
+fn check(start: &Start<'_>) -> Result<Bytes, StartError> {
+    let problems = start.workflow.check_input(start.input);
+    if !problems.is_empty() {
+        return Err(StartError::InvalidInput(problems));
+    }
+    Ok(payload::encode(start.input)?)
+}
+
+async fn submit(
+    log: &dyn EventLog,
+    records: &dyn Records,
+    start: Start<'_>,
+    input: Bytes,
+    key: Option<IdempotencyKey>,
+) -> Result<Submitted, StartError> {
     let submission = Submission {
         tenant: start.tenant.clone(),
         execution: start.execution,
@@ -115,6 +150,9 @@ fn idempotency_key(
 ) -> Result<IdempotencyKey, StartError> {
     if key.is_empty() || key.len() > MAX_KEY {
         return Err(StartError::InvalidKey(key.len()));
+    }
+    if key.starts_with(RESERVED) {
+        return Err(StartError::ReservedKey);
     }
     let mut request = format!("start\0{}\0", workflow.id).into_bytes();
     request.extend_from_slice(input);

@@ -1,8 +1,10 @@
-//! What requests may use: the ports and the bounds, never the engine.
+//! What requests may use: the ports and the bounds, never the engine, whose bell
+//! for triggers is all they know of it.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
+use nebula_engine::TriggerBell;
 use nebula_flow::TenantId;
 use nebula_flow::ports::{Clock, Components, EventLog, Records};
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Deployed versions that were read lately.
     pub(crate) versions: Versions,
+    /// Tells the engine of triggers that were deployed or switched.
+    pub(crate) bell: TriggerBell,
     /// Who waits for which execution.
     pub(crate) watches: Watches,
     /// A place for each live stream.

@@ -283,33 +283,32 @@ impl Server {
             Arc::clone(&engine.clock),
         ));
         let keeping = tokio::spawn(Arc::clone(&reached).run(stopping.clone()));
-        let shared = Arc::new(Shared {
-            log: Arc::clone(&engine.log),
-            records: Arc::clone(&engine.records),
-            components: Arc::clone(&engine.components),
+        let log = Arc::downgrade(&engine.log);
+        let records = Arc::downgrade(&engine.records);
+        let ports = engine.clone();
+        let engine = WorkflowEngine::new(engine);
+        let shared = Shared {
+            bell: engine.trigger_bell(),
+            log: Arc::clone(&ports.log),
+            records: Arc::clone(&ports.records),
+            components: Arc::clone(&ports.components),
             reached: Arc::clone(&reached),
-            clock: Arc::clone(&engine.clock),
+            clock: Arc::clone(&ports.clock),
             versions: Versions::default(),
-            watches: Watches::follow(&*engine.log),
+            watches: Watches::follow(&*ports.log),
             streams: Arc::new(Semaphore::new(config.http.max_streams)),
             touched: Touched::default(),
             metrics: Arc::clone(&metrics),
-            name: config.name,
+            name: config.name.clone(),
             keys_required: config.auth == Auth::Keys,
-            hosts: Hosts {
-                names: config.hosts,
-                any_address: !config.listen.ip().is_loopback(),
-            },
+            hosts: hosts(&config),
             http: config.http.clone(),
             stopping: stopping.clone(),
-        });
-        let log = Arc::downgrade(&engine.log);
-        let records = Arc::downgrade(&engine.records);
-        let engine = WorkflowEngine::new(engine);
+        };
         let entrance = Entrance {
             listener: door.listener,
             tls: door.tls,
-            router: configure_routes(shared),
+            router: configure_routes(Arc::new(shared)),
             connections: metrics.connections.clone(),
             http: config.http,
         };
@@ -375,6 +374,13 @@ impl Running {
         }
         drop(announcement);
         tracing::info!("the node has stopped");
+    }
+}
+
+fn hosts(config: &Config) -> Hosts {
+    Hosts {
+        names: config.hosts.clone(),
+        any_address: !config.listen.ip().is_loopback(),
     }
 }
 

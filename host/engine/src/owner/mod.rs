@@ -266,12 +266,14 @@ impl Owner {
         }
         self.to_scan
             .extend(now.keys().filter(|s| !self.held.contains_key(s)));
+        self.core.hold(now.keys().copied());
         self.held = now;
     }
 
     /// Drops everything of a shard; its new owner goes on with it.
     fn lose(&mut self, shard: Shard) {
         self.held.remove(&shard);
+        self.core.hold(self.held.keys().copied());
         self.active.retain(|id, active| {
             let keep = id.shard() != shard;
             if !keep {

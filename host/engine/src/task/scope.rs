@@ -194,6 +194,8 @@ fn source(
             Source::Item { map, list, index }
         }
         Root::Index => Source::Value(step?.path.last().copied()?.into()),
+        // No expression of an execution reads it.
+        Root::Trigger => return None,
     })
 }
 

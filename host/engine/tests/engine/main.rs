@@ -15,5 +15,6 @@ mod recovery;
 mod signals;
 mod starts;
 mod strikes;
+mod triggers;
 mod unknown;
 mod waits;

@@ -29,7 +29,7 @@ pub use node::NodeBuilder;
 /// ```
 #[derive(Debug, Clone)]
 pub struct WorkflowBuilder {
-    definition: WorkflowDefinition,
+    pub(super) definition: WorkflowDefinition,
 }
 
 // --------------------------------------------------------- the workflow --
@@ -192,7 +192,7 @@ impl WorkflowBuilder {
         self
     }
 
-    fn problem(&mut self, code: Code, pointer: String, message: String) {
+    pub(super) fn problem(&mut self, code: Code, pointer: String, message: String) {
         self.definition
             .problems
             .push(Diagnostic::new(code, pointer, message));

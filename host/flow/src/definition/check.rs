@@ -36,6 +36,7 @@ pub fn check(definition: &WorkflowDefinition) -> Vec<Diagnostic> {
     };
     if check.sizes() {
         check.header();
+        check.triggers();
         check.nodes();
         check.expressions();
     }
@@ -319,6 +320,11 @@ impl Check<'_> {
                 &site.pointer,
                 message,
             ));
+        }
+        if reference.root == Root::Trigger {
+            let message = "`$trigger` is known only in the `input` of a trigger";
+            let diagnostic = Diagnostic::new(Code::InvalidExpression, &site.pointer, message);
+            return Some(diagnostic.hint("let the trigger's `input` pass it on"));
         }
         if let (Root::Vars, Some(Segment::Key(name))) = (&reference.root, reference.path.first())
             && !self.definition.vars.contains_key(name)

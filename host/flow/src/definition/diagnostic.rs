@@ -78,6 +78,8 @@ pub enum Code {
     MissingCredential,
     /// A constant input breaks the input schema of the action or the workflow.
     InvalidInput,
+    /// A schedule that no date fulfils.
+    NeverFires,
 }
 
 impl Code {
@@ -107,6 +109,7 @@ impl Code {
             Self::UnaskedCredential => "unasked_credential",
             Self::MissingCredential => "missing_credential",
             Self::InvalidInput => "invalid_input",
+            Self::NeverFires => "never_fires",
         }
     }
 }

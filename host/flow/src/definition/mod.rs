@@ -4,8 +4,8 @@
 //! - `document`: YAML or JSON to a definition, with the place of every value.
 //! - `builder`: [`WorkflowBuilder`] and [`NodeBuilder`].
 //! - `yaml`, `scalar`, `json`, `read`: its steps: text to value, value to definition.
-//! - `wait`: what a node waits for.
-//! - `child`: the workflows that it names.
+//! - `wait`: what a node waits for; `child`: the workflows that it names.
+//! - `trigger`: what starts the workflow by itself.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -20,7 +20,7 @@ use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{ActionId, NodeId, WorkflowName};
+use crate::id::{ActionId, NodeId, TriggerName, WorkflowName};
 use crate::time::Span;
 
 pub(crate) mod actions;
@@ -38,6 +38,7 @@ mod sites;
 #[cfg(test)]
 mod tests;
 mod text;
+pub(crate) mod trigger;
 mod wait;
 mod yaml;
 
@@ -47,6 +48,7 @@ pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
 pub use schema::schema;
 pub use text::InvalidText;
+pub use trigger::{CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger, TriggerBuilder};
 pub(crate) use wait::duration;
 pub use wait::{Due, MAX_WAIT, Wait};
 
@@ -89,6 +91,9 @@ pub struct WorkflowDefinition {
     /// with an input that says which, where and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<WorkflowName>,
+    /// What starts it by itself, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub triggers: IndexMap<TriggerName, Trigger>,
     /// By id; their order decides which failure is reported.
     pub nodes: IndexMap<NodeId, Node>,
     /// In any order.
@@ -117,6 +122,7 @@ impl WorkflowDefinition {
             retry: None,
             timeout: None,
             on_failure: None,
+            triggers: IndexMap::new(),
             nodes: IndexMap::new(),
             connections: Vec::new(),
             output: None,

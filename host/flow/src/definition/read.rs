@@ -24,6 +24,7 @@ const WORKFLOW: &[&str] = &[
     "retry",
     "timeout",
     "on_failure",
+    "triggers",
     "nodes",
     "connections",
     "output",
@@ -61,14 +62,14 @@ pub(super) fn definition(value: &Value) -> Result<WorkflowDefinition, Vec<Diagno
     }
 }
 
-struct Reading {
-    problems: Vec<Diagnostic>,
+pub(super) struct Reading {
+    pub(super) problems: Vec<Diagnostic>,
 }
 
 /// An object whose fields are read, and where it stands.
 #[derive(Clone, Copy)]
-struct Fields<'v> {
-    object: &'v Map<String, Value>,
+pub(super) struct Fields<'v> {
+    pub(super) object: &'v Map<String, Value>,
     pointer: &'v str,
 }
 
@@ -82,6 +83,7 @@ impl Reading {
         let vars = self.field::<IndexMap<String, Value>>(fields, "vars");
         let retry = self.part(fields, "retry", Self::retry);
         let timeout = self.text_form::<Span>(fields, "timeout", "write for example `24h`");
+        let triggers = self.triggers(fields);
         let nodes = self.nodes(fields);
         let connections = self.connections(fields);
         Some(WorkflowDefinition {
@@ -94,6 +96,7 @@ impl Reading {
             retry,
             timeout,
             on_failure: self.parsed(fields, "on_failure", Code::InvalidName, None),
+            triggers,
             nodes: nodes?,
             connections,
             output: given(fields, "output"),
@@ -229,7 +232,7 @@ impl Reading {
     // ------------------------------------------------------------ pieces --
 
     /// The value as an object; its unknown fields are reported.
-    fn fields<'v>(
+    pub(super) fn fields<'v>(
         &mut self,
         value: &'v Value,
         pointer: &'v str,
@@ -262,7 +265,7 @@ impl Reading {
     }
 
     /// A field that is written as one word.
-    fn text_form<T: DeserializeOwned>(
+    pub(super) fn text_form<T: DeserializeOwned>(
         &mut self,
         fields: Fields<'_>,
         name: &str,
@@ -271,7 +274,7 @@ impl Reading {
         self.parsed(fields, name, Code::InvalidValue, Some(hint))
     }
 
-    fn required<T: DeserializeOwned>(
+    pub(super) fn required<T: DeserializeOwned>(
         &mut self,
         fields: Fields<'_>,
         name: &str,
@@ -297,7 +300,7 @@ impl Reading {
         self.parsed(fields, name, Code::InvalidName, None)
     }
 
-    fn part<T>(
+    pub(super) fn part<T>(
         &mut self,
         fields: Fields<'_>,
         name: &str,
@@ -340,7 +343,7 @@ impl Reading {
             .push(Diagnostic::new(Code::MissingField, fields.pointer, message).hint(hint));
     }
 
-    fn wrong_type(&mut self, pointer: &str, value: &Value, expected: &str) {
+    pub(super) fn wrong_type(&mut self, pointer: &str, value: &Value, expected: &str) {
         let found = match value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
@@ -356,7 +359,7 @@ impl Reading {
 }
 
 /// A field of any type; `null` counts as absent.
-fn given(fields: Fields<'_>, name: &str) -> Option<Value> {
+pub(super) fn given(fields: Fields<'_>, name: &str) -> Option<Value> {
     fields
         .object
         .get(name)

@@ -34,6 +34,7 @@ pub fn schema() -> Value {
                 "$ref": "#/$defs/workflowName",
                 "description": "The workflow that is started whenever an execution of this one has failed."
             },
+            "triggers": super::trigger::schema(),
             "nodes": {
                 "description": "By id; their order decides which failure is reported.",
                 "type": "object",

@@ -163,6 +163,10 @@ pub(super) fn values(definition: &WorkflowDefinition) -> impl Iterator<Item = (S
             .iter()
             .map(|(name, value)| (child("/vars", name), value)),
     );
+    for (name, trigger) in &definition.triggers {
+        let pointer = child(&child("/triggers", name.as_str()), "input");
+        out.extend(trigger.input.as_ref().map(|value| (pointer, value)));
+    }
     for (id, node) in &definition.nodes {
         of_node(child("/nodes", id.as_str()), node, &mut out);
     }

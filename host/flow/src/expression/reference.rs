@@ -27,6 +27,8 @@ pub enum Root {
     Item,
     /// `$index`: its place in the list, from 0.
     Index,
+    /// `$trigger`: the event of the trigger whose input is evaluated.
+    Trigger,
 }
 
 /// What an expression reads: a variable, and the path in it as far as it is
@@ -55,7 +57,7 @@ pub trait Scope {
 }
 
 /// The variables as expressions write them.
-pub(super) const VARIABLES: [&str; 7] = [
+pub(super) const VARIABLES: [&str; 8] = [
     "$input",
     "$vars",
     "$nodes",
@@ -63,6 +65,7 @@ pub(super) const VARIABLES: [&str; 7] = [
     "$workflow",
     "$item",
     "$index",
+    "$trigger",
 ];
 
 /// What there is to read of a node.
@@ -78,6 +81,7 @@ impl Root {
             "$workflow" => Self::Workflow,
             "$item" => Self::Item,
             "$index" => Self::Index,
+            "$trigger" => Self::Trigger,
             _ => return None,
         })
     }
@@ -114,6 +118,7 @@ impl Root {
             Self::Workflow => "workflow",
             Self::Item => "item",
             Self::Index => "index",
+            Self::Trigger => "trigger",
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod step;
 pub mod ulid;
 
 pub use digest::Digest;
-pub use name::{ActionId, NodeId, SignalName, TenantId, WorkflowName};
+pub use name::{ActionId, NodeId, SignalName, TenantId, TriggerName, WorkflowName};
 pub use shard::{SHARDS, Shard};
 pub use step::StepKey;
 pub use ulid::{ExecutionId, WorkflowId};

@@ -126,6 +126,17 @@ name_type!(
 );
 
 name_type!(
+    /// The name of a trigger within a workflow; a segment of its path.
+    TriggerName,
+    "trigger name",
+    "1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`, beginning with a letter",
+    |t| !t.is_empty()
+        && t.len() <= 64
+        && t.starts_with(|c: char| c.is_ascii_alphabetic())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+);
+
+name_type!(
     /// The name of an action, e.g. `weather.fetch`: two or more segments; the
     /// first belongs to one publisher.
     ActionId,

@@ -63,6 +63,9 @@ pub enum Kind {
     ApiKey,
     /// What an action has reached, by its id.
     Reached,
+    /// Where a trigger stands, by `workflow/trigger` (names): its switch, what is
+    /// done of its schedule, what it did last.
+    Trigger,
 }
 
 impl Kind {
@@ -76,6 +79,7 @@ impl Kind {
             Self::Credential => "credential",
             Self::ApiKey => "api_key",
             Self::Reached => "reached",
+            Self::Trigger => "trigger",
         }
     }
 }

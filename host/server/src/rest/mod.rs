@@ -5,8 +5,8 @@
 //! - [`door`]: what every request passes.
 //! - [`guard`]: who sends it, and whether its route is for them.
 //! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
-//! - [`workflows`], [`executions`], [`control`], [`live`], [`actions`],
-//!   [`access`], [`keys`], [`node`]: the handlers.
+//! - [`workflows`], [`executions`], [`control`], [`live`], [`triggers`],
+//!   [`actions`], [`access`], [`keys`], [`node`]: the handlers.
 
 pub(crate) mod access;
 pub(crate) mod actions;
@@ -20,6 +20,7 @@ pub(crate) mod live;
 pub(crate) mod node;
 pub(crate) mod reply;
 pub(crate) mod routes;
+pub(crate) mod triggers;
 pub(crate) mod workflows;
 
 pub(crate) use routes::configure_routes;

@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use nebula_api::problem::{Diagnostic, Position};
 use nebula_api::{Code, Problem};
+use nebula_flow::TriggerName;
 use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError};
@@ -87,6 +88,9 @@ fn problem(error: Error) -> Problem {
                 None => "look at GET /api/v1/actions".into(),
             })
         }
+        Error::TriggerNotFound { there, .. } => trigger_not_found(&there, detail),
+        Error::TriggerInput(_) => Problem::new(Code::InvalidInput, detail)
+            .hint("look at the trigger's `input` in the workflow, and at the event"),
         Error::CredentialNotFound(_) => {
             Problem::new(Code::CredentialNotFound, detail).hint("look at GET /api/v1/credentials")
         }
@@ -133,6 +137,14 @@ fn problem(error: Error) -> Problem {
         Error::Resolve(error) => resolve(&error, detail),
         Error::Damaged(_) => internal(&detail),
     }
+}
+
+fn trigger_not_found(there: &[TriggerName], detail: String) -> Problem {
+    let there: Vec<_> = there.iter().map(|name| format!("`{name}`")).collect();
+    Problem::new(Code::TriggerNotFound, detail).hint(match there.as_slice() {
+        [] => "its newest version has none".to_owned(),
+        names => format!("its newest version has {}", names.join(", ")),
+    })
 }
 
 fn signal(refused: Refused, detail: String) -> Problem {

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 
 use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, VIEWER};
 use super::reply::Refusal;
-use super::{access, actions, control, door, executions, keys, live, node, workflows};
+use super::{access, actions, control, door, executions, keys, live, node, triggers, workflows};
 use crate::app::{App, Shared};
 
 /// The name of the scheme by which keys are sent.
@@ -19,7 +19,7 @@ const SCHEME: &str = "key";
 /// Every route, and the table of who may use it. The same table stands in
 /// `docs/server.md`, where a test compares it.
 pub(crate) fn routes() -> Routes {
-    of_executions(Routes::default())
+    of_triggers(of_executions(Routes::default()))
         .get("/health", ANYONE, node::health)
         .get("/ready", ANYONE, node::ready)
         .get("/openapi.json", VIEWER, node::openapi)
@@ -92,6 +92,27 @@ fn of_executions(routes: Routes) -> Routes {
         )
 }
 
+fn of_triggers(routes: Routes) -> Routes {
+    routes
+        .get("/triggers", VIEWER, triggers::list)
+        .get("/triggers/{workflow}/{trigger}", VIEWER, triggers::get)
+        .post(
+            "/triggers/{workflow}/{trigger}/test",
+            OPERATOR,
+            triggers::test,
+        )
+        .post(
+            "/triggers/{workflow}/{trigger}/enable",
+            OPERATOR,
+            triggers::enable,
+        )
+        .post(
+            "/triggers/{workflow}/{trigger}/disable",
+            OPERATOR,
+            triggers::disable,
+        )
+}
+
 /// Mounts everything.
 pub(crate) fn configure_routes(shared: Arc<Shared>) -> Router {
     let Routes { api, outside, .. } = routes();
@@ -151,6 +172,11 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         live::events_stream,
         live::logs,
         live::logs_stream,
+        triggers::list,
+        triggers::get,
+        triggers::test,
+        triggers::enable,
+        triggers::disable,
         actions::list,
         actions::search,
         actions::get,

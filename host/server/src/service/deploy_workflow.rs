@@ -37,6 +37,7 @@ pub(crate) async fn deploy(app: &App, text: &str) -> Result<Deployed> {
         created,
     };
     app.versions.keep(deployed);
+    app.bell.ring();
     Ok(answer)
 }
 

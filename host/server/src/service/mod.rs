@@ -6,6 +6,7 @@
 //! - [`start_execution`], [`signal_execution`], [`control_execution`]: what is
 //!   submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
+//! - [`triggers`]: what starts workflows by itself.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
 //! - [`keys`]: who may do what through the API.
 //! - [`reach`]: what it has reached.
@@ -25,16 +26,17 @@ pub(crate) mod resolve_execution;
 pub(crate) mod signal_execution;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
+pub(crate) mod triggers;
 pub(crate) mod values;
 pub(crate) mod workflows;
 
-use nebula_flow::ExecutionId;
 use nebula_flow::definition::Diagnostic;
 use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
 use nebula_flow::start::StartError;
+use nebula_flow::{ExecutionId, TriggerName};
 
 /// Why a use case refuses.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,14 @@ pub(crate) enum Error {
         action: String,
         similar: Option<String>,
     },
+    #[error("workflow `{workflow}` has no trigger `{trigger}`")]
+    TriggerNotFound {
+        workflow: String,
+        trigger: String,
+        there: Vec<TriggerName>,
+    },
+    #[error("{0}")]
+    TriggerInput(String),
     #[error("no credential `{0}` is stored")]
     CredentialNotFound(String),
     #[error("action `{action}` has no grant for `{host}`")]
@@ -114,7 +124,7 @@ impl From<StartError> for Error {
         match error {
             StartError::InvalidInput(problems) => Self::InvalidInput(problems),
             StartError::Payload(error) => error.into(),
-            StartError::InvalidKey(_) => Self::InvalidHeader {
+            StartError::InvalidKey(_) | StartError::ReservedKey => Self::InvalidHeader {
                 message: error.to_string(),
             },
             StartError::Log(error) => error.into(),

@@ -49,7 +49,7 @@ fn refusal(execution: ExecutionId, error: SignalError) -> Error {
         SignalError::Refused(refused) => Error::SignalRefused { execution, refused },
         SignalError::InvalidPayload(problems) => Error::InvalidSignal(problems),
         SignalError::Payload(error) => error.into(),
-        SignalError::InvalidKey(_) => Error::InvalidHeader {
+        SignalError::InvalidKey(_) | SignalError::ReservedKey => Error::InvalidHeader {
             message: error.to_string(),
         },
         SignalError::Busy(execution) => Error::Busy(execution),

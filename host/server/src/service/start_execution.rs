@@ -135,7 +135,8 @@ async fn replay(app: &App, execution: ExecutionId, wait: Option<Duration>) -> Re
     })
 }
 
-fn mint(now: Timestamp) -> Result<ExecutionId> {
+/// A fresh id.
+pub(crate) fn mint(now: Timestamp) -> Result<ExecutionId> {
     let mut chance = [0; 16];
     getrandom::fill(&mut chance)
         .map_err(|e| LogError::Unavailable(format!("the system gives no randomness: {e}")))?;

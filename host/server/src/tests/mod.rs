@@ -16,4 +16,5 @@ mod node;
 mod openapi;
 mod resolve;
 mod signals;
+mod triggers;
 mod workflows;

@@ -1,0 +1,108 @@
+//! Triggers: what starts workflows by itself, and where each stands.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::time::Time;
+
+/// A trigger of a workflow's newest version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Trigger {
+    /// Name of the workflow and name of the trigger, with `/` between them.
+    pub id: String,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// The workflow's newest version.
+    pub workflow_version: u32,
+    /// As the document names it.
+    pub name: String,
+    /// `cron`.
+    pub kind: String,
+    /// Its switch: whether it starts anything.
+    pub enabled: bool,
+    /// When it starts an execution next; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Time>,
+    /// The schedule of a cron trigger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The time zone of the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// What it did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<TriggerEvent>,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<TriggerFailure>,
+    /// How often something went wrong.
+    pub errors: u64,
+}
+
+/// Something that a trigger did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TriggerEvent {
+    /// When.
+    pub at: Time,
+    /// `started`, `skipped` (an earlier execution had not ended) or `tested` (by
+    /// hand).
+    pub outcome: String,
+    /// For which slot of its schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Time>,
+    /// What it started; for a skipped slot, what was in its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TriggerFailure {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub message: String,
+}
+
+/// A try of a trigger.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestTrigger {
+    /// Whether to start an execution; else nothing is started, and the answer says
+    /// what would be.
+    #[serde(default)]
+    pub fire: bool,
+    /// The event, `$trigger` in its input; absent: one as the trigger's kind has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<serde_json::Value>,
+}
+
+/// What a try of a trigger gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestedTrigger {
+    /// The next times of a schedule, five at most, whether it is switched on or off.
+    pub next: Vec<Time>,
+    /// The input that an execution has, as far as it can be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<serde_json::Value>,
+    /// What was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+}
+
+/// Which triggers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TriggersQuery {
+    /// Only those of this workflow, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many; 50 if absent, 200 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}

@@ -1,0 +1,173 @@
+//! What can be wrong with a trigger.
+
+use serde_json::{Value, json};
+
+use super::{CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger};
+use crate::definition::WorkflowDefinition;
+use crate::definition::check::Check;
+use crate::definition::diagnostic::{Code, Diagnostic, child, did_you_mean};
+use crate::expression::{ExpressionError, Reference, Root, Scope, Segment, Template};
+use crate::schedule::ScheduleError;
+use crate::shape::Shape;
+
+impl Check<'_> {
+    /// What is wrong with the triggers.
+    pub(in crate::definition) fn triggers(&mut self) {
+        let definition = self.definition;
+        if definition.triggers.len() > MAX_TRIGGERS {
+            let count = definition.triggers.len();
+            let message =
+                format!("the workflow has {count} triggers; at most {MAX_TRIGGERS} are allowed");
+            return self.problem(Code::TooLarge, "/triggers", message);
+        }
+        for (name, trigger) in &definition.triggers {
+            let pointer = child("/triggers", name.as_str());
+            match &trigger.cron {
+                Some(cron) => self.cron(&child(&pointer, "cron"), cron),
+                None => self.problems.push(
+                    Diagnostic::new(Code::MissingField, &pointer, "a trigger needs `cron`")
+                        .hint("write for example `cron: { schedule: \"0 2 * * *\" }`"),
+                ),
+            }
+            self.trigger_input(&pointer, trigger);
+        }
+    }
+
+    fn cron(&mut self, pointer: &str, cron: &Cron) {
+        if let Err(error) = cron.schedule() {
+            let (code, field) = match &error {
+                ScheduleError::Syntax { .. } => (Code::InvalidValue, "schedule"),
+                ScheduleError::Never(_) => (Code::NeverFires, "schedule"),
+                ScheduleError::Zone { .. } => (Code::InvalidValue, "timezone"),
+            };
+            let diagnostic = Diagnostic::new(code, child(pointer, field), error.to_string());
+            self.problems.push(diagnostic.maybe_hint(error.hint()));
+        }
+        if cron.catch_up == CatchUp::All && cron.overlap == Overlap::Skip {
+            let message = "`catch_up: all` starts several executions, and `overlap` is `skip`";
+            let diagnostic =
+                Diagnostic::new(Code::InvalidValue, child(pointer, "catch_up"), message);
+            self.problems
+                .push(diagnostic.hint("add `overlap: allow`, or write `catch_up: last`"));
+        }
+    }
+
+    /// The template of the input, and what it gives as far as it is known.
+    fn trigger_input(&mut self, pointer: &str, trigger: &Trigger) {
+        let at = child(pointer, "input");
+        let Some(input) = &trigger.input else {
+            // Of a schedule it is known what the event looks like.
+            if trigger.cron.is_some() {
+                let event = json!({ "slot": "2026-02-03T04:05:06.000Z" });
+                self.constant(pointer, &event, "the trigger's event");
+            }
+            return;
+        };
+        let template = match Template::parse(input) {
+            Ok(template) => template,
+            Err(error) => {
+                let diagnostic = Diagnostic::new(Code::InvalidExpression, &at, error.message);
+                return self.problems.push(diagnostic.maybe_hint(error.hint));
+            }
+        };
+        for expression in template.expressions() {
+            if expression.direct().is_none() {
+                let message = format!(
+                    "`{}` would have to run in the sandbox, and a trigger's input is made before anything runs",
+                    expression.source()
+                );
+                let diagnostic = Diagnostic::new(Code::InvalidExpression, &at, message);
+                self.problems.push(diagnostic.hint(
+                    "write paths, comparisons, arithmetic and `//`, and leave the rest to a node",
+                ));
+            }
+            let wrong = expression.references().iter();
+            let wrong: Vec<_> = wrong
+                .filter_map(|r| unknown(self.definition, &at, r))
+                .collect();
+            self.problems.extend(wrong);
+        }
+        if let Some(constant) = template.constant() {
+            self.constant(&at, &constant, "this");
+        }
+    }
+
+    /// A value that every start would have as its input.
+    fn constant(&mut self, pointer: &str, value: &Value, what: &str) {
+        // A schema that does not compile has its own diagnostic.
+        let Some(Ok(shape)) = self.definition.input.as_ref().map(Shape::compile) else {
+            return;
+        };
+        for mismatch in shape.mismatches(value) {
+            let message = format!(
+                "{what} is not what the workflow takes as its input: {}",
+                mismatch.message
+            );
+            self.problems
+                .push(Diagnostic::new(Code::InvalidInput, pointer, message).hint(
+                    "give the trigger an `input` that the workflow's `input` schema accepts",
+                ));
+        }
+    }
+}
+
+/// What is wrong with what an expression of a trigger's input reads.
+fn unknown(
+    definition: &WorkflowDefinition,
+    pointer: &str,
+    reference: &Reference,
+) -> Option<Diagnostic> {
+    let (message, hint) = match (&reference.root, reference.path.first()) {
+        (Root::Vars, Some(Segment::Key(name))) if !definition.vars.contains_key(name) => (
+            format!("there is no constant `{name}` in `vars`"),
+            did_you_mean(name, definition.vars.keys().map(String::as_str)),
+        ),
+        (Root::Trigger | Root::Vars, _) => return None,
+        (root, _) => (
+            format!("`{root}` is not known before the workflow has started"),
+            Some("`$trigger` and `$vars` are".to_owned()),
+        ),
+    };
+    Some(Diagnostic::new(Code::InvalidExpression, pointer, message).maybe_hint(hint))
+}
+
+/// The input that a trigger's event makes.
+///
+/// # Errors
+/// When its expressions err, or it is over the cap of a payload.
+pub(crate) fn input(
+    definition: &WorkflowDefinition,
+    trigger: &Trigger,
+    event: Value,
+) -> Result<Value, ExpressionError> {
+    let Some(input) = &trigger.input else {
+        return Ok(event);
+    };
+    let vars = definition.vars.iter();
+    let scope = Variables {
+        event,
+        vars: Value::Object(vars.map(|(k, v)| (k.clone(), v.clone())).collect()),
+    };
+    Template::parse(input)?.render(&mut |expression| match expression.direct() {
+        Some(direct) => direct.evaluate(&scope),
+        None => Err(ExpressionError::new(format!(
+            "`{}` would have to run in the sandbox",
+            expression.source()
+        ))),
+    })
+}
+
+struct Variables {
+    event: Value,
+    vars: Value,
+}
+
+impl Scope for Variables {
+    fn lookup(&self, root: &Root) -> Option<&Value> {
+        match root {
+            Root::Trigger => Some(&self.event),
+            Root::Vars => Some(&self.vars),
+            _ => None,
+        }
+    }
+}

@@ -81,6 +81,10 @@ fn triggers_are_listed_tried_and_switched_from_the_command_line() {
     let on = cli.run(&["trigger", "enable", "report/nightly"]);
     assert_eq!(on.stdout, "report/nightly is enabled\n", "{on:?}");
 
+    refusals(&cli);
+}
+
+fn refusals(cli: &Cli) {
     let whose = cli.run(&["trigger", "get", "nightly"]);
     assert_eq!(whose.code, 3, "{whose:?}");
     assert!(whose.stderr.contains("WORKFLOW/TRIGGER"), "{whose:?}");

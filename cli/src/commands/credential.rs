@@ -20,8 +20,8 @@ pub(crate) enum Credential {
     Set {
         /// The name that workflows bind
         name: String,
-        /// A host whose requests may carry it (repeatable)
-        #[arg(long = "host", value_name = "HOST", required = true)]
+        /// A host whose requests may carry it (repeatable); none for the secret of a webhook
+        #[arg(long = "host", value_name = "HOST")]
         hosts: Vec<String>,
         /// Read the secret from a file (`-` for standard input)
         #[arg(long, value_name = "FILE", conflicts_with = "from_env")]
@@ -57,11 +57,11 @@ async fn go(context: &Context, client: &Client, verb: Credential) -> Result<Exit
             let secret = secret(&name, from_file, from_env)?;
             let body = Body::json(&json!({ "secret": secret, "hosts": hosts }));
             let answer = client.call(Method::PUT, &path(&name), body).await?;
-            report(
-                context,
-                &answer,
-                &format!("stored {name} for {}", hosts.join(", ")),
-            )
+            let whom = match hosts.as_slice() {
+                [] => String::new(),
+                hosts => format!(" for {}", hosts.join(", ")),
+            };
+            report(context, &answer, &format!("stored {name}{whom}"))
         }
         Credential::List(args) => {
             List::new("/api/v1/credentials", COLUMNS)

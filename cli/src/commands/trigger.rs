@@ -105,6 +105,7 @@ const COLUMNS: &[Column] = &[
     ("SLOT", "/last_event/slot", Show::Wide(&Show::Key)),
     ("SCHEDULE", "/schedule", Show::Wide(&Show::Key)),
     ("TIMEZONE", "/timezone", Show::Wide(&Show::Key)),
+    ("PATH", "/path", Show::Wide(&Show::Key)),
     ("ERRORS", "/errors", Show::Count),
     ("ERROR", "/last_error/message", Show::Text),
 ];

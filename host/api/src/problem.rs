@@ -119,6 +119,8 @@ codes! {
     Unauthenticated = "unauthenticated", 401, "A key is needed";
     /// The key is unknown, revoked or over.
     InvalidKey = "invalid_key", 401, "The key is not valid";
+    /// A request to a webhook is not signed, or not by its secret.
+    WebhookRefused = "webhook_refused", 401, "The sender of the webhook is not known";
     /// The key's role may not do this.
     Forbidden = "forbidden", 403, "The key may not do this";
     /// `Host` names neither a loopback address nor a configured one.
@@ -147,6 +149,8 @@ codes! {
     RequestTimeout = "request_timeout", 408, "The request took too long to arrive";
     /// Someone else changed it at the same time.
     Conflict = "conflict", 409, "Someone else changed it at the same time";
+    /// The trigger is switched off.
+    TriggerDisabled = "trigger_disabled", 409, "The trigger is switched off";
     /// Nothing can happen to it any more.
     ExecutionFinished = "execution_finished", 409, "The execution has ended";
     /// No node waits for this signal, or not any more.

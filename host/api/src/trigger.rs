@@ -16,7 +16,7 @@ pub struct Trigger {
     pub workflow_version: u32,
     /// As the document names it.
     pub name: String,
-    /// `cron`.
+    /// `cron` or `webhook`.
     pub kind: String,
     /// Its switch: whether it starts anything.
     pub enabled: bool,
@@ -29,6 +29,12 @@ pub struct Trigger {
     /// The time zone of the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// Where requests to a webhook are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How the sender of such a request proves who it is: `hmac`, `bearer` or `basic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
     /// What it did last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<TriggerEvent>,

@@ -4,12 +4,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use nebula_engine::TriggerBell;
+use nebula_engine::{EngineConfig, TriggerBell};
 use nebula_flow::TenantId;
 use nebula_flow::ports::{Clock, Components, EventLog, Records};
 use tokio::sync::{Semaphore, watch};
 
-use crate::config::HttpConfig;
+use crate::config::{Auth, Config, HttpConfig};
+use crate::hooked::HookKeeper;
 use crate::metrics::Metrics;
 use crate::reached::ReachKeeper;
 use crate::service::keys::Touched;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) components: Arc<dyn Components>,
     /// What actions have reached.
     pub(crate) reached: Arc<ReachKeeper>,
+    /// What webhooks did.
+    pub(crate) hooks: Arc<HookKeeper>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Deployed versions that were read lately.
@@ -83,7 +86,47 @@ impl Deref for App {
     }
 }
 
+/// What a node has besides its ports, and requests use too.
+pub(crate) struct Company {
+    /// Tells the engine of triggers that were deployed or switched.
+    pub(crate) bell: TriggerBell,
+    /// What actions have reached.
+    pub(crate) reached: Arc<ReachKeeper>,
+    /// What webhooks did.
+    pub(crate) hooks: Arc<HookKeeper>,
+    /// The node's figures.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Becomes true when the node is told to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
 impl Shared {
+    /// Over the ports of the node's engine, as its settings say.
+    pub(crate) fn new(ports: EngineConfig, config: &Config, company: Company) -> Self {
+        Self {
+            watches: Watches::follow(&*ports.log),
+            log: ports.log,
+            records: ports.records,
+            components: ports.components,
+            clock: ports.clock,
+            versions: Versions::default(),
+            streams: Arc::new(Semaphore::new(config.http.max_streams)),
+            touched: Touched::default(),
+            name: config.name.clone(),
+            keys_required: config.auth == Auth::Keys,
+            hosts: Hosts {
+                names: config.hosts.clone(),
+                any_address: !config.listen.ip().is_loopback(),
+            },
+            http: config.http.clone(),
+            bell: company.bell,
+            reached: company.reached,
+            hooks: company.hooks,
+            metrics: company.metrics,
+            stopping: company.stopping,
+        }
+    }
+
     /// Returns once the node is told to stop.
     pub(crate) async fn stopped(&self) {
         let mut stopping = self.stopping.clone();

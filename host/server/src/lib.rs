@@ -13,12 +13,14 @@
 //! - `metrics`: the node's figures.
 //! - `versions`: deployed versions that were read lately.
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
-//! - `reached`: what actions have reached, kept every few seconds.
+//! - `reached`, `hooked`: what actions have reached and webhooks have done, kept
+//!   every few seconds.
 //! - `packs`: the components that this binary brings along.
 
 mod app;
 mod build_error;
 pub mod config;
+mod hooked;
 mod keys;
 mod metrics;
 mod node;

@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use nebula_egress::{Egress, EgressConfig, Ledger};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
+use nebula_flow::TenantId;
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::Catalog;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::{FolderLock, OpenError, StoreUrl};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::app::{Hosts, Shared};
+use crate::app::{Company, Shared};
 use crate::build_error::BuildError;
 use crate::config::{Auth, Config};
+use crate::hooked::HookKeeper;
 use crate::keys::{Keys, make_private_dir};
 use crate::metrics::Metrics;
 use crate::metrics::ports::{CountedLog, CountedRunner};
@@ -31,9 +33,6 @@ use crate::rest::configure_routes;
 use crate::sealed::SealedRecords;
 use crate::serve::tls;
 use crate::serve::{Entrance, serve};
-use crate::service::keys::Touched;
-use crate::versions::Versions;
-use crate::watch::Watches;
 
 /// How long a drained node waits for its last tasks to let go of the store.
 const RELEASE: Duration = Duration::from_secs(10);
@@ -58,7 +57,8 @@ pub struct Running {
     serving: Serving,
     engine: WorkflowEngine,
     reached: Arc<ReachKeeper>,
-    keeping: Serving,
+    hooks: Arc<HookKeeper>,
+    keeping: [Serving; 2],
     log: Weak<dyn EventLog>,
     records: Weak<dyn Records>,
 }
@@ -282,29 +282,24 @@ impl Server {
             Arc::clone(&engine.records),
             Arc::clone(&engine.clock),
         ));
-        let keeping = tokio::spawn(Arc::clone(&reached).run(stopping.clone()));
+        let tenant = TenantId::default_tenant();
+        let hooks = Arc::new(HookKeeper::new(Arc::clone(&engine.records), tenant));
+        let keeping = [
+            Serving(tokio::spawn(Arc::clone(&reached).run(stopping.clone()))),
+            Serving(tokio::spawn(Arc::clone(&hooks).run(stopping.clone()))),
+        ];
         let log = Arc::downgrade(&engine.log);
         let records = Arc::downgrade(&engine.records);
         let ports = engine.clone();
         let engine = WorkflowEngine::new(engine);
-        let shared = Shared {
+        let company = Company {
             bell: engine.trigger_bell(),
-            log: Arc::clone(&ports.log),
-            records: Arc::clone(&ports.records),
-            components: Arc::clone(&ports.components),
             reached: Arc::clone(&reached),
-            clock: Arc::clone(&ports.clock),
-            versions: Versions::default(),
-            watches: Watches::follow(&*ports.log),
-            streams: Arc::new(Semaphore::new(config.http.max_streams)),
-            touched: Touched::default(),
+            hooks: Arc::clone(&hooks),
             metrics: Arc::clone(&metrics),
-            name: config.name.clone(),
-            keys_required: config.auth == Auth::Keys,
-            hosts: hosts(&config),
-            http: config.http.clone(),
             stopping: stopping.clone(),
         };
+        let shared = Shared::new(ports, &config, company);
         let entrance = Entrance {
             listener: door.listener,
             tls: door.tls,
@@ -322,7 +317,8 @@ impl Server {
             serving: Serving(serving),
             engine,
             reached,
-            keeping: Serving(keeping),
+            hooks,
+            keeping,
             log,
             records,
         }
@@ -351,7 +347,8 @@ impl Running {
             mut serving,
             engine,
             reached,
-            mut keeping,
+            hooks,
+            keeping,
             log,
             records,
             ..
@@ -362,9 +359,12 @@ impl Running {
         }
         engine.shutdown().await;
         // An error is a panic of the keeper; what it left is kept here.
-        let _ = (&mut keeping.0).await;
+        for mut keeping in keeping {
+            let _ = (&mut keeping.0).await;
+        }
         reached.keep().await;
-        drop((engine, serving, reached));
+        hooks.keep().await;
+        drop((engine, serving, reached, hooks));
         // The folder is free once the last task that was stopped has let go.
         let patience = tokio::time::Instant::now() + RELEASE;
         while log.strong_count() + records.strong_count() > 0
@@ -374,13 +374,6 @@ impl Running {
         }
         drop(announcement);
         tracing::info!("the node has stopped");
-    }
-}
-
-fn hosts(config: &Config) -> Hosts {
-    Hosts {
-        names: config.hosts.clone(),
-        any_address: !config.listen.ip().is_loopback(),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
 use super::sites::{Site, sites};
+use super::trigger::secrets;
 use super::{Node, WorkflowDefinition};
 use crate::deploy::EVALUATOR;
 use crate::expression::{Reference, Root, Segment, Template};
@@ -80,6 +81,11 @@ pub(crate) fn check_actions(
             ..diagnostic
         });
     }
+    for (pointer, secret) in secrets(definition) {
+        if !around.credentials.contains(secret) {
+            problems.push(missing_credential(&pointer, secret, ""));
+        }
+    }
     for site in sites(definition) {
         let references = site
             .parsed
@@ -128,11 +134,15 @@ fn credentials(
                 .push(Diagnostic::new(Code::UnaskedCredential, &pointer, message).maybe_hint(hint));
         }
         if !around.credentials.contains(stored_as) {
-            let message = format!("the credential `{stored_as}` is not stored");
-            let hint = format!("store it with `nebula credential set {stored_as} --host HOST`");
-            problems.push(Diagnostic::new(Code::MissingCredential, &pointer, message).hint(hint));
+            problems.push(missing_credential(&pointer, stored_as, " --host HOST"));
         }
     }
+}
+
+fn missing_credential(pointer: &str, name: &str, options: &str) -> Diagnostic {
+    let message = format!("the credential `{name}` is not stored");
+    let hint = format!("store it with `nebula credential set {name}{options}`");
+    Diagnostic::new(Code::MissingCredential, pointer, message).hint(hint)
 }
 
 fn constant_input(

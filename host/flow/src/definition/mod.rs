@@ -48,7 +48,10 @@ pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
 pub use schema::schema;
 pub use text::InvalidText;
-pub use trigger::{CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger, TriggerBuilder};
+pub use trigger::{
+    CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger, TriggerBuilder, Webhook, WebhookAuth,
+    WebhookReply,
+};
 pub(crate) use wait::duration;
 pub use wait::{Due, MAX_WAIT, Wait};
 

@@ -9,6 +9,7 @@ use semver::VersionReq;
 use super::{DeployError, EVALUATOR, PinnedWorkflow, Place, head, list, version};
 use crate::definition::actions::{Surroundings, action_nodes, check_actions, needs_evaluator};
 use crate::definition::child::{Named, check_workflows, workflows};
+use crate::definition::trigger::secrets;
 use crate::definition::{self, Code, WorkflowDefinition};
 use crate::id::{ActionId, WorkflowName};
 use crate::ports::{Kind, RecordError, ResolveError, ResolvedAction};
@@ -74,6 +75,7 @@ async fn surroundings(
         }
         bound.extend(node.credentials.values());
     }
+    bound.extend(secrets(definition).map(|(_, secret)| secret));
     if needs_evaluator(definition).is_some()
         && let Ok(evaluator) = ActionId::new(EVALUATOR)
     {

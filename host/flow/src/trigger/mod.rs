@@ -2,6 +2,7 @@
 //! with their workflow, and only those of its newest version are live; where a
 //! trigger stands is a record of its own, through all versions.
 //!
+//! - `webhook`: what a request is as an event.
 //! - `cron`: what is due by the clock, and how each slot starts once.
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub mod cron;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 pub(crate) use state::prepare;
 pub use state::{Cursor, Fired, Outcome, State, Trouble, get, list, switch, trouble, update};

@@ -6,6 +6,7 @@
 //! - [`guard`]: who sends it, and whether its route is for them.
 //! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
 //! - [`workflows`], [`executions`], [`control`], [`live`], [`triggers`],
+//!   [`hooks`],
 //!   [`actions`], [`access`], [`keys`], [`node`]: the handlers.
 
 pub(crate) mod access;
@@ -15,6 +16,7 @@ pub(crate) mod door;
 pub(crate) mod executions;
 pub(crate) mod extract;
 pub(crate) mod guard;
+pub(crate) mod hooks;
 pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod node;

@@ -74,32 +74,20 @@ impl From<Error> for Refusal {
 fn problem(error: Error) -> Problem {
     let detail = error.to_string();
     match error {
-        Error::WorkflowNotFound(_) => Problem::new(Code::WorkflowNotFound, detail)
-            .hint("deploy it with POST /api/v1/workflows, or look at GET /api/v1/workflows"),
-        Error::VersionNotFound { .. } => {
-            Problem::new(Code::WorkflowNotFound, detail).hint("leave `version` out for the newest")
-        }
-        Error::ExecutionNotFound(_) => {
-            Problem::new(Code::ExecutionNotFound, detail).hint("look at GET /api/v1/executions")
-        }
-        Error::ActionNotFound { similar, .. } => {
-            Problem::new(Code::ActionNotFound, detail).hint(match similar {
-                Some(similar) => format!("did you mean `{similar}`?"),
-                None => "look at GET /api/v1/actions".into(),
-            })
-        }
-        Error::TriggerNotFound { there, .. } => trigger_not_found(&there, detail),
+        Error::WorkflowNotFound(_)
+        | Error::VersionNotFound { .. }
+        | Error::ExecutionNotFound(_)
+        | Error::ActionNotFound { .. }
+        | Error::TriggerNotFound { .. }
+        | Error::CredentialNotFound(_)
+        | Error::GrantNotFound { .. }
+        | Error::KeyNotFound(_) => not_found(error, detail),
         Error::TriggerInput(_) => Problem::new(Code::InvalidInput, detail)
             .hint("look at the trigger's `input` in the workflow, and at the event"),
-        Error::CredentialNotFound(_) => {
-            Problem::new(Code::CredentialNotFound, detail).hint("look at GET /api/v1/credentials")
-        }
-        Error::GrantNotFound { .. } => {
-            Problem::new(Code::GrantNotFound, detail).hint("look at GET /api/v1/grants")
-        }
-        Error::KeyNotFound(_) => {
-            Problem::new(Code::KeyNotFound, detail).hint("look at GET /api/v1/keys")
-        }
+        Error::TriggerDisabled(_)
+        | Error::HookNotFound { .. }
+        | Error::WebhookRefused(_)
+        | Error::SecretMissing(_) => webhook(&error, detail),
         Error::InvalidId(_) => Problem::new(Code::InvalidId, detail),
         Error::InvalidQuery { .. } => Problem::new(Code::InvalidQuery, detail),
         Error::InvalidBody { pointer, .. } => {
@@ -139,12 +127,58 @@ fn problem(error: Error) -> Problem {
     }
 }
 
+fn not_found(error: Error, detail: String) -> Problem {
+    match error {
+        Error::WorkflowNotFound(_) => Problem::new(Code::WorkflowNotFound, detail)
+            .hint("deploy it with POST /api/v1/workflows, or look at GET /api/v1/workflows"),
+        Error::VersionNotFound { .. } => {
+            Problem::new(Code::WorkflowNotFound, detail).hint("leave `version` out for the newest")
+        }
+        Error::ExecutionNotFound(_) => {
+            Problem::new(Code::ExecutionNotFound, detail).hint("look at GET /api/v1/executions")
+        }
+        Error::ActionNotFound { similar, .. } => {
+            Problem::new(Code::ActionNotFound, detail).hint(match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None => "look at GET /api/v1/actions".into(),
+            })
+        }
+        Error::TriggerNotFound { there, .. } => trigger_not_found(&there, detail),
+        Error::CredentialNotFound(_) => {
+            Problem::new(Code::CredentialNotFound, detail).hint("look at GET /api/v1/credentials")
+        }
+        Error::GrantNotFound { .. } => {
+            Problem::new(Code::GrantNotFound, detail).hint("look at GET /api/v1/grants")
+        }
+        Error::KeyNotFound(_) => {
+            Problem::new(Code::KeyNotFound, detail).hint("look at GET /api/v1/keys")
+        }
+        _ => internal(&detail),
+    }
+}
+
 fn trigger_not_found(there: &[TriggerName], detail: String) -> Problem {
     let there: Vec<_> = there.iter().map(|name| format!("`{name}`")).collect();
     Problem::new(Code::TriggerNotFound, detail).hint(match there.as_slice() {
         [] => "its newest version has none".to_owned(),
         names => format!("its newest version has {}", names.join(", ")),
     })
+}
+
+fn webhook(error: &Error, detail: String) -> Problem {
+    match error {
+        Error::TriggerDisabled(_) => Problem::new(Code::TriggerDisabled, detail)
+            .hint("ask who runs the node; `nebula trigger enable` switches it on"),
+        Error::WebhookRefused(_) => Problem::new(Code::WebhookRefused, detail)
+            .hint("docs/workflows.md says how a request to a webhook is signed"),
+        Error::SecretMissing(_) => {
+            tracing::warn!(%detail, "a webhook is refused");
+            Problem::new(Code::Unavailable, "the webhook cannot be checked now")
+                .hint("ask who runs the node: the trigger's last error says more")
+        }
+        _ => Problem::new(Code::TriggerNotFound, detail)
+            .hint("a webhook's path is /hooks/<workflow>/<trigger>, by their names"),
+    }
 }
 
 fn signal(refused: Refused, detail: String) -> Problem {

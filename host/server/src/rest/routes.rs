@@ -8,9 +8,11 @@ use nebula_api::{Code, Problem};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
-use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, VIEWER};
+use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, SECRET, VIEWER};
 use super::reply::Refusal;
-use super::{access, actions, control, door, executions, keys, live, node, triggers, workflows};
+use super::{
+    access, actions, control, door, executions, hooks, keys, live, node, triggers, workflows,
+};
 use crate::app::{App, Shared};
 
 /// The name of the scheme by which keys are sent.
@@ -94,6 +96,7 @@ fn of_executions(routes: Routes) -> Routes {
 
 fn of_triggers(routes: Routes) -> Routes {
     routes
+        .post("/hooks/{workflow}/{trigger}", SECRET, hooks::receive)
         .get("/triggers", VIEWER, triggers::list)
         .get("/triggers/{workflow}/{trigger}", VIEWER, triggers::get)
         .post(
@@ -172,6 +175,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         live::events_stream,
         live::logs,
         live::logs_stream,
+        hooks::receive,
         triggers::list,
         triggers::get,
         triggers::test,
@@ -224,7 +228,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         };
         let Some(operation) = operation else { continue };
         operation.security = Some(match access.need {
-            Need::Nothing => Vec::new(),
+            Need::Nothing | Need::Secret => Vec::new(),
             // OpenAPI 3.1: for a scheme that has no scopes, the roles.
             Need::Role(role) => vec![SecurityRequirement::new(SCHEME, [role.name()])],
         });

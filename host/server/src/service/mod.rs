@@ -6,7 +6,7 @@
 //! - [`start_execution`], [`signal_execution`], [`control_execution`]: what is
 //!   submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
-//! - [`triggers`]: what starts workflows by itself.
+//! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
 //! - [`keys`]: who may do what through the API.
 //! - [`reach`]: what it has reached.
@@ -24,10 +24,12 @@ pub(crate) mod paging;
 pub(crate) mod reach;
 pub(crate) mod resolve_execution;
 pub(crate) mod signal_execution;
+mod signature;
 pub(crate) mod start_execution;
 pub(crate) mod timeline;
 pub(crate) mod triggers;
 pub(crate) mod values;
+pub(crate) mod webhooks;
 pub(crate) mod workflows;
 
 use nebula_flow::definition::Diagnostic;
@@ -64,6 +66,14 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     TriggerInput(String),
+    #[error("the trigger {0} is switched off")]
+    TriggerDisabled(String),
+    #[error("no webhook is at /hooks/{workflow}/{trigger}")]
+    HookNotFound { workflow: String, trigger: String },
+    #[error("{0}")]
+    WebhookRefused(String),
+    #[error("the webhook's secret, the credential `{0}`, is not stored")]
+    SecretMissing(String),
     #[error("no credential `{0}` is stored")]
     CredentialNotFound(String),
     #[error("action `{action}` has no grant for `{host}`")]

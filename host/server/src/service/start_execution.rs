@@ -11,6 +11,7 @@ use nebula_flow::{ExecutionId, Timestamp, Value, start};
 use super::{Result, executions, workflows};
 use crate::app::App;
 use crate::service::values::{failure, time};
+use crate::watch::Watch;
 
 /// What is to be started.
 pub(crate) struct Start<'a> {
@@ -56,25 +57,49 @@ pub(crate) async fn start(app: &App, request: Start<'_>) -> Result<Started> {
             Durability::Now
         },
     };
-    match start::start(&*app.log, &*app.records, start).await? {
-        Submitted::Duplicate(first) => replay(app, first, request.wait).await,
-        Submitted::Accepted => {
-            let ended = match watch {
-                Some((watch, patience)) => {
-                    executions::wait(app, execution, watch, patience).await?
-                }
-                None => None,
-            };
-            let mut result = queued(execution, &workflow, now);
-            if let Some(ended) = ended {
-                end(app, execution, ended, &mut result).await?;
-            }
-            Ok(Started {
-                result,
-                replayed: false,
-            })
-        }
+    let submitted = start::start(&*app.log, &*app.records, start).await?;
+    let submission = Submission {
+        execution,
+        workflow: &workflow,
+        at: now,
+        submitted,
+        watch,
+    };
+    answer(app, submission).await
+}
+
+/// A start that was submitted.
+pub(crate) struct Submission<'a> {
+    /// The id that was minted for it.
+    pub(crate) execution: ExecutionId,
+    /// Of which version.
+    pub(crate) workflow: &'a DeployedWorkflow,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// What became of it.
+    pub(crate) submitted: Submitted,
+    /// How long to wait for the end, watched from before the start.
+    pub(crate) watch: Option<(Watch, Duration)>,
+}
+
+/// What became of a start: the execution, with its end if that is awaited and comes.
+pub(crate) async fn answer(app: &App, start: Submission<'_>) -> Result<Started> {
+    let execution = start.execution;
+    if let Submitted::Duplicate(first) = start.submitted {
+        return replay(app, first, start.watch.map(|(_, patience)| patience)).await;
     }
+    let ended = match start.watch {
+        Some((watch, patience)) => executions::wait(app, execution, watch, patience).await?,
+        None => None,
+    };
+    let mut result = queued(execution, start.workflow, start.at);
+    if let Some(ended) = ended {
+        end(app, execution, ended, &mut result).await?;
+    }
+    Ok(Started {
+        result,
+        replayed: false,
+    })
 }
 
 fn queued(execution: ExecutionId, deployed: &DeployedWorkflow, now: Timestamp) -> ExecutionResult {

@@ -11,7 +11,7 @@ use nebula_flow::deploy::{self, DeployedWorkflow};
 use nebula_flow::id::WorkflowName;
 use nebula_flow::ports::{Durability, Submitted};
 use nebula_flow::trigger::{self, Fired, Firing, Outcome, State, TriggerError, cron};
-use nebula_flow::{Timestamp, TriggerName, Value, definition};
+use nebula_flow::{Timestamp, TriggerName, Value, definition, json};
 
 use super::{Error, Result, paging, start_execution, workflows};
 use crate::app::App;
@@ -31,6 +31,7 @@ struct Live {
 
 /// A page of the triggers of newest versions, by workflow and name.
 pub(crate) async fn list(app: &App, query: TriggersQuery) -> Result<Page<Trigger>> {
+    app.hooks.keep().await;
     let limit = paging::limit(query.limit)?;
     let workflow = query.workflow.as_deref().map(str::parse::<WorkflowName>);
     let workflow = workflow.transpose()?;
@@ -62,6 +63,7 @@ pub(crate) async fn list(app: &App, query: TriggersQuery) -> Result<Page<Trigger
 
 /// One trigger.
 pub(crate) async fn get(app: &App, workflow: &str, name: &str) -> Result<Trigger> {
+    app.hooks.keep().await;
     let live = find(app, workflow, name).await?;
     shown(app.clock.now(), &live)
 }
@@ -96,9 +98,10 @@ pub(crate) async fn test(
         Some(cron) => next_times(cron, now)?,
         None => Vec::new(),
     };
-    let event = request
-        .event
-        .unwrap_or_else(|| cron::event(next.first().copied().unwrap_or(now)));
+    let event = request.event.unwrap_or_else(|| match definition.cron {
+        Some(_) => cron::event(next.first().copied().unwrap_or(now)),
+        None => json!({ "headers": {}, "query": {}, "body": null }),
+    });
     let input = trigger::input_of(&live.workflow, &live.name, event.clone()).map_err(refused)?;
     let problems = live.workflow.check_input(&input);
     if !problems.is_empty() {
@@ -213,6 +216,7 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
         state,
     } = live;
     let cron = definition.cron.as_ref();
+    let webhook = definition.webhook.as_ref();
     let next = match cron.filter(|_| state.enabled) {
         Some(cron) => next_times(cron, now)?.first().copied(),
         None => None,
@@ -227,6 +231,8 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
         next_at: next.map(time),
         schedule: cron.map(|cron| cron.schedule.clone()),
         timezone: cron.map(|cron| cron.timezone.clone()),
+        path: webhook.map(|_| format!("/hooks/{}/{name}", workflow.definition.name)),
+        auth: webhook.map(|webhook| webhook.auth.name().into()),
         last_event: state.last.as_ref().map(|last| TriggerEvent {
             at: time(last.at),
             outcome: last.outcome.name().into(),
@@ -241,7 +247,8 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
     })
 }
 
-fn refused(error: TriggerError) -> Error {
+/// Why a trigger started nothing, for whoever asked.
+pub(super) fn refused(error: TriggerError) -> Error {
     match error {
         TriggerError::Unknown { .. } => Error::Damaged(error.to_string()),
         TriggerError::Input(_) => Error::TriggerInput(error.to_string()),

@@ -144,7 +144,10 @@ impl House {
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let uri = if path.starts_with("/api") || path.starts_with("/metrics") {
+        let uri = if ["/api", "/metrics", "/hooks/"]
+            .iter()
+            .any(|p| path.starts_with(p))
+        {
             path.to_owned()
         } else {
             format!("/api/v1{path}")

@@ -17,4 +17,5 @@ mod openapi;
 mod resolve;
 mod signals;
 mod triggers;
+mod webhooks;
 mod workflows;

@@ -1,11 +1,14 @@
 //! Triggers written in Rust.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::{CatchUp, Cron, Overlap, Trigger, utc};
+use super::{CatchUp, Cron, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
 use crate::definition::WorkflowBuilder;
 use crate::definition::diagnostic::{Code, child};
 use crate::id::TriggerName;
+use crate::time::Span;
 
 /// Builds one trigger of a workflow.
 ///
@@ -41,6 +44,46 @@ impl TriggerBuilder {
                 ..Trigger::default()
             },
         }
+    }
+
+    /// By a request to `/hooks/<workflow>/<trigger>`, whose sender proves so that it
+    /// knows the stored credential.
+    #[must_use]
+    pub fn webhook(auth: WebhookAuth, secret: impl Into<String>) -> Self {
+        Self {
+            trigger: Trigger {
+                webhook: Some(Webhook::new(auth, secret)),
+                ..Trigger::default()
+            },
+        }
+    }
+
+    /// Of a webhook: how old a signed request may be.
+    #[must_use]
+    pub const fn window(mut self, window: Duration) -> Self {
+        if let Some(webhook) = &mut self.trigger.webhook {
+            webhook.window = Some(Span(window));
+        }
+        self
+    }
+
+    /// Of a webhook: the answer waits so long for the execution's end, and has it.
+    #[must_use]
+    pub const fn reply_with_result(mut self, timeout: Duration) -> Self {
+        if let Some(webhook) = &mut self.trigger.webhook {
+            webhook.reply = WebhookReply::Result;
+            webhook.timeout = Some(Span(timeout));
+        }
+        self
+    }
+
+    /// Of a webhook: its event has this header too.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        if let Some(webhook) = &mut self.trigger.webhook {
+            webhook.headers.push(name.into());
+        }
+        self
     }
 
     /// Of a cron trigger, by its name in the IANA database.

@@ -22,12 +22,21 @@ impl Check<'_> {
         }
         for (name, trigger) in &definition.triggers {
             let pointer = child("/triggers", name.as_str());
-            match &trigger.cron {
-                Some(cron) => self.cron(&child(&pointer, "cron"), cron),
-                None => self.problems.push(
-                    Diagnostic::new(Code::MissingField, &pointer, "a trigger needs `cron`")
-                        .hint("write for example `cron: { schedule: \"0 2 * * *\" }`"),
+            match (&trigger.cron, &trigger.webhook) {
+                (Some(cron), None) => self.cron(&child(&pointer, "cron"), cron),
+                (None, Some(webhook)) => self.webhook(&child(&pointer, "webhook"), webhook),
+                (None, None) => self.problems.push(
+                    Diagnostic::new(
+                        Code::MissingField,
+                        &pointer,
+                        "a trigger needs one of `cron` and `webhook`",
+                    )
+                    .hint("write for example `cron: { schedule: \"0 2 * * *\" }`"),
                 ),
+                (Some(_), Some(_)) => {
+                    let message = "a trigger has one of `cron` and `webhook`, not both".to_owned();
+                    self.problem(Code::InvalidValue, &pointer, message);
+                }
             }
             self.trigger_input(&pointer, trigger);
         }
@@ -109,6 +118,16 @@ impl Check<'_> {
                 ));
         }
     }
+}
+
+/// Every secret of a webhook, with its pointer.
+pub(crate) fn secrets(definition: &WorkflowDefinition) -> impl Iterator<Item = (String, &String)> {
+    let triggers = definition.triggers.iter();
+    triggers.filter_map(|(name, trigger)| {
+        let webhook = child(&child("/triggers", name.as_str()), "webhook");
+        let secret = &trigger.webhook.as_ref()?.secret;
+        Some((child(&webhook, "secret"), secret))
+    })
 }
 
 /// What is wrong with what an expression of a trigger's input reads.

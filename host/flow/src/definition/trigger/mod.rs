@@ -1,6 +1,7 @@
 //! What starts a workflow by itself, as it is written.
 //!
 //! - `check`: what can be wrong with it.
+//! - `webhook`: triggers that a request fires.
 //! - `read`: from a value; `schema`: the JSON Schema of that value.
 //! - `builder`: [`TriggerBuilder`].
 
@@ -11,23 +12,28 @@ mod builder;
 mod check;
 mod read;
 mod schema;
+mod webhook;
 
 pub use builder::TriggerBuilder;
-pub(crate) use check::input;
+pub(crate) use check::{input, secrets};
 pub(super) use schema::triggers as schema;
+pub use webhook::{Webhook, WebhookAuth, WebhookReply};
 
 use crate::schedule::{Schedule, ScheduleError};
 
 /// The most triggers of a workflow.
 pub const MAX_TRIGGERS: usize = 32;
 
-/// What starts a workflow by itself.
+/// What starts a workflow by itself: exactly one of `cron` and `webhook`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// By the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<Cron>,
+    /// By a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
     /// Template of the workflow's input over `$trigger`, the trigger's event;
     /// absent: the event itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +105,12 @@ impl Trigger {
     /// The name of its kind, e.g. `cron`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        "cron"
+        match self {
+            Self {
+                webhook: Some(_), ..
+            } => "webhook",
+            _ => "cron",
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{CatchUp, Cron, Overlap, Trigger, utc};
+use super::{CatchUp, Cron, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
 use crate::definition::diagnostic::{Code, Diagnostic, child};
 use crate::definition::read::{Fields, Reading, given};
 use crate::id::TriggerName;
+use crate::time::Span;
 
-const TRIGGER: &[&str] = &["cron", "input"];
+const TRIGGER: &[&str] = &["cron", "webhook", "input"];
+const WEBHOOK: &[&str] = &["auth", "secret", "window", "reply", "timeout", "headers"];
 const CRON: &[&str] = &["schedule", "timezone", "overlap", "catch_up"];
 
 impl Reading {
@@ -42,7 +44,28 @@ impl Reading {
         let fields = self.fields(value, pointer, TRIGGER, "a trigger")?;
         Some(Trigger {
             cron: self.part(fields, "cron", Self::cron),
+            webhook: self.part(fields, "webhook", Self::webhook),
             input: given(fields, "input"),
+        })
+    }
+
+    fn webhook(&mut self, value: &Value, pointer: &str) -> Option<Webhook> {
+        let fields = self.fields(value, pointer, WEBHOOK, "a webhook")?;
+        let auth = "say how the sender proves who it is: `auth: hmac`, `bearer` or `basic`";
+        let auth = self.required::<WebhookAuth>(fields, "auth", auth);
+        let secret = "name the stored credential that is the secret";
+        let secret = self.required::<String>(fields, "secret", secret);
+        let window = self.text_form::<Span>(fields, "window", "write for example `5m`");
+        let reply = self.text_form::<WebhookReply>(fields, "reply", "write `accepted` or `result`");
+        let timeout = self.text_form::<Span>(fields, "timeout", "write for example `30s`");
+        let headers = self.text_form(fields, "headers", "write a list of names of headers");
+        Some(Webhook {
+            auth: auth?,
+            secret: secret?,
+            window,
+            reply: reply.unwrap_or_default(),
+            timeout,
+            headers: headers.unwrap_or_default(),
         })
     }
 

@@ -15,12 +15,51 @@ pub(in crate::definition) fn triggers() -> Value {
         "additionalProperties": {
             "type": "object",
             "additionalProperties": false,
-            "oneOf": [{ "required": ["cron"] }],
+            "oneOf": [{ "required": ["cron"] }, { "required": ["webhook"] }],
             "properties": {
                 "cron": cron(),
+                "webhook": webhook(),
                 "input": {
                     "description": "Template of the workflow's input over `$trigger`; absent: the trigger's event itself."
                 }
+            }
+        }
+    })
+}
+
+fn webhook() -> Value {
+    json!({
+        "description": "By a request to /hooks/<workflow>/<trigger>. Its event is { headers, query, body }.",
+        "type": "object",
+        "required": ["auth", "secret"],
+        "additionalProperties": false,
+        "properties": {
+            "auth": {
+                "description": "How the sender proves that it knows the secret.",
+                "enum": ["hmac", "bearer", "basic"]
+            },
+            "secret": {
+                "description": "The stored credential that is the secret; for basic, `user:password`.",
+                "type": "string",
+                "minLength": 1
+            },
+            "window": {
+                "$ref": "#/$defs/duration",
+                "description": "How old a signed request may be, and how far ahead; 5m if absent, 1h at most."
+            },
+            "reply": {
+                "description": "What the answer has: accepted (the default), the execution's id; result, its end.",
+                "enum": ["accepted", "result"]
+            },
+            "timeout": {
+                "$ref": "#/$defs/duration",
+                "description": "How long the answer waits for the end; 30s if absent, 10m at most."
+            },
+            "headers": {
+                "description": "Headers that the event has besides content-type, user-agent and webhook-id.",
+                "type": "array",
+                "maxItems": 32,
+                "items": { "type": "string", "pattern": "^[a-z0-9_-]{1,64}$" }
             }
         }
     })

@@ -303,3 +303,171 @@ fn an_event_becomes_the_input_as_the_template_says() {
     };
     assert!(super::input(&definition, &errs, event).is_err());
 }
+
+// -------------------------------------------------------------- webhooks --
+
+const ORDERS: &str = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: orders
+triggers:
+  shop:
+    webhook:
+      auth: hmac
+      secret: shop-hook
+      window: 2m
+      reply: result
+      timeout: 20s
+      headers: [x-shop-event]
+    input: { order: "${ $trigger.body }" }
+  other: { webhook: { auth: bearer, secret: other-hook } }
+nodes:
+  book: { action: orders.book }
+"#;
+
+#[test]
+fn yaml_the_builder_and_the_schema_agree_on_webhooks() {
+    use std::time::Duration;
+    let document = Document::parse(ORDERS).unwrap();
+    let read = document.definition().unwrap();
+    let shop = TriggerBuilder::webhook(WebhookAuth::Hmac, "shop-hook")
+        .window(Duration::from_secs(120))
+        .reply_with_result(Duration::from_secs(20))
+        .header("x-shop-event")
+        .input(json!({"order": "${ $trigger.body }"}));
+    let built = WorkflowBuilder::new("orders")
+        .trigger("shop", shop)
+        .trigger(
+            "other",
+            TriggerBuilder::webhook(WebhookAuth::Bearer, "other-hook"),
+        )
+        .add_node("book", "orders.book")
+        .build();
+    assert_eq!(read, built);
+    assert_eq!(check(&read), []);
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(
+        written["triggers"]["other"],
+        json!({"webhook": {"auth": "bearer", "secret": "other-hook"}})
+    );
+    let shape = Shape::compile(&document_schema()).unwrap();
+    assert_eq!(shape.mismatches(document.value()), []);
+    let passed_on = read.triggers["shop"].webhook.as_ref().unwrap();
+    let passed_on: Vec<_> = passed_on.passed_on().collect();
+    assert_eq!(
+        passed_on,
+        ["content-type", "user-agent", "webhook-id", "x-shop-event"]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_webhook_is_said_with_its_place() {
+    let at = "/triggers/shop/webhook";
+    let cases = [
+        (
+            "auth: hmac",
+            "auth: hmacc",
+            Code::InvalidValue,
+            "auth",
+            "hmac",
+        ),
+        ("      auth: hmac\n", "", Code::MissingField, "", "basic"),
+        (
+            "      secret: shop-hook\n",
+            "",
+            Code::MissingField,
+            "",
+            "credential",
+        ),
+        (
+            "secret: shop-hook",
+            "secret: \"\"",
+            Code::InvalidName,
+            "/secret",
+            "empty",
+        ),
+        (
+            "auth: hmac",
+            "auth: basic",
+            Code::InvalidValue,
+            "/window",
+            "belongs to `auth: hmac`",
+        ),
+        (
+            "window: 2m",
+            "window: 2h",
+            Code::InvalidValue,
+            "/window",
+            "at most 1h, not 2h",
+        ),
+        (
+            "window: 2m",
+            "window: 0s",
+            Code::InvalidValue,
+            "/window",
+            "longer than 0",
+        ),
+        (
+            "reply: result",
+            "reply: accepted",
+            Code::InvalidValue,
+            "/timeout",
+            "belongs to `reply: result`",
+        ),
+        (
+            "timeout: 20s",
+            "timeout: 11m",
+            Code::InvalidValue,
+            "/timeout",
+            "at most 10m",
+        ),
+        (
+            "x-shop-event",
+            "X-Shop",
+            Code::InvalidValue,
+            "/headers/0",
+            "lower case",
+        ),
+        (
+            "x-shop-event",
+            "cookie",
+            Code::InvalidValue,
+            "/headers/0",
+            "passed on to nobody",
+        ),
+    ];
+    for (from, to, code, field, words) in cases {
+        let document = Document::parse(&ORDERS.replacen(from, to, 1)).unwrap();
+        let problems = match document.definition() {
+            Err(problems) => problems,
+            Ok(definition) => check(&definition),
+        };
+        let [problem] = problems.as_slice() else {
+            panic!("{to}: {problems:?}")
+        };
+        let field = field.strip_prefix('/').unwrap_or(field);
+        let pointer = if field.is_empty() {
+            at.to_owned()
+        } else {
+            format!("{at}/{field}")
+        };
+        assert_eq!(
+            (problem.code, problem.pointer.as_str()),
+            (code, pointer.as_str()),
+            "{to}"
+        );
+        let said = format!(
+            "{} {}",
+            problem.message,
+            problem.hint.clone().unwrap_or_default()
+        );
+        assert!(said.contains(words), "{to}: {said}");
+    }
+    let both = ORDERS.replace("  other: {", "  other: { cron: { schedule: \"@daily\" },");
+    let both = Document::parse(&both).unwrap();
+    let problems = check(&both.definition().unwrap());
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("not both"), "{problems:?}");
+    let shape = Shape::compile(&document_schema()).unwrap();
+    assert!(!shape.mismatches(both.value()).is_empty());
+}

@@ -255,9 +255,15 @@ impl<'a> Log<'a> {
     fn goes_on(&self, plan: &Plan, node: usize) -> Option<bool> {
         let node = &plan.nodes[node];
         let takes = |index: &&usize| plan.connections[**index].on == On::Failure;
-        let mut taken = node.outgoing.iter().filter(takes);
-        let taken = taken.try_fold(false, |any, index| Some(any | self.fired(plan, *index)?))?;
-        Some(node.continues && !taken)
+        let taking: Vec<_> = (node.outgoing.iter().filter(takes))
+            .map(|index| self.fired(plan, *index))
+            .collect();
+        // One that took it is enough, whatever becomes of the others.
+        match (taking.contains(&Some(true)), taking.contains(&None)) {
+            (true, _) => Some(false),
+            (false, true) => None,
+            (false, false) => Some(node.continues),
+        }
     }
 }
 

@@ -344,6 +344,12 @@ fn text(bytes: &[u8]) -> String {
 fn workflow(name: &str, credential: &str) -> Value {
     json!({
         "apiVersion": "nebula/v1", "kind": "Workflow", "name": name,
+        "triggers": {
+            "hook": {
+                "webhook": { "auth": "bearer", "secret": credential, "reply": "result" },
+                "input": { "url": "https://nobody.example/echo", "strict": false },
+            },
+        },
         "nodes": {
             "a": {
                 "action": "http.request",
@@ -564,6 +570,13 @@ impl House {
         self.execute(0, "uses", "https://other.example/echo", false);
         self.execute(0, "misuses", "https://svc.example/echo", false);
         self.execute(0, "uses", "https://nobody.example/echo", false);
+        let wrong = self.secrets["of no key"].clone();
+        for (secret, status) in [(good, " 200 "), (wrong, " 401 ")] {
+            let bearer = format!("Bearer {secret}");
+            let answer = self.node.ask(&bearer, "POST", "/hooks/uses/hook", "{}");
+            assert!(text(&answer).contains(status), "{}", text(&answer));
+            self.said.add(format!("POST /hooks{status}"), answer);
+        }
         let more = self
             .service
             .requests
@@ -603,6 +616,7 @@ impl House {
                     .collect()
             } else {
                 let action = path.replace("{action}", "http.request");
+                let action = action.replace("{trigger}", "hook");
                 ["uses", "misuses", "good", "elsewhere"]
                     .map(|name| action.replace("{workflow}", name).replace("{name}", name))
                     .into()
@@ -627,6 +641,8 @@ impl House {
             vec!["grant", "list"],
             vec!["key", "list"],
             vec!["action", "list"],
+            vec!["trigger", "list"],
+            vec!["trigger", "get", "uses/hook"],
         ];
         for id in &ids {
             commands.push(vec!["execution", "get", id]);

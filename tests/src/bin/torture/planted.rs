@@ -2,13 +2,12 @@
 //! cannot see, it does not prove.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nebula_flow::planted::Bug;
 
-use crate::{Error, Orders, What, print};
+use crate::{Error, Orders, What, node, print};
 
 /// How long the node is tormented at a time.
 const TIME: Duration = Duration::from_secs(6);
@@ -22,7 +21,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// How many times a bug is looked for, each time with another seed: some show
 /// only when the node dies within a millisecond.
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 8;
 
 /// What a violation says by which a bug is seen for what it is: one of these.
 const fn signs(bug: Bug) -> &'static [&'static str] {
@@ -99,7 +98,7 @@ async fn is_seen(orders: &Orders, folder: &Path, bug: Bug) -> Result<bool, Error
     let name = bug.name();
     for round in 0..ROUNDS {
         let here = folder.join(format!("{name}-{round}"));
-        prepare(&folder.join("data"), &here)?;
+        node::prepare(&folder.join("data"), &here)?;
         let orders = Orders {
             seed: orders.seed + round,
             bug: Some(bug),
@@ -128,25 +127,4 @@ async fn is_seen(orders: &Orders, folder: &Path, bug: Bug) -> Result<bool, Error
         found.iter().take(3).for_each(|violation| print(violation));
     }
     Ok(false)
-}
-
-/// Makes a folder whose node need not compile the packs, if another has.
-fn prepare(warm: &Path, here: &Path) -> Result<(), Error> {
-    let data = here.join("data");
-    fs::create_dir_all(here)?;
-    if !warm.join("compiled").is_dir() {
-        return Ok(());
-    }
-    for folder in [data.clone(), data.join("compiled")] {
-        fs::DirBuilder::new().mode(0o700).create(folder)?;
-    }
-    let mut files = vec!["node.key".into()];
-    for entry in fs::read_dir(warm.join("compiled"))? {
-        files.push(Path::new("compiled").join(entry?.file_name()));
-    }
-    for file in files {
-        // It keeps the file's mode.
-        fs::copy(warm.join(&file), data.join(&file))?;
-    }
-    Ok(())
 }

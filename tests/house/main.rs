@@ -5,6 +5,7 @@ mod cli;
 mod contexts;
 mod controls;
 mod create;
+mod damage;
 mod follow;
 mod forgotten;
 mod golden;

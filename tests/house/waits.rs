@@ -22,7 +22,7 @@ output: "${ $nodes.approve.result.by }"
 "#;
 
 /// A data folder with `asks`.
-fn asks() -> Cli {
+pub(crate) fn asks() -> Cli {
     let cli = Cli::new();
     let file = cli.file("asks.yaml", ASKS);
     let deployed = cli.run(&["workflow", "deploy", &file]);
@@ -30,13 +30,13 @@ fn asks() -> Cli {
     cli
 }
 
-fn start(cli: &Cli, workflow: &str) -> String {
+pub(crate) fn start(cli: &Cli, workflow: &str) -> String {
     let started = cli.json(&["workflow", "execute", workflow]);
     started["id"].as_str().expect("an id").to_owned()
 }
 
 /// Looks at an execution until it has this status.
-fn until(cli: &Cli, id: &str, holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(cli: &Cli, id: &str, holds: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..600 {
         let execution = cli.json(&["execution", "get", id]);
         if holds(&execution) {

@@ -38,6 +38,21 @@ fn nothing_is_lost_whenever_the_node_is_killed_stopped_or_frozen() {
 }
 
 #[test]
+fn nothing_is_lost_by_nodes_that_share_a_database_which_suffers_too() {
+    let seconds = if long() { "600" } else { "20" };
+    torture(&[
+        "--store",
+        "postgres",
+        "--nodes",
+        "2",
+        "--seconds",
+        seconds,
+        "--seed",
+        "2",
+    ]);
+}
+
+#[test]
 fn nothing_is_lost_if_the_node_aborts_at_any_commit_edge() {
     torture(&[if long() { "--pairs" } else { "--edges" }, "--seed", "1"]);
 }

@@ -223,6 +223,29 @@ impl Server {
         told(Command::new("kill").args([signal, pid]).output());
     }
 
+    /// Ends every session by its process, as an operator may; how many there were.
+    ///
+    /// # Panics
+    /// When the server does not run.
+    pub fn end_sessions(&self) -> usize {
+        let text = fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        let pid = text.lines().next().unwrap_or_default();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        let is_session = |child: &&str| {
+            // Its processes name themselves: `postgres: user database …`.
+            let title = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            title.starts_with(b"postgres: nebula ")
+        };
+        let sessions = children.split_whitespace().filter(is_session);
+        sessions
+            .filter(|pid| {
+                let kill = Command::new("kill").args(["-TERM", pid]).output();
+                kill.is_ok_and(|kill| kill.status.success())
+            })
+            .count()
+    }
+
     /// The URL of one of its databases, with these parameters besides.
     #[must_use]
     pub fn url(&self, database: &str, parameters: &str) -> String {

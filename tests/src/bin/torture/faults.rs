@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nebula_engine::SystemClock;
 use nebula_flow::Timestamp;
 use nebula_flow::ports::Clock;
+use nebula_tests::postgres::{Server, Stop};
 
 use crate::Error;
 use crate::chance::Chance;
@@ -37,7 +38,7 @@ pub(crate) struct Fired {
 impl Fired {
     fn death(&mut self, fault: impl Into<String>) {
         self.deaths.push(SystemClock.now());
-        *self.counts.entry(fault.into()).or_default() += 1;
+        self.count(&fault.into());
     }
 
     /// How many commit edges it has met.
@@ -46,19 +47,34 @@ impl Fired {
         names.filter(|name| name.contains('.')).count()
     }
 
-    fn freeze(&mut self) {
-        *self.counts.entry(FREEZE.into()).or_default() += 1;
+    fn count(&mut self, fault: &str) {
+        *self.counts.entry(fault.into()).or_default() += 1;
     }
+}
+
+/// Whom it befalls.
+pub(crate) struct Victims {
+    /// One, or several that share a database.
+    pub(crate) nodes: Vec<Node>,
+    /// The database's, if it is not a file of the node's own.
+    pub(crate) server: Option<Server>,
 }
 
 const KILL: &str = "kill -9";
 const TERMINATE: &str = "terminate";
 const FREEZE: &str = "freeze";
+const OUST: &str = "freeze until others have its shards";
+const RESTART: &str = "database restarted at once";
+const SESSIONS: &str = "database sessions ended";
+const AWAY: &str = "database away for 20 s";
 
-/// Torments the node at random times, with pauses of so many milliseconds at
-/// most, until the end, and leaves it running.
+/// So long does a node's lease run, and so long after it do others look.
+const OUSTED: Duration = Duration::from_secs(8);
+
+/// Torments them at random times, with pauses of so many milliseconds at most,
+/// until the end, and leaves them running.
 pub(crate) async fn at_random(
-    node: &mut Node,
+    victims: &mut Victims,
     chance: &mut Chance,
     end: Instant,
     pause: u64,
@@ -68,27 +84,73 @@ pub(crate) async fn at_random(
         let pause = chance.millis(100, pause);
         let left = end.saturating_duration_since(Instant::now());
         tokio::time::sleep(pause.min(left)).await;
-        if !node.runs()? {
-            return Err("the node ended by itself; see its log".into());
+        for node in &mut victims.nodes {
+            if !node.runs()? {
+                return Err("a node ended by itself; see its log".into());
+            }
         }
-        let (fault, done) = match chance.below(10) {
-            0..7 => (KILL, node.kill()?),
-            7 => (TERMINATE, node.terminate().await?),
-            _ => (FREEZE, node.freeze(chance.millis(20, 1_000)).await?),
-        };
-        if !done {
-            return Err(format!("the node did not end as it should by {fault}").into());
-        }
-        if fault == FREEZE {
-            fired.freeze();
-        } else {
-            fired.death(fault);
-            // Sometimes at once, sometimes while everyone asks in vain.
-            tokio::time::sleep(Duration::from_millis(chance.below(3) * 100)).await;
-            node.start()?;
+        match &victims.server {
+            Some(server) if chance.percent(40) => at_server(server, chance, &mut fired).await?,
+            _ => at_node(&mut victims.nodes, chance, &mut fired).await?,
         }
     }
     Ok(fired)
+}
+
+async fn at_node(nodes: &mut [Node], chance: &mut Chance, fired: &mut Fired) -> Result<(), Error> {
+    let several = nodes.len() > 1;
+    let node = chance.index(nodes.len());
+    let node = &mut nodes[node];
+    let (fault, done) = match chance.below(10) {
+        0..7 => (KILL, node.kill()?),
+        7 => (TERMINATE, node.terminate().await?),
+        _ if several => {
+            node.stop()?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            // What it was about is the others' now, as if it had died.
+            fired.death(OUST);
+            tokio::time::sleep(OUSTED).await;
+            return node.go_on();
+        }
+        _ => {
+            node.stop()?;
+            tokio::time::sleep(chance.millis(20, 1_000)).await;
+            fired.count(FREEZE);
+            return node.go_on();
+        }
+    };
+    if !done {
+        return Err(format!("the node did not end as it should by {fault}").into());
+    }
+    fired.death(fault);
+    // Sometimes at once, sometimes while everyone asks in vain.
+    tokio::time::sleep(Duration::from_millis(chance.below(3) * 100)).await;
+    node.start()
+}
+
+async fn at_server(server: &Server, chance: &mut Chance, fired: &mut Fired) -> Result<(), Error> {
+    match chance.below(4) {
+        0 if !fired.counts.contains_key(AWAY) => {
+            tokio::task::block_in_place(|| server.stop(Stop::Fast));
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            tokio::task::block_in_place(|| server.run());
+            fired.count(AWAY);
+        }
+        1 => {
+            if server.end_sessions() == 0 {
+                return Err("the database has no sessions".into());
+            }
+            fired.count(SESSIONS);
+        }
+        _ => {
+            tokio::task::block_in_place(|| {
+                server.stop(Stop::Immediate);
+                server.run();
+            });
+            fired.count(RESTART);
+        }
+    }
+    Ok(())
 }
 
 /// Has the node abort before and after each commit edge, or with `pairs` at each

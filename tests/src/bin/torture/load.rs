@@ -20,16 +20,16 @@ use crate::model::{Input, SIGNAL, Workflow};
 /// How long after the end a client asks on for what it has sent.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// A cancel has reached its execution so long after it was acknowledged, however
-/// long the node was frozen meanwhile.
-const HEARD: Duration = Duration::from_millis(1_500);
-
 /// What all clients share.
 pub(crate) struct World {
-    pub(crate) address: String,
+    /// Of each node.
+    pub(crate) addresses: Vec<String>,
     pub(crate) workflows: Vec<Workflow>,
     pub(crate) ledger: Ledger,
     pub(crate) chance: Chance,
+    /// A cancel has reached its execution so long after it was acknowledged,
+    /// whatever was done to the node or the database meanwhile.
+    pub(crate) heard: Duration,
     /// Turns true when nothing new is started.
     pub(crate) end: watch::Receiver<bool>,
 }
@@ -199,7 +199,7 @@ impl Client {
             .await?
         {
             Answer::Good(_) => {
-                let over = SystemClock.now().plus(HEARD).to_string();
+                let over = SystemClock.now().plus(self.world.heard).to_string();
                 let cancelled = Entry::Cancelled { execution, over };
                 self.world.ledger.write(&cancelled)
             }
@@ -217,18 +217,20 @@ impl Client {
     async fn watch(&mut self, execution: &str) -> Result<(), Error> {
         let time = self.chance.millis(10, 500);
         let path = format!("/api/v1/executions/{execution}/events/stream");
-        let stream = async {
-            Connection::open(&self.world.address)
-                .await?
-                .follow(&path, time)
-                .await
-        };
+        let address = self.address();
+        let stream = async { Connection::open(&address).await?.follow(&path, time).await };
         // With no node there is no stream.
         let Ok(events) = stream.await else {
             return Ok(());
         };
         let execution = execution.to_owned();
         self.world.ledger.write(&Entry::Shown { execution, events })
+    }
+
+    /// Of any node.
+    fn address(&mut self) -> String {
+        let node = self.chance.index(self.world.addresses.len());
+        self.world.addresses[node].clone()
     }
 
     /// Asks until there is an answer.
@@ -243,8 +245,10 @@ impl Client {
         loop {
             match self.once(method.clone(), path, headers, body.clone()).await {
                 Ok((status, value)) if status.is_success() => return Ok(Answer::Good(value)),
-                // It drains, or is in trouble.
-                Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _)) => {}
+                // It drains, or is in trouble; another may not be.
+                Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _)) => {
+                    self.connection = None;
+                }
                 Ok((status, value)) => return Ok(Answer::Refused(status, value)),
                 Err(_) => self.connection = None,
             }
@@ -263,7 +267,7 @@ impl Client {
         body: Bytes,
     ) -> Result<(StatusCode, Value), Error> {
         if self.connection.is_none() {
-            self.connection = Some(Connection::open(&self.world.address).await?);
+            self.connection = Some(Connection::open(&self.address()).await?);
         }
         let connection = self.connection.as_mut().ok_or("no connection")?;
         connection.send(method, path, headers, body).await

@@ -11,6 +11,7 @@
 //! torture --seed 7 --edges         before and after each commit edge
 //! torture --seed 7 --pairs         at each pair of them
 //! torture --seed 7 --planted all   with each planted bug, which it must see
+//! torture --seed 7 --store postgres --nodes 2   nodes that share a database, which suffers too
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use nebula_flow::planted::Bug;
 use nebula_tests::client::Connection;
+use nebula_tests::postgres::Server;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -36,7 +38,7 @@ mod waits;
 
 use chance::Chance;
 use check::{Judge, Verdict};
-use faults::{EDGES, Fired};
+use faults::{EDGES, Fired, Victims};
 use ledger::Ledger;
 use load::{Client, World};
 use model::Workflow;
@@ -45,7 +47,8 @@ use node::Node;
 /// Whatever went wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-const OPTIONS: &str = "there are --seconds N, --edges, --pairs, --planted all|NAME,…, --seed N, --starts N and --folder PATH";
+const OPTIONS: &str = "there are --seconds N, --edges, --pairs, --planted all|NAME,…, --store sqlite|postgres, \
+    --nodes N, --seed N, --starts N and --folder PATH";
 
 const WORKFLOWS: usize = 24;
 const CLIENTS: u64 = 24;
@@ -69,6 +72,10 @@ struct Orders {
     folder: Option<PathBuf>,
     /// Bugs to plant, one after the other.
     planted: Vec<Bug>,
+    /// Whether the store is a PostgreSQL server.
+    postgres: bool,
+    /// How many nodes share it.
+    nodes: usize,
     /// The bug that the node has.
     bug: Option<Bug>,
     /// The longest pause between two faults at random times, milliseconds.
@@ -112,16 +119,20 @@ async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
         .collect();
     let (sink_log, ledger_path) = (folder.join("sink"), folder.join("ledger"));
     let sink = sink::Process::start(&sink_log)?;
-    let mut node = Node::on(folder, orders.bug)?;
-    let at = format!("http://{}", sink.address);
-    node.run(&["grant", "http.request", model::SINK, "--at", &at])?;
-    node.start()?;
-    deploy(&node.address(), &workflows).await?;
+    let mut victims = victims(orders, folder, &sink.address)?;
+    let addresses: Vec<String> = victims.nodes.iter().map(Node::address).collect();
+    let address = addresses[0].clone();
+    deploy(&address, &workflows).await?;
 
     let begin = Instant::now();
     let (ended, end) = watch::channel(false);
     let world = Arc::new(World {
-        address: node.address(),
+        addresses,
+        heard: match victims.server {
+            // Longer than the database is ever away.
+            Some(_) => Duration::from_secs(30),
+            None => Duration::from_millis(1_500),
+        },
         workflows: workflows.clone(),
         ledger: Ledger::create(&ledger_path)?,
         chance: chance.branch(1),
@@ -135,14 +146,14 @@ async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
     clients.spawn(Client::new(world.clone(), CLIENTS).keep_house());
     let mut faults = chance.branch(2);
     let fired = tokio::select! {
-        fired = torment(orders, &mut node, &mut faults) => fired?,
+        fired = torment(orders, &mut victims, &mut faults) => fired?,
         Some(Ok(Err(error))) = clients.join_next() => return Err(error),
     };
     let _ = ended.send(true);
     while let Some(client) = clients.join_next().await {
         client??;
     }
-    settle(&node.address(), orders.settle).await?;
+    settle(&address, orders.settle).await?;
     let seconds = begin.elapsed().as_secs_f64();
 
     let judge = Judge::new(
@@ -151,16 +162,41 @@ async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
         sink::read(&sink_log)?,
         fired.deaths.clone(),
     );
-    let verdict = judge.judge(&node.address()).await?;
+    let verdict = judge.judge(&address).await?;
     report(orders, &fired, &verdict, seconds);
     Ok(verdict.violations)
 }
 
-async fn torment(orders: &Orders, node: &mut Node, chance: &mut Chance) -> Result<Fired, Error> {
+/// Starts the nodes, and their database if it is a server.
+fn victims(orders: &Orders, folder: &Path, sink: &str) -> Result<Victims, Error> {
+    let server = orders.postgres.then(|| Server::start(&[]));
+    let store = server.as_ref();
+    let store = store.map(|server| server.url("postgres", "lease=3s"));
+    let mut first = Node::on(folder, orders.bug, store.clone())?;
+    let at = format!("http://{sink}");
+    first.run(&["grant", "http.request", model::SINK, "--at", &at])?;
+    first.start()?;
+    let mut nodes = vec![first];
+    for number in 1..orders.nodes {
+        let here = folder.join(format!("node-{number}"));
+        node::prepare(&folder.join("data"), &here)?;
+        let mut node = Node::on(&here, orders.bug, store.clone())?;
+        node.start()?;
+        nodes.push(node);
+    }
+    Ok(Victims { nodes, server })
+}
+
+async fn torment(
+    orders: &Orders,
+    victims: &mut Victims,
+    chance: &mut Chance,
+) -> Result<Fired, Error> {
+    let node = &mut victims.nodes[0];
     let (fired, edges) = match orders.what {
         What::Random(time) => {
             let end = Instant::now() + time;
-            return faults::at_random(node, chance, end, orders.pause).await;
+            return faults::at_random(victims, chance, end, orders.pause).await;
         }
         What::Edges => (faults::at_edges(node, chance, false).await?, EDGES),
         What::Pairs => (faults::at_edges(node, chance, true).await?, EDGES),
@@ -189,8 +225,11 @@ async fn settle(address: &str, patience: Duration) -> Result<(), Error> {
         let mut left = 0;
         for status in ["queued", "running", "waiting"] {
             let path = format!("/api/v1/executions?limit=200&status={status}");
-            let list = connection.get(&path).await?;
-            left += list["items"].as_array().map_or(0, Vec::len);
+            // Its database may have come back this very moment.
+            left += match connection.get(&path).await {
+                Ok(list) => list["items"].as_array().map_or(0, Vec::len),
+                Err(_) => 1,
+            };
         }
         if left == 0 || Instant::now() > end {
             return Ok(());
@@ -242,6 +281,8 @@ impl Orders {
             starts: u64::MAX,
             folder: None,
             planted: Vec::new(),
+            postgres: false,
+            nodes: 1,
             bug: None,
             pause: 2_500,
             settle: Duration::from_secs(120),
@@ -254,6 +295,14 @@ impl Orders {
             };
             match name.as_str() {
                 "--planted" => orders.planted = planted::named(value()?)?,
+                "--store" => {
+                    orders.postgres = match value()?.as_str() {
+                        "postgres" => true,
+                        "sqlite" => false,
+                        other => return Err(format!("no store `{other}`; {OPTIONS}").into()),
+                    };
+                }
+                "--nodes" => orders.nodes = value()?.parse()?,
                 "--edges" => orders.what = What::Edges,
                 "--pairs" => orders.what = What::Pairs,
                 "--seconds" => orders.what = What::Random(Duration::from_secs(value()?.parse()?)),
@@ -262,6 +311,13 @@ impl Orders {
                 "--folder" => orders.folder = Some(value()?.into()),
                 other => return Err(format!("no option `{other}`; {OPTIONS}").into()),
             }
+        }
+        if orders.nodes == 0 || orders.nodes > 1 && !orders.postgres {
+            return Err("several nodes share a database: --store postgres".into());
+        }
+        if orders.postgres {
+            // Whoever comes after a dead node waits for its lease.
+            orders.pause = 8_000;
         }
         Ok(orders)
     }

@@ -1,7 +1,8 @@
 //! The node that suffers: `nebula dev` on one data folder, started again and again.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,12 +25,18 @@ pub(crate) struct Node {
     port: u16,
     /// The bug that it has.
     bug: Option<Bug>,
+    /// The URL of its store, if that is not in its folder.
+    store: Option<String>,
     child: Option<Child>,
 }
 
 impl Node {
-    /// On a folder that is there, perhaps with a bug.
-    pub(crate) fn on(folder: &Path, bug: Option<Bug>) -> Result<Self, Error> {
+    /// On a folder that is there.
+    pub(crate) fn on(
+        folder: &Path,
+        bug: Option<Bug>,
+        store: Option<String>,
+    ) -> Result<Self, Error> {
         let binary = std::env::current_exe()?.with_file_name("nebula");
         if !binary.is_file() {
             return Err(format!("{} is missing: use `make torture`", binary.display()).into());
@@ -40,6 +47,7 @@ impl Node {
             log: folder.join("node.log"),
             port: 0,
             bug,
+            store,
             child: None,
         })
     }
@@ -47,6 +55,7 @@ impl Node {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--data").arg(&self.data);
+        command.envs(self.store.iter().map(|store| ("NEBULA_STORE", store)));
         command
     }
 
@@ -121,12 +130,14 @@ impl Node {
             .success())
     }
 
-    /// Stops it for a while, so that the rest of the world goes on without it.
-    pub(crate) async fn freeze(&mut self, time: Duration) -> Result<bool, Error> {
-        self.signal(Signal::STOP)?;
-        tokio::time::sleep(time).await;
-        self.signal(Signal::CONT)?;
-        Ok(true)
+    /// Stops it, so that the rest of the world goes on without it.
+    pub(crate) fn stop(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
     }
 
     /// Waits until it has aborted; false if it does not.
@@ -166,4 +177,26 @@ impl Drop for Node {
             let _ = child.wait();
         }
     }
+}
+
+/// Makes a folder whose node need not compile the packs, if another has, and
+/// which has the same key.
+pub(crate) fn prepare(warm: &Path, here: &Path) -> Result<(), Error> {
+    let data = here.join("data");
+    fs::create_dir_all(here)?;
+    if !warm.join("compiled").is_dir() {
+        return Ok(());
+    }
+    for folder in [data.clone(), data.join("compiled")] {
+        fs::DirBuilder::new().mode(0o700).create(folder)?;
+    }
+    let mut files = vec!["node.key".into()];
+    for entry in fs::read_dir(warm.join("compiled"))? {
+        files.push(Path::new("compiled").join(entry?.file_name()));
+    }
+    for file in files {
+        // It keeps the file's mode.
+        fs::copy(warm.join(&file), data.join(&file))?;
+    }
+    Ok(())
 }

@@ -96,6 +96,29 @@ pub(crate) async fn plan(
     Ok(plan)
 }
 
+/// The same, for as long as that takes while the records are not available.
+///
+/// # Errors
+/// Why there will never be one.
+pub(crate) async fn patient_plan(
+    core: &Core,
+    tenant: &TenantId,
+    workflow: WorkflowId,
+    version: u32,
+) -> Result<Arc<Plan>, String> {
+    let mut backoff = Backoff::new();
+    loop {
+        match plan(core, tenant, workflow, version).await {
+            Ok(plan) => return Ok(plan),
+            Err(NoPlan::Broken(why)) => return Err(why),
+            Err(error @ NoPlan::Unavailable(_)) => {
+                tracing::warn!(%workflow, version, %error, "a workflow cannot be read; trying again");
+                backoff.pause(&*core.clock).await;
+            }
+        }
+    }
+}
+
 /// A pinned component, for as long as that takes while components are not available.
 pub(crate) async fn component(
     core: &Core,

@@ -68,8 +68,8 @@ impl Task {
         let (name, pinned) = (child.name.clone(), child.pinned);
         async move {
             let evaluated = evaluation.await?;
-            let plan = pinned::plan(&core, &tenant, pinned.id, pinned.version).await;
-            let plan = plan.map_err(|e| Failure::new(FailureKind::Host, e.to_string()))?;
+            let plan = pinned::patient_plan(&core, &tenant, pinned.id, pinned.version).await;
+            let plan = plan.map_err(|why| Failure::new(FailureKind::Host, why))?;
             if let (Evaluated::Value(input), Some(_)) = (&evaluated, &plan.definition().input) {
                 let input = values::decode(&values::bytes(&core, input).await?)?;
                 if let Some(wrong) = plan.deployed.check_input(&input).first() {

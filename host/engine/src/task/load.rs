@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use nebula_flow::event::Event;
 use nebula_flow::execution::Execution;
-use nebula_flow::plan::Plan;
 use nebula_flow::ports::{InboxRow, LogError, Message};
 use nebula_flow::{ExecutionId, Recorded, Timestamp, WorkflowId};
 
@@ -12,7 +11,7 @@ use super::journal::Journal;
 use super::{Assignment, Exit, Task};
 use crate::chance::Backoff;
 use crate::config::Core;
-use crate::pinned::{NoPlan, plan};
+use crate::pinned;
 
 /// How many events are read at once.
 const PAGE: usize = 512;
@@ -38,7 +37,9 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     let Some((workflow, version)) = workflow_of(&page, &rows) else {
         return Err(Exit::Vanished);
     };
-    let plan = plan_for(&core, &tenant, workflow, version).await?;
+    let plan = pinned::patient_plan(&core, &tenant, workflow, version)
+        .await
+        .map_err(Exit::Parked)?;
     let mut execution = Execution::new(id, plan);
     let mut last_at = Timestamp::default();
     while !page.is_empty() {
@@ -81,25 +82,6 @@ fn workflow_of(page: &[Recorded], inbox: &[Arc<InboxRow>]) -> Option<(WorkflowId
             workflow, version, ..
         }) => Some((*workflow, *version)),
         _ => None,
-    }
-}
-
-async fn plan_for(
-    core: &Core,
-    tenant: &nebula_flow::TenantId,
-    workflow: WorkflowId,
-    version: u32,
-) -> Result<Arc<Plan>, Exit> {
-    let mut backoff = Backoff::new();
-    loop {
-        match plan(core, tenant, workflow, version).await {
-            Ok(plan) => return Ok(plan),
-            Err(NoPlan::Broken(why)) => return Err(Exit::Parked(why)),
-            Err(error @ NoPlan::Unavailable(_)) => {
-                tracing::warn!(%workflow, version, %error, "a workflow cannot be read; trying again");
-                backoff.pause(&*core.clock).await;
-            }
-        }
     }
 }
 

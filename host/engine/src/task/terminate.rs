@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use nebula_flow::event::{Event, RULES};
+use nebula_flow::event::{Event, Parent, RULES};
+use nebula_flow::execution;
 use nebula_flow::ports::{Append, Fence, InboxRow, LogError, Message, Status};
 use nebula_flow::{ExecutionId, Recorded, TenantId};
 
@@ -48,13 +49,13 @@ async fn terminate(
     let found = found.ok_or(LogError::NotFound(id))?;
     let at = found.updated_at.max(core.clock.now());
     let mut events = Vec::new();
+    let parent = parent(core, id, inbox).await?;
     // Every history begins with its start.
     if found.version == 0
         && let Some(Message::Start {
             workflow,
             version,
             input,
-            parent,
             ..
         }) = inbox.first().map(|row| &row.message)
     {
@@ -66,7 +67,9 @@ async fn terminate(
             parent: parent.clone(),
         });
     }
-    events.push(Event::Terminated { reason });
+    let end = Event::Terminated { reason };
+    let told = parent.and_then(|parent| execution::to_parent(&parent, id, &end));
+    events.push(end);
     let versions = found.version + 1..;
     let append = Append {
         execution: id,
@@ -82,7 +85,26 @@ async fn terminate(
         status: Status::Terminated,
         wake_at: None,
         error: None,
-        outbox: Vec::new(),
+        outbox: told.into_iter().collect(),
     };
     core.log.append(fence, append).await
+}
+
+/// Who started it, as far as its start can be read.
+async fn parent(
+    core: &Core,
+    id: ExecutionId,
+    inbox: &[Arc<InboxRow>],
+) -> Result<Option<Parent>, LogError> {
+    if let Some(Message::Start { parent, .. }) = inbox.first().map(|row| &row.message) {
+        return Ok(parent.clone());
+    }
+    let first = match core.log.history(id, 0, 1).await {
+        Err(LogError::Damaged(_)) => return Ok(None),
+        first => first?,
+    };
+    Ok(match first.into_iter().next().map(|r| r.event) {
+        Some(Event::Started { parent, .. }) => parent,
+        _ => None,
+    })
 }

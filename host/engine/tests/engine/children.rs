@@ -7,6 +7,7 @@ use nebula_flow::component::Effect::Pure;
 use nebula_flow::control::Control;
 use nebula_flow::deploy::DeployedWorkflow;
 use nebula_flow::event::{Event, FailureKind};
+use nebula_flow::execution::MAX_DEPTH;
 use nebula_flow::ports::{Durability, EventLog, ExecutionQuery, Status};
 use nebula_flow::{ExecutionId, NodeBuilder, Value, WorkflowBuilder, json};
 
@@ -205,6 +206,48 @@ async fn a_parent_hears_of_its_childs_end_after_a_crash() {
     assert_eq!(result.output, Some(json!({"rest": null})), "{result:?}");
     assert_eq!(house.summary(child).await.status, Status::Succeeded);
     assert_eq!(all(&house, "child").await.len(), 1, "started once");
+}
+
+/// A version that cannot be loaded, ended by the one thing that reaches it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parent_hears_of_a_child_that_could_not_be_loaded_and_is_terminated() {
+    let house = House::with_clock(HandClock::new());
+    let engine = house.engine("one");
+    let (parent, child) = resting(&house).await;
+    drop(engine);
+    house.forget_version("child").await;
+    let engine = house.engine("two");
+    engine
+        .control(child, Control::Terminate, "by hand")
+        .await
+        .unwrap();
+    let error = engine.handle(parent).await.unwrap().wait().await.error;
+    let error = error.unwrap();
+    assert_eq!(error.kind, FailureKind::Cancelled);
+    assert_eq!(
+        error.message,
+        format!("execution {child} was terminated: by hand")
+    );
+}
+
+/// Each version of a workflow runs the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_children_has_an_end() {
+    let house = House::new();
+    double(&house);
+    let first = WorkflowBuilder::new("parent").add_node("run", "test.double");
+    let mut chain = vec![house.deploy(first.build()).await];
+    for _ in 0..=MAX_DEPTH {
+        chain.push(run(&house, NodeBuilder::workflow("parent")).await);
+    }
+    let engine = house.engine("one");
+    let longest = usize::try_from(MAX_DEPTH).unwrap();
+    let well = house.start(&engine, &chain[longest], json!(1)).await;
+    assert_eq!(well.wait().await.status, Status::Succeeded);
+    let too_long = house.start(&engine, &chain[longest + 1], json!(1)).await;
+    let error = too_long.wait().await.error.unwrap();
+    assert_eq!(error.kind, FailureKind::Permanent);
+    assert!(error.message.contains("execution 33 in a row"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,7 +40,8 @@ const CALLS: [&str; 13] = [
 ];
 
 /// Effects one after the other and for each item of a list, one that is tried
-/// again, a result that is kept as a blob, a wait for a time, one for a signal.
+/// again, a result that is kept as a blob, a child, a wait for a time, one for a
+/// signal.
 fn everything() -> WorkflowDefinition {
     let soon = Span(Duration::from_millis(1));
     let retry = RetryPolicy {
@@ -61,19 +62,32 @@ fn everything() -> WorkflowDefinition {
             NodeBuilder::map("${ $input }", "test.effect").concurrency(1),
         )
         .add_node("flaky", NodeBuilder::action("test.flaky").retry(retry))
+        .add_node(
+            "child",
+            NodeBuilder::workflow("child").input("${ $nodes.flaky.result }"),
+        )
         .add_node("pause", NodeBuilder::wait_for("2ms"))
         .add_node("approve", NodeBuilder::wait_signal("approval"))
         .add_node("last", last)
         .connect("first", "large")
         .connect("large", "each")
         .connect("each", "flaky")
-        .connect("flaky", "pause")
+        .connect("flaky", "child")
+        .connect("child", "pause")
         .connect("pause", "approve")
         .connect("approve", "last")
         .output(json!({
             "first": "${ $nodes.first.result }", "each": "${ $nodes.each.result }",
-            "flaky": "${ $nodes.flaky.result }", "last": "${ $nodes.last.result }",
+            "flaky": "${ $nodes.flaky.result }", "child": "${ $nodes.child.result }",
+            "last": "${ $nodes.last.result }",
         }))
+        .build()
+}
+
+fn child() -> WorkflowDefinition {
+    WorkflowBuilder::new("child")
+        .input_schema(json!({"type": "integer"}))
+        .add_node("effect", "test.effect")
         .build()
 }
 
@@ -135,6 +149,7 @@ async fn run(strike: Strike) -> (Left, bool) {
     let house = with_actions();
     let store = Struck::new(house.records.clone(), strike);
     let first = engine(&house, &store, "one");
+    insist(async || first.deploy_workflow(child()).await).await;
     insist(async || first.deploy_workflow(everything()).await).await;
     let once = ExecutionOptions {
         idempotency_key: Some("once".into()),
@@ -196,9 +211,9 @@ async fn whichever_call_of_the_store_fails_all_steps_happen_once() {
         done: false,
     };
     let (wanted, _) = run(never).await;
-    let output = json!({ "first": [1, 2, 3], "each": [1, 2, 3], "flaky": 2, "last": ["yes", MAX_INLINE + 1] });
+    let output = json!({ "first": [1, 2, 3], "each": [1, 2, 3], "flaky": 2, "child": {"effect": 2}, "last": ["yes", MAX_INLINE + 1] });
     assert_eq!(wanted.output, Some(output));
-    assert_eq!(wanted.executions, 1);
+    assert_eq!(wanted.executions, 2);
     for call in CALLS {
         for done in [false, true] {
             let count = strike_each(call, done, &wanted).await;

@@ -16,8 +16,9 @@ use nebula_flow::deploy::{self, DeployedWorkflow, Place};
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::ports::{
     Append, Arrival, Call, Change, Clock, Components, Durability, EventLog, ExecutionQuery,
-    ExecutionSummary, Feed, Fence, InboxRow, Limits, LogError, LogLine, Message, Outcome, Prepared,
-    Report, ResolveError, ResolvedAction, Runner, Submission, Submitted, Unfinished,
+    ExecutionSummary, Feed, Fence, InboxRow, Kind, Limits, LogError, LogLine, Message, Outcome,
+    Prepared, Records, Report, ResolveError, ResolvedAction, Runner, Submission, Submitted,
+    Unfinished,
 };
 use nebula_flow::{
     ActionId, Digest, Event, ExecutionId, Payload, Recorded, Shard, TenantId, Timestamp, Value,
@@ -111,6 +112,16 @@ impl House {
             .await
             .unwrap()
             .0
+    }
+
+    /// Takes the newest version of a workflow away, as nothing but damage does.
+    pub(crate) async fn forget_version(&self, name: &str) {
+        let tenant = tenant();
+        let found = deploy::find(&*self.records, &tenant, name).await.unwrap();
+        let head = found.unwrap();
+        let key = format!("{}/{:010}", head.id, head.version);
+        let removed = self.records.remove(Kind::WorkflowVersion, &tenant, &key);
+        assert!(removed.await.unwrap(), "{key}");
     }
 
     /// A start from outside the engine, as the API makes it.

@@ -126,16 +126,10 @@ impl Execution {
     /// started because this one failed.
     fn last_words(&self, event: &Event) -> Vec<Outgoing> {
         let mut outbox = Vec::new();
-        if let Some(parent) = self.parent().filter(|parent| parent.waits) {
-            outbox.push(Outgoing {
-                execution: parent.execution,
-                message: Message::ChildEnded {
-                    step: parent.step.clone(),
-                    execution: self.id,
-                    result: self.result(event),
-                },
-            });
-        }
+        outbox.extend(
+            self.parent()
+                .and_then(|parent| to_parent(parent, self.id, event)),
+        );
         for execution in self.open_children() {
             let reason = format!("execution {}, which started it, has ended", self.id);
             let message = match event {
@@ -146,30 +140,6 @@ impl Execution {
         }
         outbox.extend(self.on_failure(event));
         outbox
-    }
-
-    /// An execution's end as its parent sees it.
-    fn result(&self, event: &Event) -> Result<Payload, Failure> {
-        let id = self.id;
-        match event {
-            Event::Succeeded { output } => Ok(output.clone()),
-            Event::Failed { error, .. } => Err(Failure::new(
-                error.kind,
-                format!("execution {id}: {}", error.message),
-            )),
-            Event::Terminated { reason } => Err(Failure::new(
-                FailureKind::Cancelled,
-                format!("execution {id} was terminated: {reason}"),
-            )),
-            Event::Cancelled { reason } => Err(Failure::new(
-                FailureKind::Cancelled,
-                format!("execution {id} was cancelled: {reason}"),
-            )),
-            other => Err(Failure::new(
-                FailureKind::Host,
-                format!("execution {id} has not ended with `{}`", other.name()),
-            )),
-        }
     }
 
     /// Children that a step waits for.
@@ -223,6 +193,35 @@ impl Execution {
             message: start(name, *pinned, input, None),
         })
     }
+}
+
+/// What a parent that waits is told of the end of a child, also of one that
+/// cannot be loaded; none if the event is no end.
+#[must_use]
+pub fn to_parent(parent: &Parent, child: ExecutionId, end: &Event) -> Option<Outgoing> {
+    let cancelled = |what: &str, reason: &str| {
+        let message = format!("execution {child} was {what}: {reason}");
+        Err(Failure::new(FailureKind::Cancelled, message))
+    };
+    let result = match end {
+        _ if !parent.waits => return None,
+        Event::Succeeded { output } => Ok(output.clone()),
+        Event::Failed { error, .. } => Err(Failure::new(
+            error.kind,
+            format!("execution {child}: {}", error.message),
+        )),
+        Event::Terminated { reason } => cancelled("terminated", reason),
+        Event::Cancelled { reason } => cancelled("cancelled", reason),
+        _ => return None,
+    };
+    Some(Outgoing {
+        execution: parent.execution,
+        message: Message::ChildEnded {
+            step: parent.step.clone(),
+            execution: child,
+            result,
+        },
+    })
 }
 
 fn start(

@@ -32,7 +32,7 @@ mod unknown;
 mod view;
 mod wait;
 
-pub use child::MAX_DEPTH;
+pub use child::{MAX_DEPTH, to_parent};
 pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
 pub use unknown::Resolved;

@@ -1,10 +1,12 @@
 //! Executions as the log shows them: lists, one in full, one awaited.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_api::Page;
 use nebula_api::execution as wire;
 use nebula_flow::event::Event;
+use nebula_flow::plan::Plan;
 use nebula_flow::ports::{ExecutionQuery, ExecutionSummary, Status};
 use nebula_flow::{ExecutionId, Payload};
 
@@ -181,4 +183,18 @@ pub(crate) fn wire_summary(summary: ExecutionSummary) -> wire::ExecutionSummary 
         wake_at: summary.wake_at.map(values::time),
         error: summary.error.map(values::failure),
     }
+}
+
+/// What decides an execution.
+pub(crate) async fn plan(app: &App, execution: ExecutionId) -> Result<Arc<Plan>> {
+    let summary = summary(app, execution).await?;
+    let deployed = workflows::load(app, summary.workflow, summary.workflow_version).await?;
+    let plan = Plan::compile(deployed).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string);
+        Error::Damaged(format!(
+            "the workflow of {execution} does not compile: {}",
+            first.unwrap_or_default()
+        ))
+    })?;
+    Ok(Arc::new(plan))
 }

@@ -1,14 +1,11 @@
 //! Saying what became of an attempt whose outcome is unknown.
 
-use std::sync::Arc;
-
 use nebula_api::execution::{Resolve as Request, ResolveAs, ResolvedStep};
 use nebula_flow::ExecutionId;
 use nebula_flow::control::MAX_REASON;
-use nebula_flow::plan::Plan;
 use nebula_flow::resolve::{self, Resolve, ResolveStepError, Verdict};
 
-use super::{Error, Result, executions, workflows};
+use super::{Error, Result, executions};
 use crate::app::App;
 
 /// Says it. Once this returns, it is on disk.
@@ -19,7 +16,7 @@ pub(crate) async fn resolve(
 ) -> Result<ResolvedStep> {
     let verdict = verdict(&request)?;
     let step = request.step.parse().map_err(Error::InvalidId)?;
-    let plan = plan(app, execution).await?;
+    let plan = executions::plan(app, execution).await?;
     let resolve = Resolve {
         tenant: &app.tenant,
         execution,
@@ -36,20 +33,6 @@ pub(crate) async fn resolve(
         step: step.to_string(),
         attempt,
     })
-}
-
-/// What decides an execution.
-pub(super) async fn plan(app: &App, execution: ExecutionId) -> Result<Arc<Plan>> {
-    let summary = executions::summary(app, execution).await?;
-    let deployed = workflows::load(app, summary.workflow, summary.workflow_version).await?;
-    let plan = Plan::compile(deployed).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        Error::Damaged(format!(
-            "the workflow of {execution} does not compile: {}",
-            first.unwrap_or_default()
-        ))
-    })?;
-    Ok(Arc::new(plan))
 }
 
 fn verdict(request: &Request) -> Result<Verdict> {

@@ -5,7 +5,7 @@ use nebula_flow::ports::Submitted;
 use nebula_flow::signal::{self, Signal, SignalError};
 use nebula_flow::{ExecutionId, SignalName, Value};
 
-use super::{Error, Result, resolve_execution};
+use super::{Error, Result, executions};
 use crate::app::App;
 
 /// What is to be sent.
@@ -24,7 +24,7 @@ pub(crate) struct Request {
 /// request with this key sent it.
 pub(crate) async fn signal(app: &App, request: Request) -> Result<(Signalled, bool)> {
     let execution = request.execution;
-    let plan = resolve_execution::plan(app, execution).await?;
+    let plan = executions::plan(app, execution).await?;
     let signal = Signal {
         tenant: &app.tenant,
         execution,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -119,6 +120,18 @@ impl House {
             panics,
             ledger,
         }
+    }
+
+    /// Looks at an execution until it has this status.
+    pub(super) async fn until(&self, id: &str, status: &str) -> Value {
+        for _ in 0..2_000 {
+            let execution = self.get(&format!("/executions/{id}")).await.expect(200);
+            if execution["status"] == status {
+                return execution;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{id} is not {status}")
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

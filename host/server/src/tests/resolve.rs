@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use nebula_flow::{Value, json};
 
 use super::house::{Answer, House};
@@ -18,19 +16,8 @@ async fn unknown(house: &House) -> String {
         .as_str()
         .expect("an id")
         .to_owned();
-    until(house, &id, "waiting").await;
+    house.until(&id, "waiting").await;
     id
-}
-
-async fn until(house: &House, id: &str, status: &str) -> Value {
-    for _ in 0..2_000 {
-        let execution = house.get(&format!("/executions/{id}")).await.expect(200);
-        if execution["status"] == status {
-            return execution;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{id} is not {status}")
 }
 
 async fn resolve(house: &House, id: &str, body: &Value) -> Answer {
@@ -41,7 +28,7 @@ async fn resolve(house: &House, id: &str, body: &Value) -> Answer {
 async fn a_step_whose_outcome_is_unknown_says_so_and_is_resolved() {
     let house = House::new().await;
     let id = unknown(&house).await;
-    let seen = until(&house, &id, "waiting").await;
+    let seen = house.until(&id, "waiting").await;
     for place in [&seen["nodes"][0], &seen["steps"][0]] {
         assert_eq!(place["status"], "unknown", "{seen}");
         assert_eq!(place["waits_for"]["attempt"], 1, "{seen}");
@@ -53,7 +40,7 @@ async fn a_step_whose_outcome_is_unknown_says_so_and_is_resolved() {
         answer.expect(202),
         json!({"id": id, "step": "pay", "attempt": 1})
     );
-    let ended = until(&house, &id, "succeeded").await;
+    let ended = house.until(&id, "succeeded").await;
     assert_eq!(ended["output"], json!({"receipt": 7}));
     let again = resolve(&house, &id, &said).await;
     assert_eq!(again.problem(409), "execution_finished");
@@ -85,6 +72,6 @@ async fn a_word_that_makes_no_sense_is_refused() {
         "execution_not_found"
     );
     resolve(&house, &id, &said).await.expect(202);
-    let ended = until(&house, &id, "failed").await;
+    let ended = house.until(&id, "failed").await;
     assert_eq!(ended["error"]["message"], "the bank has nothing", "{ended}");
 }

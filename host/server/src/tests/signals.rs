@@ -19,20 +19,8 @@ async fn waiting(house: &House) -> String {
         .as_str()
         .expect("an id")
         .to_owned();
-    until(house, &id, "waiting").await;
+    house.until(&id, "waiting").await;
     id
-}
-
-/// Looks at an execution until it has this status.
-async fn until(house: &House, id: &str, status: &str) -> Value {
-    for _ in 0..2_000 {
-        let execution = house.get(&format!("/executions/{id}")).await.expect(200);
-        if execution["status"] == status {
-            return execution;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("{id} is not {status}")
 }
 
 async fn signal(house: &House, id: &str, name: &str, says: &Value) -> Answer {
@@ -55,7 +43,7 @@ async fn a_waiting_execution_says_what_for_and_its_signal_is_the_answer() {
     }
     let taken = signal(&house, &id, "approval", &json!({"by": "Ada"})).await;
     assert_eq!(taken.expect(202), json!({"id": id, "signal": "approval"}));
-    let ended = until(&house, &id, "succeeded").await;
+    let ended = house.until(&id, "succeeded").await;
     assert_eq!(ended["output"], "Ada");
     assert!(ended["steps"][0]["waits_for"].is_null(), "{ended}");
 
@@ -109,7 +97,7 @@ async fn a_signal_that_nothing_takes_is_refused_with_a_code_of_its_own() {
         code == "signal_answered" || code == "execution_finished",
         "{code}"
     );
-    until(&house, &id, "succeeded").await;
+    house.until(&id, "succeeded").await;
     let late = signal(&house, &id, "approval", &says).await;
     assert_eq!(late.problem(409), "execution_finished");
 }
@@ -127,7 +115,7 @@ async fn a_repeated_signal_is_answered_as_the_first() {
         house.send(request, body)
     };
     let first = send(r#"{"by":"Ada"}"#).await;
-    until(&house, &id, "succeeded").await;
+    house.until(&id, "succeeded").await;
     let again = send(r#"{"by":"Ada"}"#).await;
     assert_eq!(first.expect(202), again.expect(202));
     assert_eq!(

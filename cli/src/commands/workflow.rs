@@ -216,18 +216,5 @@ async fn execute(
     }
     let path = format!("/api/v1/workflows/{}/execute", segment(workflow));
     let started = node.client.call(Method::POST, &path, body).await?;
-    let id = started
-        .get("id")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    if !wait {
-        if context.format.is_for_people() {
-            output::line(&id)?;
-        } else {
-            output::value(context.format, &started)?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    super::execution::finish(context, node, &id).await
+    super::execution::started(context, node, &started, wait).await
 }

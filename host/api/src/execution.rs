@@ -7,8 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::time::Time;
 
 mod asked;
+mod restart;
 
 pub use asked::{Asked, Reason, Resolve, ResolveAs, ResolvedStep, Signalled};
+pub use restart::{Origin, ReplayQuery, Restart};
 
 /// How an execution is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -102,6 +104,9 @@ pub struct Execution {
     /// As lists show it.
     #[serde(flatten)]
     pub summary: ExecutionSummary,
+    /// The execution that this one goes on with or repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The workflow's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -197,6 +202,10 @@ pub struct Step {
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set when it ended in the execution that this one goes on with, and did not
+    /// run here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -285,7 +294,7 @@ pub struct Event {
     pub version: u64,
     /// When it was decided.
     pub at: Option<Time>,
-    /// `started`, `step_ready`, `map_started`, `wait_started`, `child_started`,
+    /// `started`, `step_kept`, `step_ready`, `map_started`, `wait_started`, `child_started`,
     /// `signal_received`, `attempt_started`, `attempt_failed`, `step_unknown`, `step_succeeded`, `step_failed`,
     /// `step_skipped`, `connection_decided`, `warning`, `cancel_requested`,
     /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
@@ -306,6 +315,9 @@ pub struct Event {
     /// The execution that started this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// The execution that this one goes on with or repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The input of the workflow or the step; the list of a map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

@@ -159,6 +159,8 @@ codes! {
     SignalAnswered = "signal_answered", 409, "The signal was answered already";
     /// Nobody asks what became of the step.
     OutcomeKnown = "outcome_known", 409, "The outcome of the step is not unknown";
+    /// It has not ended, or nothing of it is left to retry.
+    NotRestartable = "not_restartable", 409, "The execution is not one to retry or to replay";
     /// The body is over the cap.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// A body of this type is not taken here.

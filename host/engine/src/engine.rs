@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use nebula_flow::control::{self, Control};
 use nebula_flow::deploy::{self, DeployError, DeployedWorkflow, Place};
+use nebula_flow::event::{Origin, Restart};
 use nebula_flow::plan::Plan;
 use nebula_flow::ports::{Durability, LogError, RecordError, Submitted};
 use nebula_flow::resolve::{self, Resolve, ResolveStepError, Verdict};
+use nebula_flow::restart::{self, Again, RestartError};
 use nebula_flow::signal::{self, Signal, SignalError};
 use nebula_flow::start::{self, Start, StartError};
 use nebula_flow::{
@@ -51,6 +53,9 @@ pub enum EngineError {
     /// The input or the key is not valid, or the start could not be kept.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The execution is not one to go on with, or the start could not be kept.
+    #[error(transparent)]
+    Restart(#[from] RestartError),
     /// The signal was refused, or could not be kept.
     #[error(transparent)]
     Signal(#[from] SignalError),
@@ -243,6 +248,38 @@ impl WorkflowEngine {
             Ok(plan) => Ok(plan.deployed.clone()),
             Err(error) => Err(unusable(&workflow, error)),
         }
+    }
+
+    /// Makes an execution from one that has ended: one that goes on where it failed
+    /// or was stopped, or one that begins again, both in its version of the
+    /// workflow. Once it returns, the start is on disk.
+    ///
+    /// # Errors
+    /// [`LogError::NotFound`]; it has not ended, or a retry of it would have nothing
+    /// left to do; the log or the records are not available.
+    pub async fn restart(
+        &self,
+        id: ExecutionId,
+        restart: Restart,
+    ) -> Result<ExecutionHandle, EngineError> {
+        let tenant = TenantId::default_tenant();
+        let plan = self.plan_of(&tenant, id).await?;
+        let at = self.core.clock.now();
+        let execution = ExecutionId::mint(at, chance::bits());
+        let handle = ExecutionHandle::new(&self.core, execution);
+        let again = Again {
+            tenant: &tenant,
+            origin: Origin {
+                execution: id,
+                restart,
+            },
+            workflow: &plan.deployed,
+            key: None,
+            execution,
+            at,
+        };
+        restart::restart(&*self.core.log, &*self.core.records, again).await?;
+        Ok(handle)
     }
 
     /// A hold on an execution that was started anywhere, whatever its state.

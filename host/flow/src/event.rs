@@ -41,6 +41,17 @@ pub enum Event {
         /// The step of another execution that started this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// The execution that this one goes on with or repeats.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin>,
+    },
+    /// A step ended in the execution that this one goes on with; it counts here
+    /// as well, and does not run. All of these follow the start in one commit.
+    StepKept {
+        /// Which step.
+        step: StepKey,
+        /// How it ended.
+        outcome: Kept,
     },
     /// A step's input is evaluated; it may run. Its virtual time is this event's.
     StepReady {
@@ -222,6 +233,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
+            Self::StepKept { .. } => "step_kept",
             Self::StepReady { .. } => "step_ready",
             Self::MapStarted { .. } => "map_started",
             Self::WaitStarted { .. } => "wait_started",
@@ -242,6 +254,23 @@ impl Event {
             Self::Failed { .. } => "failed",
             Self::Cancelled { .. } => "cancelled",
             Self::Terminated { .. } => "terminated",
+        }
+    }
+
+    /// The value that it carries, if it carries one.
+    #[must_use]
+    pub const fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Started { input, .. } | Self::StepReady { input, .. } => Some(input),
+            Self::MapStarted { items, .. } => Some(items),
+            Self::StepSucceeded { output, .. }
+            | Self::StepKept {
+                outcome: Kept::Succeeded { output, .. },
+                ..
+            }
+            | Self::Succeeded { output } => Some(output),
+            Self::SignalReceived { payload, .. } => Some(payload),
+            _ => None,
         }
     }
 
@@ -269,6 +298,50 @@ pub struct Parent {
     pub depth: u32,
     /// Whether the step waits for this one's end, and is told of it.
     pub waits: bool,
+}
+
+/// An execution that has ended, and from which another one was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Which.
+    pub execution: ExecutionId,
+    /// What the other one does.
+    pub restart: Restart,
+}
+
+/// What an execution does that is made from one that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// Goes on where that one failed or was stopped; what ended there is kept.
+    Retry,
+    /// Begins again with the same input.
+    Replay,
+}
+
+/// How a step ended that another execution keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "snake_case")]
+pub enum Kept {
+    /// It ended well.
+    Succeeded {
+        /// Its result.
+        output: Payload,
+        /// The port it branched to, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<String>,
+    },
+    /// It failed, and the workflow went on all the same.
+    Failed {
+        /// Why.
+        error: Failure,
+    },
+    /// It was skipped.
+    Skipped {
+        /// Said by the action, or absent when no connection fired.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
 }
 
 /// Why an attempt, a step or an execution failed.

@@ -20,8 +20,8 @@
 //! - [`grant`]: which hosts and credentials a call may use.
 //! - [`reached`]: what actions have reached by them.
 //! - [`ports`]: the five doors to the world.
-//! - [`deploy`], [`start`], [`signal`], [`control`], [`resolve`], [`trigger`]: the
-//!   use cases, as functions over the ports.
+//! - [`deploy`], [`start`], [`restart`], [`signal`], [`control`], [`resolve`],
+//!   [`trigger`]: the use cases, as functions over the ports.
 //! - [`planted`]: bugs that tests plant, and that nobody else can have.
 
 pub mod component;
@@ -43,6 +43,7 @@ pub mod planted;
 pub mod ports;
 pub mod reached;
 pub mod resolve;
+pub mod restart;
 pub mod retry;
 pub mod schedule;
 pub mod shape;

@@ -119,6 +119,7 @@ async fn submit(
             version: start.workflow.version,
             input: keep(records, input).await?,
             parent: None,
+            origin: None,
         },
         expect: None,
         durability: start.durability,
@@ -148,17 +149,22 @@ fn idempotency_key(
     workflow: &DeployedWorkflow,
     input: &[u8],
 ) -> Result<IdempotencyKey, StartError> {
+    let mut request = format!("start\0{}\0", workflow.id).into_bytes();
+    request.extend_from_slice(input);
+    callers_key(key, &request)
+}
+
+/// A caller's key for a request.
+pub(crate) fn callers_key(key: &str, request: &[u8]) -> Result<IdempotencyKey, StartError> {
     if key.is_empty() || key.len() > MAX_KEY {
         return Err(StartError::InvalidKey(key.len()));
     }
     if key.starts_with(RESERVED) {
         return Err(StartError::ReservedKey);
     }
-    let mut request = format!("start\0{}\0", workflow.id).into_bytes();
-    request.extend_from_slice(input);
     Ok(IdempotencyKey {
         key: key.to_owned(),
-        fingerprint: Digest::of(&request),
+        fingerprint: Digest::of(request),
     })
 }
 

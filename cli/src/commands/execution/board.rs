@@ -183,6 +183,14 @@ impl Node {
                 self.status = "unknown".into();
                 self.note = message(event).to_owned();
             }
+            "step_kept" => {
+                let status = match () {
+                    () if event.get("output").is_some() => "succeeded",
+                    () if event.get("error").is_some() => "failed",
+                    () => "skipped",
+                };
+                self.end(status, at, "kept");
+            }
             "step_succeeded" => self.end("succeeded", at, ""),
             "step_failed" => self.end("failed", at, message(event)),
             "step_skipped" => {
@@ -198,7 +206,7 @@ impl Node {
 
     fn item_event(&mut self, kind: &str, step: &str, event: &Value) {
         match kind {
-            "step_succeeded" | "step_failed" | "step_skipped" => {
+            "step_succeeded" | "step_failed" | "step_skipped" | "step_kept" => {
                 self.attempts += event
                     .get("attempt")
                     .and_then(Value::as_u64)

@@ -7,6 +7,7 @@
 //! - `waits`: what is waited for, in words.
 //! - `signal`: what a wait is for.
 //! - `resolve`: what became of an attempt whose outcome is unknown.
+//! - `restart`: retry and replay: an execution from one that has ended.
 //! - `control`: cancel, pause, resume, terminate: one, several, or all that match.
 
 use std::process::ExitCode;
@@ -23,13 +24,14 @@ use crate::output::{Column, Show};
 mod board;
 mod control;
 mod resolve;
+mod restart;
 mod show;
 mod signal;
 mod stream;
 mod waits;
 mod watch;
 
-pub(crate) use watch::finish;
+pub(crate) use watch::started;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -65,6 +67,8 @@ pub(crate) enum Execution {
     },
     Signal(signal::Signal),
     Resolve(resolve::Resolve),
+    Retry(restart::Retry),
+    Replay(restart::Replay),
     /// Cancel executions: one, several, or all that match
     Cancel(control::Which),
     /// Pause executions: attempts that run may end, and nothing more begins
@@ -121,6 +125,8 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
         }
         Execution::Signal(signal) => signal::run(context, client, signal).await,
         Execution::Resolve(resolve) => resolve::run(context, client, resolve).await,
+        Execution::Retry(retry) => restart::retry(context, node, retry).await,
+        Execution::Replay(replay) => restart::replay(context, node, replay).await,
         Execution::Cancel(which) => control::run(context, client, control::CANCEL, which).await,
         Execution::Pause(which) => control::run(context, client, control::PAUSE, which).await,
         Execution::Resume(which) => control::run(context, client, control::RESUME, which).await,

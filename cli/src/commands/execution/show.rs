@@ -44,6 +44,10 @@ pub(super) fn execution(format: Format, execution: &Value) -> Result<()> {
         text("workflow"),
         Style::stdout().status(text("status"))
     ))?;
+    if let Some(origin) = execution.get("origin") {
+        let text = |key: &str| origin.get(key).and_then(Value::as_str).unwrap_or_default();
+        output::line(&format!("{} of {}", text("restart"), text("execution")))?;
+    }
     let steps = execution.get("steps").and_then(Value::as_array);
     let steps = steps.map_or(&[][..], Vec::as_slice);
     if !steps.is_empty() {

@@ -37,9 +37,26 @@ pub(super) async fn watch(context: &Context, node: &Node, id: &str) -> Result<Ex
     follow(context, node, id, Way::Lines).await
 }
 
-/// Waits for the end of an execution, prints it, and gives its outcome.
-pub(crate) async fn finish(context: &Context, node: &Node, id: &str) -> Result<ExitCode> {
-    follow(context, node, id, Way::Quiet).await
+/// Prints an execution that was started; with `wait` its end, and gives its outcome.
+pub(crate) async fn started(
+    context: &Context,
+    node: &Node,
+    started: &Value,
+    wait: bool,
+) -> Result<ExitCode> {
+    let id = started
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if wait {
+        return follow(context, node, id, Way::Quiet).await;
+    }
+    if context.format.is_for_people() {
+        output::line(id)?;
+    } else {
+        output::value(context.format, started)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A node that was never there, or does not know the execution, is not waited for.

@@ -216,15 +216,8 @@ async fn commit(core: Arc<Core>, fence: Fence, append: Append) -> Result<(), Log
 }
 
 fn weight(event: &Event) -> usize {
-    let payload = match event {
-        Event::Started { input, .. } | Event::StepReady { input, .. } => Some(input),
-        Event::MapStarted { items, .. } => Some(items),
-        Event::StepSucceeded { output, .. } | Event::Succeeded { output } => Some(output),
-        Event::SignalReceived { payload, .. } => Some(payload),
-        _ => None,
-    };
     EVENT
-        + match payload {
+        + match event.payload() {
             Some(Payload::Inline(bytes)) => bytes.len(),
             _ => 0,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula_flow::event::Event;
+use nebula_flow::event::{Event, Origin, Restart};
 use nebula_flow::execution::Execution;
 use nebula_flow::ports::{InboxRow, LogError, Message};
 use nebula_flow::{ExecutionId, Recorded, Timestamp, WorkflowId};
@@ -63,8 +63,46 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     let mut task = Task::new(core, tenant, id, execution, journal, last_at);
     for row in rows {
         task.heard(&row).await?;
+        if task.execution.version() == 1 {
+            keep(&mut task).await?;
+        }
     }
     Ok(task)
+}
+
+/// Lets an execution that has just started keep what the one that it goes on with
+/// had done. The start and all of that are one commit.
+async fn keep(task: &mut Task) -> Result<(), Exit> {
+    let Some(Origin {
+        execution: id,
+        restart: Restart::Retry,
+    }) = task.execution.origin()
+    else {
+        return Ok(());
+    };
+    let mut origin = Execution::new(id, task.execution.plan().clone());
+    let mut history = Vec::new();
+    loop {
+        let page = self::history(&task.core, id, origin.version()).await?;
+        for recorded in &page {
+            origin
+                .apply(recorded)
+                .map_err(|e| Exit::Parked(format!("it goes on with {id}, of which {e}")))?;
+        }
+        let last = page.len() < PAGE;
+        history.extend(page);
+        if last {
+            break;
+        }
+    }
+    if origin.final_event().is_none() {
+        let reason = format!("execution {id}, with which it goes on, is no longer kept");
+        return task.record(Event::Terminated { reason }, task.now());
+    }
+    for event in origin.kept(&history) {
+        task.record(event, task.now())?;
+    }
+    Ok(())
 }
 
 fn workflow_of(page: &[Recorded], inbox: &[Arc<InboxRow>]) -> Option<(WorkflowId, u32)> {

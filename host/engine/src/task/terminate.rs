@@ -56,6 +56,7 @@ async fn terminate(
             workflow,
             version,
             input,
+            origin,
             ..
         }) = inbox.first().map(|row| &row.message)
     {
@@ -65,6 +66,7 @@ async fn terminate(
             input: input.clone(),
             rules: RULES,
             parent: parent.clone(),
+            origin: *origin,
         });
     }
     let end = Event::Terminated { reason };

@@ -141,6 +141,7 @@ impl House {
             version: deployed.version,
             input: Payload::Inline(payload::encode(&input).unwrap()),
             parent: None,
+            origin: None,
         };
         let at = self.clock.now();
         let submission = Submission {

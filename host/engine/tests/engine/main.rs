@@ -12,6 +12,7 @@ mod expressions;
 mod faults;
 mod house;
 mod recovery;
+mod restarts;
 mod signals;
 mod starts;
 mod strikes;

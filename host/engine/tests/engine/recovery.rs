@@ -236,6 +236,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         version: 1,
         input: Payload::null(),
         parent: None,
+        origin: None,
     };
     let row = InboxRow {
         seq: 1,

@@ -236,6 +236,7 @@ fn start(
         version: pinned.version,
         input,
         parent,
+        origin: None,
     }
 }
 

@@ -35,6 +35,7 @@ impl Execution {
     fn fold_kind(&mut self, event: &Event, at: Timestamp, version: u64) -> Fold {
         match event {
             Event::Started { .. } => self.on_started(event, at),
+            Event::StepKept { step, outcome } => self.on_step_kept(step, outcome),
             Event::StepReady { step, input } => self.on_step_ready(step, input, at),
             Event::MapStarted { step, items, count } => self.on_map_started(step, items, *count),
             Event::WaitStarted {
@@ -102,6 +103,7 @@ impl Execution {
             input,
             rules,
             parent,
+            origin,
         } = event
         else {
             return Err("it is no start".into());
@@ -122,6 +124,7 @@ impl Execution {
             input: input.clone(),
             at,
             parent: parent.clone(),
+            origin: *origin,
         });
         for node in 0..self.nodes.len() {
             if self.nodes[node].open == 0 {
@@ -315,7 +318,7 @@ impl Execution {
 
     /// Ends a step: a node's own lets go of its connections, an item's makes
     /// room in its map.
-    fn end_step(&mut self, key: &StepKey, step: Step, end: End<'_>) -> Fold {
+    pub(super) fn end_step(&mut self, key: &StepKey, step: Step, end: End<'_>) -> Fold {
         let node = self.node_index(key)?;
         self.leave_wait(key);
         match key.path.split_last() {

@@ -66,6 +66,7 @@ impl Execution {
                     version,
                     input,
                     parent,
+                    origin,
                     ..
                 },
                 false,
@@ -75,6 +76,7 @@ impl Execution {
                 input: input.clone(),
                 rules: RULES,
                 parent: parent.clone(),
+                origin: *origin,
             }),
             (
                 Message::ChildEnded {

@@ -7,6 +7,7 @@
 //! - `view`: what others read.
 //! - `wait`: which signal goes to which wait.
 //! - `child`: the executions that its steps start, and what it tells others.
+//! - `kept`: what an execution keeps of the one that it goes on with.
 //! - `message`: what a message becomes, and which signals may be sent.
 //! - `unknown`: attempts of which nobody knows what became.
 //! - `settle`: which event the end of an attempt or of an evaluation is.
@@ -14,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::{Event, Failure, Parent, Recorded};
+use crate::event::{Event, Failure, Origin, Parent, Recorded};
 use crate::id::ExecutionId;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Plan};
@@ -23,6 +24,7 @@ use crate::time::Timestamp;
 mod child;
 mod fold;
 mod graph;
+mod kept;
 mod message;
 mod settle;
 pub(crate) mod step;
@@ -73,6 +75,7 @@ struct Started {
     input: Payload,
     at: Timestamp,
     parent: Option<Parent>,
+    origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Event, Failure};
+use crate::event::{Event, Failure, Origin};
 use crate::id::{ExecutionId, NodeId, StepKey};
 use crate::payload::Payload;
 use crate::plan::{Plan, Task};
@@ -99,6 +99,12 @@ impl Execution {
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started.as_ref().map(|started| started.at)
+    }
+
+    /// The execution that it goes on with or repeats.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.started.as_ref()?.origin
     }
 
     /// When it has taken longer than its workflow allows.

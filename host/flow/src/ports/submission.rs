@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Failure, Parent};
+use crate::event::{Failure, Origin, Parent};
 use crate::id::{Digest, ExecutionId, SignalName, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -83,6 +83,9 @@ pub enum Message {
         /// The step of another execution that starts it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// The execution that it goes on with or repeats.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin>,
     },
     /// A child has ended, to the execution that waits for it.
     ChildEnded {

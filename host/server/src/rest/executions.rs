@@ -6,8 +6,8 @@ use axum::extract::{Path, Request};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{
-    ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery, Resolve,
-    ResolvedStep, Signalled,
+    ExecuteQuery, Execution, ExecutionResult, ExecutionSummary, ExecutionsQuery, ReplayQuery,
+    Resolve, ResolvedStep, Signalled,
 };
 use nebula_api::{Page, Problem, problem};
 use nebula_flow::time::Span;
@@ -15,8 +15,8 @@ use nebula_flow::time::Span;
 use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
-use crate::service::start_execution::{self, Start};
-use crate::service::{Error, executions, resolve_execution, signal_execution};
+use crate::service::start_execution::{self, Start, Started};
+use crate::service::{Error, executions, resolve_execution, restart_execution, signal_execution};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -58,8 +58,11 @@ pub(crate) async fn execute(
         key,
         wait,
     };
-    let started = start_execution::start(&app, start).await?;
+    started(&start_execution::start(&app, start).await?)
+}
 
+/// The answer to what started an execution.
+fn started(started: &Started) -> Reply {
     let ended = started.result.finished_at.is_some();
     let mut response = reply::json(
         if ended {
@@ -78,6 +81,55 @@ pub(crate) async fn execute(
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Go on where an execution failed or was stopped
+///
+/// Makes a new execution in the same version of the workflow: what ended in this
+/// one is kept, and the rest runs. This one stays as it is. Refused while it has
+/// not ended, and when it succeeded.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/retry", tag = "executions", operation_id = "retry_execution",
+    params(
+        ("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, description = "A repeat with the same key starts nothing and gives the first one's execution")
+    ),
+    responses(
+        (status = 202, body = ExecutionResult, description = "The new execution is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn retry(app: App, Path(execution): Path<String>, request: Request) -> Reply {
+    let execution = executions::parse_id(&execution)?;
+    let key = idempotency_key(request.headers())?;
+    started(&restart_execution::retry(&app, execution, key).await?)
+}
+
+/// Begin again with an execution's input
+///
+/// Makes a new execution with the same input, in the same version of the workflow
+/// or in another. This one stays as it is. Refused while it has not ended.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/replay", tag = "executions", operation_id = "replay_execution",
+    params(
+        ("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, description = "A repeat with the same key starts nothing and gives the first one's execution"),
+        ReplayQuery
+    ),
+    responses(
+        (status = 202, body = ExecutionResult, description = "The new execution is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn replay(
+    app: App,
+    Path(execution): Path<String>,
+    Query(query): Query<ReplayQuery>,
+    request: Request,
+) -> Reply {
+    let execution = executions::parse_id(&execution)?;
+    let key = idempotency_key(request.headers())?;
+    started(&restart_execution::replay(&app, execution, query, key).await?)
 }
 
 /// List executions, newest first

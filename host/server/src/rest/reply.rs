@@ -119,6 +119,8 @@ fn problem(error: Error) -> Problem {
             Resolved::NoStep(_) | Resolved::Known(_) => Problem::new(Code::OutcomeKnown, detail)
                 .hint("look at the execution: its steps say where they stand"),
         },
+        Error::NotRestartable(_) => Problem::new(Code::NotRestartable, detail)
+            .hint("look at the execution: its status says where it stands"),
         Error::Busy(_) => Problem::new(Code::Conflict, detail).hint("send it again"),
         Error::Log(error) => log(error, detail),
         Error::Records(error) => records(&error, detail),

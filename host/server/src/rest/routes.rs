@@ -72,6 +72,12 @@ fn of_executions(routes: Routes) -> Routes {
             OPERATOR,
             executions::resolve,
         )
+        .post("/executions/{execution}/retry", OPERATOR, executions::retry)
+        .post(
+            "/executions/{execution}/replay",
+            OPERATOR,
+            executions::replay,
+        )
         .post("/executions/{execution}/cancel", OPERATOR, control::cancel)
         .post("/executions/{execution}/pause", OPERATOR, control::pause)
         .post("/executions/{execution}/resume", OPERATOR, control::resume)

@@ -3,7 +3,7 @@
 
 use nebula_api::Page;
 use nebula_api::execution as wire;
-use nebula_flow::event::{Event, Recorded};
+use nebula_flow::event::{Event, Kept, Recorded};
 use nebula_flow::ports::{ExecutionSummary, LogLine};
 use nebula_flow::{ExecutionId, StepKey};
 
@@ -57,7 +57,7 @@ pub(crate) async fn events(
     let mut values = Values::new(&*app.records);
     for recorded in recorded.into_iter().take(from.limit) {
         // A page that grows too long ends early; its cursor leads on.
-        if !items.is_empty() && payload(&recorded.event).is_some_and(|p| !values.affords(p)) {
+        if !items.is_empty() && recorded.event.payload().is_some_and(|p| !values.affords(p)) {
             break;
         }
         items.push(event(recorded, &mut values).await?);
@@ -124,7 +124,7 @@ impl Follow {
             let mut values = Values::of_a_piece(&*self.app.records);
             for recorded in recorded {
                 if !events.is_empty()
-                    && payload(&recorded.event).is_some_and(|p| !values.affords(p))
+                    && recorded.event.payload().is_some_and(|p| !values.affords(p))
                 {
                     break;
                 }
@@ -179,17 +179,6 @@ impl Follow {
     }
 }
 
-/// The payload that an event carries.
-const fn payload(event: &Event) -> Option<&nebula_flow::Payload> {
-    match event {
-        Event::Started { input, .. } | Event::StepReady { input, .. } => Some(input),
-        Event::MapStarted { items, .. } => Some(items),
-        Event::StepSucceeded { output, .. } | Event::Succeeded { output } => Some(output),
-        Event::SignalReceived { payload, .. } => Some(payload),
-        _ => None,
-    }
-}
-
 fn line(seq: u64, line: LogLine) -> wire::LogLine {
     wire::LogLine {
         seq,
@@ -203,7 +192,7 @@ fn line(seq: u64, line: LogLine) -> wire::LogLine {
 
 /// An event as the wire has it.
 async fn event(recorded: Recorded, values: &mut Values<'_>) -> Result<wire::Event> {
-    let value = match payload(&recorded.event) {
+    let value = match recorded.event.payload() {
         Some(payload) => Some(values.decode(payload).await?),
         None => None,
     };
@@ -223,12 +212,22 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             workflow,
             workflow_version,
             parent,
+            origin,
             ..
         } => {
+            wire.origin = origin.map(values::origin);
             wire.parent = parent.map(|parent| parent.execution.to_string());
             wire.workflow_id = Some(workflow.to_string());
             wire.workflow_version = Some(workflow_version);
             wire.input = value;
+        }
+        Event::StepKept { step, outcome } => {
+            name(wire, &step, None);
+            match outcome {
+                Kept::Succeeded { port, .. } => (wire.output, wire.port) = (value, port),
+                Kept::Failed { error } => wire.error = Some(values::failure(error)),
+                Kept::Skipped { reason } => wire.reason = reason,
+            }
         }
         Event::StepReady { step, .. } => {
             name(wire, &step, None);

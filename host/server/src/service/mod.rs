@@ -3,8 +3,8 @@
 //! answers come out of it.
 //!
 //! - [`deploy_workflow`], [`workflows`]: definitions.
-//! - [`start_execution`], [`signal_execution`], [`control_execution`]: what is
-//!   submitted to the log.
+//! - [`start_execution`], [`restart_execution`], [`signal_execution`],
+//!   [`resolve_execution`], [`control_execution`]: what is submitted to the log.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
@@ -23,6 +23,7 @@ pub(crate) mod keys;
 pub(crate) mod paging;
 pub(crate) mod reach;
 pub(crate) mod resolve_execution;
+pub(crate) mod restart_execution;
 pub(crate) mod signal_execution;
 mod signature;
 pub(crate) mod start_execution;
@@ -37,6 +38,7 @@ use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
+use nebula_flow::restart::RestartError;
 use nebula_flow::start::StartError;
 use nebula_flow::{ExecutionId, TriggerName};
 
@@ -114,6 +116,8 @@ pub(crate) enum Error {
         execution: ExecutionId,
         resolved: Resolved,
     },
+    #[error(transparent)]
+    NotRestartable(RestartError),
     #[error("execution {0} changes too fast")]
     Busy(ExecutionId),
     #[error(transparent)]

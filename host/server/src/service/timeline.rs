@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use nebula_api::execution as wire;
 use nebula_flow::definition::{Node, WorkflowDefinition};
-use nebula_flow::event::{Event, Recorded, Usage};
+use nebula_flow::event::{Event, Kept, Origin, Recorded, Usage};
 use nebula_flow::{NodeId, Payload, StepKey, Timestamp};
 
 use super::Result;
@@ -22,6 +22,7 @@ pub(crate) struct Timeline {
     nodes: IndexMap<NodeId, NodeFold>,
     steps: IndexMap<StepKey, StepFold>,
     usage: wire::Usage,
+    origin: Option<Origin>,
     input: Option<Payload>,
     output: Option<Payload>,
     failed_node: Option<NodeId>,
@@ -46,6 +47,7 @@ impl Timeline {
                 .collect(),
             steps: IndexMap::new(),
             usage: wire::Usage::default(),
+            origin: None,
             input: None,
             output: None,
             failed_node: None,
@@ -56,7 +58,11 @@ impl Timeline {
     pub(crate) fn apply(&mut self, recorded: Recorded) {
         let at = recorded.at;
         match recorded.event {
-            Event::Started { input, .. } => self.input = Some(input),
+            Event::Started { input, origin, .. } => {
+                self.input = Some(input);
+                self.origin = origin;
+            }
+            Event::StepKept { step, outcome } => self.keep(&step, outcome, at),
             Event::Succeeded { output } => self.output = Some(output),
             Event::Failed { node, .. } => self.failed_node = node,
             Event::StepReady { step, .. } => self.begin(&step, at),
@@ -202,6 +208,7 @@ impl Timeline {
         }
         Ok(wire::Execution {
             summary,
+            origin: self.origin.map(values::origin),
             input,
             output,
             nodes: self
@@ -213,6 +220,28 @@ impl Timeline {
             steps_total,
             usage: self.usage,
         })
+    }
+
+    /// A step ended in the execution that this one goes on with.
+    fn keep(&mut self, step: &StepKey, outcome: Kept, at: Timestamp) {
+        let state = match &outcome {
+            Kept::Succeeded { .. } => State::Succeeded,
+            Kept::Failed { .. } => State::Failed,
+            Kept::Skipped { .. } => State::Skipped,
+        };
+        let shown = self.steps.len() < MAX_STEPS;
+        let Some(fold) = self.end(step, state, at, Usage::default()) else {
+            return;
+        };
+        fold.kept = true;
+        match outcome {
+            Kept::Succeeded { output, port } => {
+                fold.output = shown.then_some(output);
+                fold.port = port;
+            }
+            Kept::Failed { error } => fold.error = Some(error),
+            Kept::Skipped { reason } => fold.reason = reason,
+        }
     }
 
     fn begin(&mut self, step: &StepKey, at: Timestamp) {

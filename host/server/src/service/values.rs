@@ -2,7 +2,7 @@
 //! answer under one budget.
 
 use nebula_api::Time;
-use nebula_api::execution::{Failure, Usage};
+use nebula_api::execution::{Failure, Origin, Restart, Usage};
 use nebula_flow::ports::Records;
 use nebula_flow::{Payload, Timestamp, Value, payload};
 
@@ -68,6 +68,17 @@ fn size(payload: &Payload) -> usize {
 /// An instant as the wire has it.
 pub(crate) fn time(at: Timestamp) -> Time {
     Time::from_millis(at.as_millis())
+}
+
+/// The execution that another one goes on with or repeats, as the wire has it.
+pub(crate) fn origin(origin: nebula_flow::event::Origin) -> Origin {
+    Origin {
+        execution: origin.execution.to_string(),
+        restart: match origin.restart {
+            nebula_flow::event::Restart::Retry => Restart::Retry,
+            nebula_flow::event::Restart::Replay => Restart::Replay,
+        },
+    }
 }
 
 /// A failure as the wire has it.

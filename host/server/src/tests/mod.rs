@@ -15,6 +15,7 @@ mod metrics;
 mod node;
 mod openapi;
 mod resolve;
+mod restarts;
 mod signals;
 mod triggers;
 mod webhooks;

@@ -60,6 +60,7 @@ pub(crate) fn start_message() -> Message {
         version: 3,
         input: Payload::Inline(Bytes::from_static(b"\x93\x01\x02\x03")),
         parent: None,
+        origin: None,
     }
 }
 

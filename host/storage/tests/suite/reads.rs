@@ -175,6 +175,7 @@ async fn executions_are_filtered(store: AnyStore) {
             version: 1,
             input: Payload::null(),
             parent: None,
+            origin: None,
         };
         store
             .submit(Submission {

@@ -1010,6 +1010,7 @@ fn an_event_that_cannot_follow_says_why() {
         input: input.clone(),
         rules,
         parent: None,
+        origin: None,
     };
     refused(&mut bench, other(2, 1), "version 2");
     refused(&mut bench, other(1, 99), "rules 99");

@@ -260,6 +260,7 @@ pub(super) fn started() -> Event {
         input: Payload::null(),
         rules: RULES,
         parent: None,
+        origin: None,
     }
 }
 

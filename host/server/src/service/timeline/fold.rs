@@ -29,6 +29,7 @@ pub(super) struct StepFold {
     pub(super) output: Option<Payload>,
     pub(super) port: Option<String>,
     pub(super) reason: Option<String>,
+    pub(super) kept: bool,
     pub(super) error: Option<Failure>,
 }
 
@@ -143,6 +144,7 @@ impl StepFold {
             output_omitted,
             port: self.port,
             reason: self.reason,
+            kept: self.kept,
             error: self.error.map(values::failure),
         })
     }

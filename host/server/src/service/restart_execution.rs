@@ -1,6 +1,6 @@
 //! Making an execution from one that has ended.
 
-use nebula_api::execution::{ExecutionResult, ReplayQuery};
+use nebula_api::execution::ReplayQuery;
 use nebula_flow::ExecutionId;
 use nebula_flow::event::{Origin, Restart};
 use nebula_flow::restart::{self, Again, RestartError};

@@ -41,9 +41,10 @@ async fn a_retry_is_a_new_execution_that_says_what_it_keeps() {
 
     let request = || {
         let request = house.request(http::Method::POST, &retry);
+        let request = request.header("content-type", "application/json");
         request.header("idempotency-key", "once")
     };
-    let answer = house.send(request(), "").await.expect(202);
+    let answer = house.send(request(), "{}").await.expect(202);
     let new = answer["id"].as_str().expect("an id").to_owned();
     assert_ne!(new, id);
     let seen = house.until(&new, "running").await;
@@ -85,7 +86,7 @@ async fn a_retry_is_a_new_execution_that_says_what_it_keeps() {
     );
 
     // The same request again is the same execution.
-    let again = house.send(request(), "").await;
+    let again = house.send(request(), "{}").await;
     assert_eq!(again.expect(202)["id"], new);
     cancel(&house, &new).await;
 }

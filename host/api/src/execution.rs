@@ -296,7 +296,7 @@ pub struct Event {
     pub at: Option<Time>,
     /// `started`, `step_kept`, `step_ready`, `map_started`, `wait_started`, `child_started`,
     /// `signal_received`, `attempt_started`, `attempt_failed`, `step_unknown`, `step_succeeded`, `step_failed`,
-    /// `step_skipped`, `connection_decided`, `warning`, `cancel_requested`,
+    /// `step_skipped`, `connection_decided`, `warning`, `undo_started`, `cancel_requested`,
     /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
     #[serde(rename = "type")]
     pub kind: String,

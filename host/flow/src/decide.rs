@@ -120,32 +120,51 @@ impl Walk<'_> {
         if execution.input().is_none() || execution.final_event().is_some() {
             return;
         }
-        if let Some(reason) = execution.cancel_requested() {
-            let reason = reason.to_owned();
-            self.events.push(Event::Cancelled { reason });
-            return;
-        }
-        if execution.is_overdue(self.now) && !execution.is_paused() {
-            self.events.push(self.overdue());
-            return;
-        }
-        for (id, step) in execution.active_nodes() {
-            self.step(step, &mut StepKey::root(id.clone()));
-        }
-        for connection in execution.asked_connections() {
-            let target = Target::Connection(connection);
-            self.commands.push(Command::Evaluate(target));
-        }
-        if self.events.is_empty() && self.commands.is_empty() && self.wake.is_none() {
-            self.end();
-        }
-        if let Some(deadline) = execution.deadline() {
-            self.wake_at(deadline);
+        if execution.is_undoing() {
+            self.active_nodes();
+            if self.is_idle() {
+                self.events.extend(execution.undone());
+            }
+        } else {
+            if let Some(reason) = execution.cancel_requested() {
+                let reason = reason.to_owned();
+                return self.end_as(Event::Cancelled { reason });
+            }
+            if execution.is_overdue(self.now) && !execution.is_paused() {
+                return self.end_as(self.overdue());
+            }
+            self.active_nodes();
+            for connection in execution.asked_connections() {
+                let target = Target::Connection(connection);
+                self.commands.push(Command::Evaluate(target));
+            }
+            if self.is_idle() {
+                self.end();
+            }
+            if let Some(deadline) = execution.deadline() {
+                self.wake_at(deadline);
+            }
         }
         if execution.is_paused() {
             self.events.clear();
             self.wake = None;
         }
+    }
+
+    fn active_nodes(&mut self) {
+        for (id, step) in self.execution.active_nodes() {
+            self.step(step, &mut StepKey::root(id.clone()));
+        }
+    }
+
+    /// Whether nothing follows and nothing is outstanding.
+    const fn is_idle(&self) -> bool {
+        self.events.is_empty() && self.commands.is_empty() && self.wake.is_none()
+    }
+
+    /// The end, unless something is to be undone first.
+    fn end_as(&mut self, end: Event) {
+        self.events.push(self.execution.ending(end));
     }
 
     fn step(&mut self, step: &Step, key: &mut StepKey) {
@@ -269,7 +288,7 @@ impl Walk<'_> {
     /// Nothing is outstanding.
     fn end(&mut self) {
         match self.execution.reported_failure() {
-            Some((node, error)) => self.events.push(Event::Failed {
+            Some((node, error)) => self.end_as(Event::Failed {
                 node: Some(node.clone()),
                 error: error.clone(),
             }),

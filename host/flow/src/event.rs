@@ -186,6 +186,16 @@ pub enum Event {
         /// What it is.
         message: String,
     },
+    /// The execution will end, and first what its nodes did is undone, the last
+    /// first: nothing else begins, and what is under way is cut off.
+    UndoStarted {
+        /// The node that failed, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeId>,
+        /// Why it will fail; absent when it was cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
     /// A cancel was taken from the inbox.
     CancelRequested {
         /// As the caller gave it.
@@ -247,6 +257,7 @@ impl Event {
             Self::StepSkipped { .. } => "step_skipped",
             Self::ConnectionDecided { .. } => "connection_decided",
             Self::Warning { .. } => "warning",
+            Self::UndoStarted { .. } => "undo_started",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",

@@ -17,7 +17,7 @@ mod compile;
 
 use compile::Compiler;
 
-/// Index of a node in [`Plan::nodes`], which is the definition's order.
+/// Index of a node in [`Plan::nodes`].
 pub type NodeIndex = usize;
 
 /// What an execution is decided by. Immutable and shared.
@@ -25,7 +25,7 @@ pub type NodeIndex = usize;
 pub struct Plan {
     /// The deployed version that this is compiled from.
     pub deployed: Arc<DeployedWorkflow>,
-    /// In the definition's order.
+    /// In the definition's order, and behind them those that undo others.
     pub nodes: Vec<PlanNode>,
     /// In the definition's order; [`Event::ConnectionDecided`](crate::Event) names the index.
     pub connections: Vec<PlanConnection>,
@@ -47,6 +47,10 @@ pub struct PlanNode {
     pub task: Task,
     /// Whether a failure that no connection takes lets the execution go on.
     pub continues: bool,
+    /// The node that undoes this one.
+    pub undo: Option<NodeIndex>,
+    /// The node that this one undoes.
+    pub undoes: Option<NodeIndex>,
     /// Indices of the connections that enter it.
     pub incoming: Vec<usize>,
     /// Indices of the connections that leave it.
@@ -184,7 +188,17 @@ impl Plan {
     /// The index of a node.
     #[must_use]
     pub fn index(&self, node: &NodeId) -> Option<NodeIndex> {
-        self.deployed.definition.nodes.get_index_of(node)
+        let own = self.definition().nodes.get_index_of(node);
+        own.or_else(|| {
+            let undo = self.nodes[self.definition().nodes.len()..].iter();
+            Some(self.definition().nodes.len() + undo.map(|n| &n.id).position(|id| id == node)?)
+        })
+    }
+
+    /// The nodes of the definition, without those that undo others.
+    #[must_use]
+    pub fn own_nodes(&self) -> &[PlanNode] {
+        &self.nodes[..self.definition().nodes.len()]
     }
 
     /// The definition.

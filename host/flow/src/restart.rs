@@ -3,7 +3,7 @@
 //! stays as it is.
 
 use crate::deploy::DeployedWorkflow;
-use crate::event::{Event, Origin, Restart};
+use crate::event::{Event, Origin, Recorded, Restart};
 use crate::id::{ExecutionId, TenantId};
 use crate::payload::{self, Payload, PayloadError};
 use crate::ports::{
@@ -11,6 +11,9 @@ use crate::ports::{
 };
 use crate::start::{self, StartError};
 use crate::time::Timestamp;
+
+/// How many events are read at once.
+const PAGE: usize = 500;
 
 /// What is to be made.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ pub enum RestartError {
     /// Nothing of it is left to do.
     #[error("execution {0} succeeded, so that nothing of it is left to retry; replay it instead")]
     Succeeded(ExecutionId),
+    /// What its steps did is undone.
+    #[error(
+        "what execution {0} did was undone, so that nothing of it can be kept; replay it instead"
+    )]
+    Undone(ExecutionId),
     /// A retry of another version, or of another workflow.
     #[error("execution {0} ran another version, and a retry runs the same one; replay it instead")]
     OtherVersion(ExecutionId),
@@ -72,6 +80,9 @@ pub async fn restart(
         (_, status) if !status.is_final() => return Err(RestartError::NotEnded(id, status)),
         (Restart::Retry, Status::Succeeded) => return Err(RestartError::Succeeded(id)),
         (Restart::Retry, _) if !same => return Err(RestartError::OtherVersion(id)),
+        (Restart::Retry, _) if was_undone(log, id, again.workflow).await? => {
+            return Err(RestartError::Undone(id));
+        }
         _ => {}
     }
     let first = log.history(id, 0, 1).await?.pop().map(|r| r.event);
@@ -102,6 +113,32 @@ pub async fn restart(
         durability: Durability::Now,
     };
     Ok(log.submit(submission).await?)
+}
+
+/// Whether what an execution did was undone before it ended.
+async fn was_undone(
+    log: &dyn EventLog,
+    id: ExecutionId,
+    workflow: &DeployedWorkflow,
+) -> Result<bool, LogError> {
+    let mut after = 0;
+    if workflow
+        .definition
+        .nodes
+        .values()
+        .all(|node| node.undo.is_none())
+    {
+        return Ok(false);
+    }
+    loop {
+        let page = log.history(id, after, PAGE).await?;
+        let is_it = |recorded: &Recorded| matches!(recorded.event, Event::UndoStarted { .. });
+        match page.last() {
+            _ if page.iter().any(is_it) => return Ok(true),
+            Some(last) if page.len() == PAGE => after = last.version,
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// What a key stands for.

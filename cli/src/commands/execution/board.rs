@@ -17,8 +17,11 @@ pub(super) struct Board {
     began: Option<Timestamp>,
     ended: Option<Timestamp>,
     nodes: Vec<Node>,
+    /// Whether what its nodes did is being undone.
+    is_undoing: bool,
 }
 
+#[derive(Default)]
 struct Node {
     name: String,
     action: Option<String>,
@@ -59,12 +62,7 @@ impl Board {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
             status: "pending".into(),
-            attempts: 0,
-            items: None,
-            done: 0,
-            began: None,
-            ended: None,
-            note: String::new(),
+            ..Node::default()
         };
         let nodes = execution.get("nodes").and_then(Value::as_array);
         Self {
@@ -73,6 +71,7 @@ impl Board {
             status: "queued".into(),
             began: instant(execution.get("created_at")),
             ended: None,
+            is_undoing: false,
             nodes: nodes.into_iter().flatten().map(node).collect(),
         }
     }
@@ -88,14 +87,10 @@ impl Board {
             end if is_end(end) => {
                 kind.clone_into(&mut self.status);
                 self.ended = at;
-                for node in &mut self.nodes {
-                    if matches!(node.status.as_str(), "pending" | "running" | "waiting") {
-                        node.status = "cancelled".into();
-                        node.ended = node.began.and(at);
-                    }
-                }
+                self.cut_off(at);
             }
             "cancel_requested" => self.status = "cancelling".into(),
+            "undo_started" => self.undo(at),
             "paused" => self.status = "paused".into(),
             "resumed" => self.status = "running".into(),
             _ if self.status == "queued" => self.status = "running".into(),
@@ -106,11 +101,34 @@ impl Board {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let name = event.get("node").and_then(Value::as_str).unwrap_or(step);
+        if kind == "step_ready" && self.is_undoing && !self.nodes.iter().any(|n| n.name == name) {
+            self.nodes.push(Node {
+                name: name.to_owned(),
+                status: "pending".into(),
+                ..Node::default()
+            });
+        }
         if let Some(node) = self.nodes.iter_mut().find(|n| n.name == name) {
             if step == name {
                 node.own_event(kind, at, event);
             } else {
                 node.item_event(kind, step, event);
+            }
+        }
+    }
+
+    /// What its nodes did is undone: what runs is cut off.
+    fn undo(&mut self, at: Option<Timestamp>) {
+        self.is_undoing = true;
+        self.status = "undoing".into();
+        self.cut_off(at);
+    }
+
+    fn cut_off(&mut self, at: Option<Timestamp>) {
+        for node in &mut self.nodes {
+            if matches!(node.status.as_str(), "pending" | "running" | "waiting") {
+                node.status = "cancelled".into();
+                node.ended = node.began.and(at);
             }
         }
     }

@@ -106,7 +106,8 @@ impl Task {
     }
 
     /// The rule of `Node::input`: the one source that fired, an object of
-    /// several, the workflow's input without any, the item in a map.
+    /// several, the workflow's input without any, the item in a map; for what
+    /// undoes a node that node's result.
     fn default_input(&self, step: Option<&StepKey>) -> Evaluation {
         let Some(step) = step else {
             return failed(FailureKind::Host, "an input belongs to a step".into());
@@ -114,7 +115,12 @@ impl Task {
         if !step.path.is_empty() {
             return self.item(step);
         }
-        let sources = self.execution.fired_sources(&step.node);
+        let plan = self.execution.plan();
+        let undoes = plan.index(&step.node).and_then(|n| plan.nodes[n].undoes);
+        let sources = match undoes {
+            Some(undone) => vec![&plan.nodes[undone].id],
+            None => self.execution.fired_sources(&step.node),
+        };
         match sources.as_slice() {
             [] => ready(
                 self.execution
@@ -135,7 +141,7 @@ impl Task {
     fn default_output(&self) -> Evaluation {
         let plan = self.execution.plan();
         self.object_of(
-            plan.nodes
+            plan.own_nodes()
                 .iter()
                 .filter(|n| n.outgoing.is_empty())
                 .map(|n| &n.id),

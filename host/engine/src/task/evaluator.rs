@@ -174,7 +174,7 @@ impl Evaluator {
         let node = match &self.target {
             Target::Input(step) | Target::Items(step) | Target::Until(step) => return step.clone(),
             Target::Connection(index) => of_connection(index),
-            Target::Output => node(self.plan.nodes.len().saturating_sub(1)),
+            Target::Output => node(self.plan.own_nodes().len().saturating_sub(1)),
         };
         // Every plan has a node; the name only fills the identity.
         StepKey::root(node.unwrap_or_else(|| NodeId::new("output").expect("a valid node id")))

@@ -17,5 +17,6 @@ mod signals;
 mod starts;
 mod strikes;
 mod triggers;
+mod undo;
 mod unknown;
 mod waits;

@@ -24,7 +24,8 @@ pub(crate) struct Surroundings {
     pub(crate) credentials: BTreeSet<String>,
 }
 
-/// The nodes that run an action, those in maps included, with their pointers.
+/// The nodes that run an action, those in maps and those that undo others
+/// included, with their pointers.
 pub(crate) fn action_nodes(definition: &WorkflowDefinition) -> Vec<(String, &Node)> {
     let mut found = Vec::new();
     for (id, node) in &definition.nodes {
@@ -36,6 +37,8 @@ pub(crate) fn action_nodes(definition: &WorkflowDefinition) -> Vec<(String, &Nod
             pointer = child(&pointer, "each");
             at = node.each.as_deref();
         }
+        let pointer = child(&child("/nodes", id.as_str()), "undo");
+        found.extend(node.undo.as_deref().map(|undo| (pointer, undo)));
     }
     found
 }

@@ -139,6 +139,7 @@ impl Check<'_> {
             self.node(&child("/nodes", id.as_str()), node, 0);
         }
         self.signals();
+        self.undo_names();
     }
 
     fn node(&mut self, pointer: &str, node: &Node, depth: usize) {
@@ -147,6 +148,7 @@ impl Check<'_> {
             self.wait(pointer, node, wait);
         }
         self.child(pointer, node);
+        self.undo(pointer, node, depth);
         if node.map.is_some() {
             self.map(pointer, node, depth);
         } else {
@@ -163,6 +165,11 @@ impl Check<'_> {
                 }
             }
         }
+        self.action(pointer, node);
+    }
+
+    /// How a node's action runs.
+    pub(super) fn action(&mut self, pointer: &str, node: &Node) {
         if let Some(timeout) = node.timeout.filter(|_| node.wait.is_none())
             && (timeout.0.is_zero() || timeout.0 > MAX_TIMEOUT)
         {
@@ -354,7 +361,8 @@ impl Check<'_> {
                 let message = format!("node `{node}` reads itself");
                 return Some(Diagnostic::new(Code::NotAnAncestor, &site.pointer, message));
             }
-            Place::Node(reader) => reader,
+            Place::Undo(undone) if undone == index => return None,
+            Place::Node(reader) | Place::Undo(reader) => reader,
             Place::Connection(connection) => {
                 let from = &self.definition.connections.get(connection)?.from;
                 if from == node {

@@ -4,7 +4,8 @@
 //! - `document`: YAML or JSON to a definition, with the place of every value.
 //! - `builder`: [`WorkflowBuilder`] and [`NodeBuilder`].
 //! - `yaml`, `scalar`, `json`, `read`: its steps: text to value, value to definition.
-//! - `wait`: what a node waits for; `child`: the workflows that it names.
+//! - `wait`: what a node waits for; `child`: the workflows that it names; `undo`:
+//!   what takes back what it did.
 //! - `trigger`: what starts the workflow by itself.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
@@ -39,6 +40,7 @@ mod sites;
 mod tests;
 mod text;
 pub(crate) mod trigger;
+mod undo;
 mod wait;
 mod yaml;
 
@@ -179,6 +181,11 @@ pub struct Node {
     /// How often an action with effects may be begun; at least once if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// The action that takes back what this node did, when its execution fails or is
+    /// cancelled later: it runs as the step `undo_<node>`, and its input is the node's
+    /// result if it has no template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Node>>,
     /// Whether a failure that no connection takes lets the execution go on: the
     /// connections for success fire then, and the node's result is null.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

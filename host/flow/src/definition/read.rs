@@ -42,6 +42,7 @@ const NODE: &[&str] = &[
     "timeout",
     "retry",
     "delivery",
+    "undo",
     "continue_on_failure",
 ];
 const WAIT: &[&str] = &["for", "until", "signal", "schema", "timeout"];
@@ -141,6 +142,8 @@ impl Reading {
             .object
             .get("each")
             .map(|each| self.node(each, &child(pointer, "each"), depth + 1));
+        let undo = fields.object.get("undo").filter(|undo| !undo.is_null());
+        let undo = undo.and_then(|undo| self.node(undo, &child(pointer, "undo"), depth + 1));
         Some(Node {
             action,
             map: given(fields, "map"),
@@ -160,6 +163,7 @@ impl Reading {
                 "delivery",
                 "write `at-least-once` or `at-most-once`",
             ),
+            undo: undo.map(Box::new),
             continue_on_failure: self
                 .field(fields, "continue_on_failure")
                 .unwrap_or_default(),

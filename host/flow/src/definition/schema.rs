@@ -61,6 +61,7 @@ pub fn schema() -> Value {
                 "pattern": "^[0-9]+(ms|s|m|h|d)$"
             },
             "node": node(),
+            "undo": undo(),
             "wait": wait(),
             "retry": retry(),
             "connection": connection()
@@ -125,11 +126,38 @@ fn node() -> Value {
                 "description": "How often an attempt whose outcome is unknown may have had its effects.",
                 "enum": ["at-least-once", "at-most-once"]
             },
+            "undo": {
+                "$ref": "#/$defs/undo",
+                "description": "The action that takes back what this node did, when its execution fails or is cancelled later."
+            },
             "continue_on_failure": {
                 "description": "Whether a failure that no connection takes lets the execution go on, with null as the node's result.",
                 "type": "boolean"
             }
         }
+    })
+}
+
+/// A node's undo: what of a node belongs to an action.
+fn undo() -> Value {
+    let node = node();
+    let of_action = [
+        "action",
+        "input",
+        "credentials",
+        "timeout",
+        "retry",
+        "delivery",
+    ];
+    let properties: serde_json::Map<_, _> = of_action
+        .into_iter()
+        .map(|field| (field.to_owned(), node["properties"][field].clone()))
+        .collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["action"],
+        "properties": properties
     })
 }
 

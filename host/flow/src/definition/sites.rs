@@ -11,6 +11,8 @@ use crate::expression::{Expression, ExpressionError, Template};
 pub(super) enum Place {
     /// In a node, by index: it may read the node's ancestors.
     Node(usize),
+    /// In the `undo` of a node, by index: it may read the node and its ancestors.
+    Undo(usize),
     /// In the `when` of a connection: it may read the source and its ancestors.
     Connection(usize),
     /// In the output: it may read every node.
@@ -35,7 +37,12 @@ pub(super) fn sites(definition: &WorkflowDefinition) -> Vec<Site> {
     };
     for (index, (id, node)) in definition.nodes.iter().enumerate() {
         sites.place = Place::Node(index);
-        sites.node(&child("/nodes", id.as_str()), node);
+        let pointer = child("/nodes", id.as_str());
+        sites.node(&pointer, node);
+        if let Some(undo) = &node.undo {
+            sites.place = Place::Undo(index);
+            sites.node(&child(&pointer, "undo"), undo);
+        }
     }
     for (index, connection) in definition.connections.iter().enumerate() {
         sites.place = Place::Connection(index);
@@ -140,8 +147,10 @@ pub(super) fn values(definition: &WorkflowDefinition) -> impl Iterator<Item = (S
         );
         let schema = node.wait.as_ref().and_then(|wait| wait.schema.as_ref());
         out.extend(schema.map(|value| (child(&child(&pointer, "wait"), "schema"), value)));
-        if let Some(each) = &node.each {
-            of_node(child(&pointer, "each"), each, out);
+        for (field, below) in [("each", &node.each), ("undo", &node.undo)] {
+            if let Some(below) = below {
+                of_node(child(&pointer, field), below, out);
+            }
         }
     }
     let mut out = Vec::new();

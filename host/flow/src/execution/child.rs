@@ -42,6 +42,7 @@ impl Execution {
             Event::ChildStarted { step, execution } => {
                 self.start_of(step, *execution).into_iter().collect()
             }
+            Event::UndoStarted { .. } => self.stop_children(event),
             _ if event.is_final() => self.last_words(event),
             _ => Vec::new(),
         }
@@ -130,16 +131,22 @@ impl Execution {
             self.parent()
                 .and_then(|parent| to_parent(parent, self.id, event)),
         );
-        for execution in self.open_children() {
+        outbox.extend(self.stop_children(event));
+        outbox.extend(self.on_failure(event));
+        outbox
+    }
+
+    /// Children stop, because this execution has ended, or will.
+    fn stop_children(&self, event: &Event) -> Vec<Outgoing> {
+        let stop = |execution| {
             let reason = format!("execution {}, which started it, has ended", self.id);
             let message = match event {
                 Event::Terminated { .. } => Message::Terminate { reason },
                 _ => Message::Cancel { reason },
             };
-            outbox.push(Outgoing { execution, message });
-        }
-        outbox.extend(self.on_failure(event));
-        outbox
+            Outgoing { execution, message }
+        };
+        self.open_children().into_iter().map(stop).collect()
     }
 
     /// Children that a step waits for.

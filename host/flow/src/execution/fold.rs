@@ -83,6 +83,19 @@ impl Execution {
                 error,
             } => self.connection_decided(*connection, *fired, error.as_ref()),
             Event::Warning { node, .. } => self.node_index(&StepKey::root(node.clone())).map(drop),
+            Event::UndoStarted { node, error } => {
+                let end = match error {
+                    Some(error) => Event::Failed {
+                        node: node.clone(),
+                        error: error.clone(),
+                    },
+                    None => Event::Cancelled {
+                        reason: String::new(),
+                    },
+                };
+                self.may_end(&end, at)?;
+                self.on_undo_started(node.as_ref(), error.as_ref())
+            }
             Event::CancelRequested { reason } => {
                 self.cancel.get_or_insert_with(|| reason.clone());
                 Ok(())
@@ -126,7 +139,7 @@ impl Execution {
             parent: parent.clone(),
             origin: *origin,
         });
-        for node in 0..self.nodes.len() {
+        for node in 0..self.plan.own_nodes().len() {
             if self.nodes[node].open == 0 {
                 self.arrive(node);
             }
@@ -279,8 +292,18 @@ impl Execution {
     }
 
     fn on_end(&mut self, event: &Event, at: Timestamp) -> Fold {
+        match event {
+            Event::Terminated { .. } => {}
+            _ if self.is_undoing() => self.ends_undoing(event)?,
+            _ => self.may_end(event, at)?,
+        }
+        self.end = Some(Box::new(event.clone()));
+        Ok(())
+    }
+
+    /// Whether this is the end that its nodes lead to.
+    fn may_end(&self, event: &Event, at: Timestamp) -> Fold {
         match (event, &self.halt) {
-            (Event::Terminated { .. }, _) => {}
             (Event::Failed { node: None, error }, _)
                 if error.kind == FailureKind::TimedOut && self.is_overdue(at) => {}
             (Event::Cancelled { .. }, _) if self.cancel.is_none() => {
@@ -305,12 +328,11 @@ impl Execution {
                 let id = &self.plan.nodes[halt.node].id;
                 return Err(format!("node `{id}` failed and no connection took it"));
             }
-            (_, None) if self.ended < self.nodes.len() => {
+            (_, None) if !self.all_ended() => {
                 return Err("not every node has ended".into());
             }
             (_, None) => {}
         }
-        self.end = Some(Box::new(event.clone()));
         Ok(())
     }
 
@@ -325,6 +347,13 @@ impl Execution {
             None => {
                 self.nodes[node].step = step;
                 self.active.remove(&node);
+                if self.plan.nodes[node].undoes.is_some() {
+                    self.undo_next();
+                    return Ok(());
+                }
+                if matches!(end, End::Succeeded(_)) {
+                    self.remember_to_undo(node);
+                }
                 self.ended += 1;
                 self.leave(node, end);
             }

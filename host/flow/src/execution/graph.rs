@@ -179,6 +179,9 @@ impl Execution {
 
     /// Whether a node may begin.
     pub(super) fn may_begin(&self, node: NodeIndex) -> bool {
+        if self.is_undoing() {
+            return self.plan.nodes[node].undoes.is_some();
+        }
         self.halt.as_ref().is_none_or(|halt| halt.useful[node])
     }
 

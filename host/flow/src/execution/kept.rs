@@ -76,6 +76,7 @@ impl Execution {
     /// Whether a node ended, and not in a failure that nothing took.
     fn keeps(&self, node: NodeIndex) -> bool {
         match &self.nodes[node].step {
+            _ if self.plan.nodes[node].undoes.is_some() => false,
             Step::Succeeded(_) | Step::Skipped => true,
             Step::Failed(_) => {
                 let outgoing = &self.plan.nodes[node].outgoing;

@@ -124,7 +124,7 @@ impl Execution {
         if self.end.is_some() {
             return Err(Refused::Ended(self.status().0));
         }
-        if self.cancel.is_some() || self.is_overdue(at) {
+        if self.cancel.is_some() || self.is_undoing() || self.is_overdue(at) {
             return Err(Refused::Ending);
         }
         let Some(signal) = self.plan.signals.get(name) else {

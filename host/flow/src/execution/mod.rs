@@ -9,6 +9,7 @@
 //! - `child`: the executions that its steps start, and what it tells others.
 //! - `kept`: what an execution keeps of the one that it goes on with.
 //! - `message`: what a message becomes, and which signals may be sent.
+//! - `undo`: taking back what its nodes did, before it ends.
 //! - `unknown`: attempts of which nobody knows what became.
 //! - `settle`: which event the end of an attempt or of an evaluation is.
 
@@ -30,6 +31,7 @@ mod settle;
 pub(crate) mod step;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod unknown;
 mod view;
 mod wait;
@@ -37,6 +39,7 @@ mod wait;
 pub use child::{MAX_DEPTH, to_parent};
 pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
+use undo::Undoing;
 pub use unknown::Resolved;
 pub use view::StepStatus;
 use wait::Signals;
@@ -63,6 +66,10 @@ pub struct Execution {
     signals: Signals,
     /// How many nodes have ended.
     ended: usize,
+    /// Nodes that succeeded and can be undone, the last one last.
+    undoable: Vec<NodeIndex>,
+    /// Set while what its nodes did is undone.
+    undoing: Option<Undoing>,
     /// Set by the first failure that no connection takes.
     halt: Option<Halt>,
     cancel: Option<String>,
@@ -142,6 +149,8 @@ impl Execution {
             erred: BTreeMap::new(),
             signals: Signals::default(),
             ended: 0,
+            undoable: Vec::new(),
+            undoing: None,
             halt: None,
             cancel: None,
             paused: false,
@@ -181,6 +190,8 @@ impl PartialEq for Execution {
             && self.erred == other.erred
             && self.signals == other.signals
             && self.ended == other.ended
+            && self.undoable == other.undoable
+            && self.undoing == other.undoing
             && self.halt == other.halt
             && self.cancel == other.cancel
             && self.paused == other.paused

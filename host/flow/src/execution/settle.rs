@@ -138,7 +138,7 @@ impl Execution {
                 fired: false,
                 error: Some(error),
             },
-            Target::Output => Event::Failed { node: None, error },
+            Target::Output => self.ending(Event::Failed { node: None, error }),
         }
     }
 }

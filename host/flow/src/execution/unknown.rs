@@ -29,7 +29,8 @@ impl Execution {
     /// # Errors
     /// When there is none.
     pub fn unknown_attempt(&self, step: &StepKey) -> Result<u32, Resolved> {
-        if self.end.is_some() || self.cancel.is_some() {
+        let is_stopping = self.cancel.is_some() && !self.is_undoing();
+        if self.end.is_some() || is_stopping || self.is_cut_off(step) {
             return Err(Resolved::Over);
         }
         if self.locate(step).is_err() {

@@ -192,7 +192,7 @@ impl Execution {
     /// Where a step stands; absent as for [`task`](Self::task).
     #[must_use]
     pub fn step_status(&self, step: &StepKey) -> Option<StepStatus<'_>> {
-        let cut_off = self.end.is_some();
+        let cut_off = self.end.is_some() || self.is_cut_off(step);
         Some(match self.locate(step).ok()?.1 {
             Step::Pending | Step::Unfired(_) => StepStatus::Pending,
             Step::Wanted if !self.goes_on(step) => StepStatus::Pending,
@@ -310,8 +310,8 @@ impl Execution {
     }
 
     /// Whether every node has ended.
-    pub(crate) const fn all_ended(&self) -> bool {
-        self.ended == self.nodes.len()
+    pub(crate) fn all_ended(&self) -> bool {
+        self.ended == self.plan.own_nodes().len()
     }
 }
 

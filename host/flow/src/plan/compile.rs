@@ -25,12 +25,49 @@ impl Compiler<'_> {
                 id: id.clone(),
                 task,
                 continues: node.continue_on_failure,
+                undo: None,
+                undoes: None,
                 incoming: Vec::new(),
                 outgoing: Vec::new(),
             })
         });
         // All of them, so that every problem is found.
-        compiled.collect::<Vec<_>>().into_iter().collect()
+        let compiled: Vec<_> = compiled.collect();
+        let undos = self.undos();
+        let mut nodes: Vec<_> = compiled.into_iter().collect::<Option<_>>()?;
+        for undo in undos? {
+            let place = nodes.len();
+            if let Some(undone) = undo.undoes {
+                nodes[undone].undo = Some(place);
+            }
+            nodes.push(undo);
+        }
+        Some(nodes)
+    }
+
+    /// The nodes that undo others.
+    fn undos(&mut self) -> Option<Vec<PlanNode>> {
+        let mut undos = Vec::new();
+        for (undone, (id, node)) in self.deployed.definition.nodes.iter().enumerate() {
+            let Some(undo) = &node.undo else {
+                continue;
+            };
+            let pointer = child(&child("/nodes", id.as_str()), "undo");
+            let task = self.task(&pointer, undo);
+            undos.push((undone, id.undo(), task));
+        }
+        let compiled = undos.into_iter().map(|(undone, id, task)| {
+            Some(PlanNode {
+                id: id?,
+                task: task?,
+                continues: false,
+                undo: None,
+                undoes: Some(undone),
+                incoming: Vec::new(),
+                outgoing: Vec::new(),
+            })
+        });
+        compiled.collect()
     }
 
     fn task(&mut self, pointer: &str, node: &Node) -> Option<Task> {

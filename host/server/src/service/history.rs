@@ -321,6 +321,10 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             wire.connection = Some(connection);
             wire.fired = Some(fired);
         }
+        Event::UndoStarted { node, error } => {
+            wire.node = node.map(|n| n.to_string());
+            wire.error = error.map(values::failure);
+        }
         Event::Warning { node, message } => {
             wire.node = Some(node.to_string());
             wire.message = Some(message);

@@ -1,6 +1,8 @@
 //! The timeline of one execution: a fold of its events into what each node
 //! and each step did, when, and what it cost.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use nebula_api::execution as wire;
 use nebula_flow::definition::{Node, WorkflowDefinition};
@@ -20,6 +22,8 @@ const MAX_STEPS: usize = 500;
 /// The fold.
 pub(crate) struct Timeline {
     nodes: IndexMap<NodeId, NodeFold>,
+    /// The steps that undo nodes, with their actions: nodes once they begin.
+    undos: BTreeMap<NodeId, String>,
     steps: IndexMap<StepKey, StepFold>,
     usage: wire::Usage,
     origin: Option<Origin>,
@@ -31,20 +35,13 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// Before the first event.
     pub(crate) fn new(definition: &WorkflowDefinition) -> Self {
-        let fold = |node: &Node| NodeFold {
-            action: action(node),
-            status: State::Pending,
-            waits_for: None,
-            items: None,
-            items_done: 0,
-            usage: wire::Usage::default(),
-        };
         Self {
             nodes: definition
                 .nodes
                 .iter()
-                .map(|(id, node)| (id.clone(), fold(node)))
+                .map(|(id, node)| (id.clone(), NodeFold::new(action(node))))
                 .collect(),
+            undos: undos(definition).collect(),
             steps: IndexMap::new(),
             usage: wire::Usage::default(),
             origin: None,
@@ -177,6 +174,7 @@ impl Timeline {
             }
             Event::SignalReceived { .. }
             | Event::ConnectionDecided { .. }
+            | Event::UndoStarted { .. }
             | Event::Warning { .. }
             | Event::CancelRequested { .. }
             | Event::Paused { .. }
@@ -284,6 +282,10 @@ impl Timeline {
     }
 
     fn set(&mut self, step: &StepKey, state: State) {
+        if let Some(action) = self.undos.remove(&step.node) {
+            let fold = NodeFold::new(Some(action));
+            self.nodes.insert(step.node.clone(), fold);
+        }
         if step.path.is_empty()
             && let Some(node) = self.nodes.get_mut(&step.node)
         {
@@ -331,6 +333,12 @@ fn action(node: &Node) -> Option<String> {
         (None, Some(each)) => action(each),
         (None, None) => None,
     }
+}
+
+/// The steps that undo nodes, with their actions.
+fn undos(definition: &WorkflowDefinition) -> impl Iterator<Item = (NodeId, String)> {
+    let nodes = definition.nodes.iter();
+    nodes.filter_map(|(id, node)| Some((id.undo()?, action(node.undo.as_deref()?)?)))
 }
 
 #[cfg(test)]

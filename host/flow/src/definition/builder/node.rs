@@ -170,6 +170,18 @@ impl NodeBuilder {
         self
     }
 
+    /// The action that takes back what this node did, when its execution fails or is
+    /// cancelled later. Its input is the node's result, unless it has a template.
+    #[must_use]
+    pub fn undo(mut self, undo: impl Into<Self>) -> Self {
+        let undo = undo.into();
+        self.node.undo = Some(Box::new(undo.node));
+        let problems = undo.problems.into_iter();
+        self.problems
+            .extend(problems.map(|(_, message)| ("/undo", message)));
+        self
+    }
+
     /// A failure that no connection takes lets the execution go on.
     #[must_use]
     pub const fn continue_on_failure(mut self) -> Self {

@@ -2,10 +2,12 @@
 //! - `world`: answers to commands, equal for equal questions.
 //! - `model`: what an execution must come to, computed node by node.
 //! - `behaviour`: one test for each rule.
-//! - `properties`: what holds for every workflow, world and order.
+//! - `properties`: what holds for every workflow, world and order; `afterwards`: and
+//!   for executions that are undone, or go on with others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod afterwards;
 mod behaviour;
 mod bench;
 mod model;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::decide::{Command, decide};
 use crate::definition::On;
-use crate::event::{Event, Failure, FailureKind, Recorded, Usage};
+use crate::event::{Event, Failure, FailureKind, Kept, Recorded, Usage};
 use crate::execution::{Execution, StepStatus};
 use crate::id::{NodeId, SignalName, StepKey};
 use crate::payload::Payload;
@@ -26,14 +26,14 @@ use super::world::World;
 
 /// A workflow and the world it runs in.
 #[derive(Debug, Clone)]
-struct Case {
-    nodes: Value,
+pub(super) struct Case {
+    pub(super) nodes: Value,
     connections: Value,
-    world: World,
+    pub(super) world: World,
 }
 
 impl Case {
-    fn plan(&self) -> Arc<Plan> {
+    pub(super) fn plan(&self) -> Arc<Plan> {
         plan(self.nodes.clone(), self.connections.clone())
     }
 }
@@ -96,7 +96,7 @@ fn connection() -> impl Strategy<Value = (usize, usize, &'static str, bool)> {
 
 /// Up to eight nodes, whose order in the definition says nothing about who
 /// comes before whom.
-fn case() -> impl Strategy<Value = Case> {
+pub(super) fn case() -> impl Strategy<Value = Case> {
     (1..9_usize)
         .prop_flat_map(|count| {
             let place = Just((0..count).collect::<Vec<_>>()).prop_shuffle();
@@ -135,7 +135,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// The choices of an order; from its end on, always the first.
-fn order() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn order() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..200)
 }
 
@@ -144,11 +144,16 @@ fn order() -> impl Strategy<Value = Vec<u8>> {
 /// Runs to the end, answering outstanding commands in the given order; an odd
 /// choice answers a second command before deciding again, as a batch does. A
 /// signal that comes is there before any time passes.
-fn run(plan: &Arc<Plan>, world: World, order: &[u8], seen: impl FnMut(&Bench)) -> Bench {
+pub(super) fn run(plan: &Arc<Plan>, world: World, order: &[u8], seen: impl FnMut(&Bench)) -> Bench {
     finish(Bench::started(plan), world, order, seen)
 }
 
-fn finish(mut bench: Bench, world: World, order: &[u8], mut seen: impl FnMut(&Bench)) -> Bench {
+pub(super) fn finish(
+    mut bench: Bench,
+    world: World,
+    order: &[u8],
+    mut seen: impl FnMut(&Bench),
+) -> Bench {
     let mut choices = order.iter().copied();
     for _ in 0..20_000 {
         let mut commands = bench.commands();
@@ -178,7 +183,7 @@ fn finish(mut bench: Bench, world: World, order: &[u8], mut seen: impl FnMut(&Be
 }
 
 /// An execution with this history.
-fn replayed(plan: &Arc<Plan>, events: &[Recorded]) -> Bench {
+pub(super) fn replayed(plan: &Arc<Plan>, events: &[Recorded]) -> Bench {
     let mut bench = Bench::new(plan);
     for recorded in events {
         bench.now = recorded.at;
@@ -321,7 +326,7 @@ fn check_model(plan: &Plan, world: World, bench: &Bench) {
 
 // -------------------------------------------------------------- the four --
 
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -568,6 +573,15 @@ fn any_other_event() -> impl Strategy<Value = Event> {
                 error
             }
         ),
+        (any_step(), error(), any::<bool>()).prop_map(move |(step, error, failed)| {
+            let output = output();
+            let outcome = match failed {
+                true => Kept::Failed { error },
+                false => Kept::Succeeded { output, port: None },
+            };
+            Event::StepKept { step, outcome }
+        }),
+        prop::option::of(error()).prop_map(|error| Event::UndoStarted { node: None, error }),
         any_step().prop_map(move |step| Event::Warning {
             node: step.node,
             message: text()

@@ -62,6 +62,17 @@ impl State {
 }
 
 impl NodeFold {
+    pub(super) fn new(action: Option<String>) -> Self {
+        Self {
+            action,
+            status: State::Pending,
+            waits_for: None,
+            items: None,
+            items_done: 0,
+            usage: wire::Usage::default(),
+        }
+    }
+
     pub(super) fn finish(self, id: &NodeId, over: bool) -> wire::NodeState {
         wire::NodeState {
             node: id.to_string(),

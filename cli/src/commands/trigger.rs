@@ -106,6 +106,7 @@ const COLUMNS: &[Column] = &[
     ("SCHEDULE", "/schedule", Show::Wide(&Show::Key)),
     ("TIMEZONE", "/timezone", Show::Wide(&Show::Key)),
     ("PATH", "/path", Show::Wide(&Show::Key)),
+    ("FOLLOWS", "/follows", Show::Wide(&Show::Key)),
     ("ERRORS", "/errors", Show::Count),
     ("ERROR", "/last_error/message", Show::Text),
 ];

@@ -318,6 +318,9 @@ pub struct Event {
     /// The execution that this one goes on with or repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The execution whose end started this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The input of the workflow or the step; the list of a map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

@@ -16,7 +16,7 @@ pub struct Trigger {
     pub workflow_version: u32,
     /// As the document names it.
     pub name: String,
-    /// `cron` or `webhook`.
+    /// `cron`, `webhook` or `on_end`.
     pub kind: String,
     /// Its switch: whether it starts anything.
     pub enabled: bool,
@@ -35,6 +35,9 @@ pub struct Trigger {
     /// How the sender of such a request proves who it is: `hmac`, `bearer` or `basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
+    /// The workflow whose ends fire an on_end trigger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// What it did last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<TriggerEvent>,

@@ -7,6 +7,7 @@ use nebula_flow::Shard;
 use nebula_flow::ports::{Clock, Components, EventLog, Limits, Records, Runner};
 use tokio::runtime::Handle;
 
+use crate::followers::Followers;
 use crate::pinned::Pinned;
 use crate::watch::Watch;
 
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) config: EngineConfig,
     pub(crate) pinned: Pinned,
     pub(crate) watch: Watch,
+    pub(crate) followers: Followers,
     pub(crate) runtime: Handle,
     /// Whether the engine takes no new work any more.
     pub(crate) stopping: AtomicBool,
@@ -59,6 +61,7 @@ impl Core {
             config,
             pinned: Pinned::default(),
             watch,
+            followers: Followers::default(),
             runtime: Handle::current(),
             stopping: AtomicBool::new(false),
             held: AtomicU64::new(0),

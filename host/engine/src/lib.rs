@@ -8,7 +8,7 @@
 //! - `config`: [`EngineConfig`], the ports it is made of.
 //! - `owner`: holds shards, hears of work, gives each execution a task.
 //! - `task`: the life of one execution in memory.
-//! - `triggers`: starts workflows by the clock.
+//! - `triggers`: starts workflows by the clock; `followers`: and by the ends of others.
 //! - `watch`: who waits for the end of which execution.
 //! - `pinned`: compiled plans and components, kept in memory.
 //! - `values`: payloads between the log, the blobs and the guests.
@@ -19,6 +19,7 @@ mod chance;
 mod clock;
 mod config;
 mod engine;
+mod followers;
 mod handle;
 mod owner;
 mod pinned;

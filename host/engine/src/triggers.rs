@@ -3,7 +3,7 @@
 //! and every few seconds for what other nodes did. Every node looks at every
 //! trigger, the owner of the workflow's shard first; whoever is late finds it done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use nebula_flow::id::{SHARDS, Shard, WorkflowName};
 use nebula_flow::ports::RecordError;
 use nebula_flow::schedule::Schedule;
 use nebula_flow::trigger::cron::{self, Look, Next};
+use nebula_flow::trigger::on_end::Follower;
 use nebula_flow::trigger::{self, State};
 use nebula_flow::{ExecutionId, TenantId, Timestamp, TriggerName, WorkflowId};
 use tokio::sync::Notify;
@@ -24,6 +25,7 @@ use tokio::sync::Notify;
 use crate::alarm::Alarm;
 use crate::chance::{self, Backoff};
 use crate::config::Core;
+use crate::followers;
 use crate::pinned::{self, NoPlan};
 
 /// How often the records are read for what other nodes did.
@@ -81,7 +83,7 @@ pub(crate) async fn run(core: Arc<Core>, bell: TriggerBell) {
         next_poll: core.clock.now(),
         tenant: TenantId::default_tenant(),
         known: BTreeMap::new(),
-        core,
+        core: core.clone(),
     };
     let mut work = Work::new();
     while !triggers.core.stopping.load(Ordering::Relaxed) {
@@ -93,6 +95,7 @@ pub(crate) async fn run(core: Arc<Core>, bell: TriggerBell) {
         tokio::select! {
             Some((key, next)) = work.next(), if !work.is_empty() => triggers.done(&key, next),
             () = bell.0.notified() => triggers.next_poll = triggers.core.clock.now(),
+            () = core.followers.noted() => triggers.tell().await,
             () = alarm.ring() => {}
         }
     }
@@ -107,6 +110,21 @@ impl Triggers {
         let idle = self.known.values().filter(|known| !known.busy);
         let due = idle.filter_map(|known| known.due).min();
         due.map_or(self.next_poll, |due| due.min(self.next_poll))
+    }
+
+    /// Writes what followed ends to the records of its triggers. They show it; the
+    /// starts themselves were on disk with the ends.
+    async fn tell(&mut self) {
+        for ((workflow, name), done) in self.core.followers.take() {
+            let (records, which) = (&*self.core.records, (&workflow, &name));
+            let told = |state: &mut State| {
+                done.tell(state);
+                true
+            };
+            if let Err(error) = trigger::update(records, &self.tenant, which, told).await {
+                tracing::warn!(%workflow, trigger = %name, %error, "what a trigger did is not noted");
+            }
+        }
     }
 
     /// Takes up what is due.
@@ -148,16 +166,23 @@ impl Triggers {
     async fn read(&mut self) {
         let begun = self.core.clock.now();
         match self.live().await {
-            Ok(known) => self.known = known,
-            Err(error) => tracing::warn!(%error, "triggers cannot be read; trying again"),
+            Ok((known, followers)) => {
+                self.known = known;
+                self.core.followers.set(Some(followers));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "triggers cannot be read; trying again");
+                self.core.followers.set(None);
+            }
         }
         let now = self.core.clock.now();
         let pause = POLL.max(now.since(begun).saturating_mul(SHARE));
         self.next_poll = now.plus(pause);
     }
 
-    async fn live(&self) -> Result<BTreeMap<Key, Known>, RecordError> {
+    async fn live(&self) -> Result<(BTreeMap<Key, Known>, followers::Known), RecordError> {
         let mut live = BTreeMap::new();
+        let mut followers: HashMap<WorkflowName, Vec<Follower>> = HashMap::new();
         let mut after: Option<String> = None;
         let mut head: Option<(WorkflowName, Option<Head>)> = None;
         loop {
@@ -166,9 +191,6 @@ impl Triggers {
             let is_last = page.len() < PAGE;
             after = page.last().map(|(key, ..)| key.clone());
             for (_, workflow, name, state) in page {
-                if state.cron.is_none() {
-                    continue;
-                }
                 // The triggers of a workflow come together.
                 if head.as_ref().is_none_or(|(of, _)| *of != workflow) {
                     let found = deploy::head(records, &self.tenant, &workflow).await?;
@@ -177,15 +199,38 @@ impl Triggers {
                 let Some((_, Some(head))) = &head else {
                     continue;
                 };
+                if state.cron.is_none() {
+                    if let Some((followed, follower)) = self.follower(name, head, &state).await {
+                        followers.entry(followed).or_default().push(follower);
+                    }
+                    continue;
+                }
                 let key = (workflow, name);
                 if let Some(known) = self.look(&key, head, &state).await? {
                     live.insert(key, known);
                 }
             }
             if is_last {
-                return Ok(live);
+                let shared = followers.into_iter().map(|(name, all)| (name, all.into()));
+                return Ok((live, shared.collect()));
             }
         }
+    }
+
+    /// A trigger that follows the ends of a workflow, with that workflow's name, if
+    /// it is one and is switched on.
+    async fn follower(
+        &self,
+        name: TriggerName,
+        head: &Head,
+        state: &State,
+    ) -> Option<(WorkflowName, Follower)> {
+        let plan = pinned::plan(&self.core, &self.tenant, head.id, head.version).await;
+        let workflow = plan.ok().filter(|_| state.enabled)?.deployed.clone();
+        let on_end = workflow.definition.triggers.get(&name)?.on_end.as_ref()?;
+        let followed = on_end.workflow.clone();
+        let trigger = name;
+        Some((followed, Follower { workflow, trigger }))
     }
 
     /// A trigger as its record and the newest version say; none if it is not live.

@@ -44,6 +44,9 @@ pub enum Event {
         /// The execution that this one goes on with or repeats.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Origin>,
+        /// The execution whose end started this one, or one that led to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        follows: Option<Follows>,
     },
     /// A step ended in the execution that this one goes on with; it counts here
     /// as well, and does not run. All of these follow the start in one commit.
@@ -318,6 +321,15 @@ pub struct Origin {
     pub execution: ExecutionId,
     /// What the other one does.
     pub restart: Restart,
+}
+
+/// The execution whose end started another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follows {
+    /// Which.
+    pub execution: ExecutionId,
+    /// How many ends in a row started executions, up to this one.
+    pub chain: u32,
 }
 
 /// What an execution does that is made from one that has ended.

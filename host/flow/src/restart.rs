@@ -108,6 +108,7 @@ pub async fn restart(
             input,
             parent: None,
             origin: Some(again.origin),
+            follows: None,
         },
         expect: None,
         durability: Durability::Now,

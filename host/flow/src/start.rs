@@ -120,6 +120,7 @@ async fn submit(
             input: keep(records, input).await?,
             parent: None,
             origin: None,
+            follows: None,
         },
         expect: None,
         durability: start.durability,

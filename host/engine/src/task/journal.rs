@@ -89,6 +89,11 @@ impl Journal {
         self.pending.push(recorded);
     }
 
+    /// Adds what the last pending event tells another execution.
+    pub(super) fn send(&mut self, outgoing: Outgoing) {
+        self.outbox.push(outgoing);
+    }
+
     pub(super) fn push_lines(&mut self, lines: impl Iterator<Item = LogLine>) {
         let before = self.lines.len();
         self.lines.extend(lines);

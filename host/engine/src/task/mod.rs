@@ -8,6 +8,7 @@
 //! - `evaluator`: templates, conditions and expressions.
 //! - `scope`: the values that an expression may read.
 //! - `call`: one attempt of an action.
+//! - `follow`: what follows its end.
 //! - `terminate`: the end of an execution that cannot be loaded.
 
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +34,7 @@ use crate::watch;
 mod call;
 mod evaluate;
 mod evaluator;
+mod follow;
 mod journal;
 mod load;
 mod scope;
@@ -298,6 +300,7 @@ impl Task {
     /// Puts the end on disk and tells who waits for it.
     async fn finish(&mut self) -> Result<Exit, Exit> {
         self.work.clear();
+        self.follow().await;
         let state = self.execution.status();
         self.journal.flush(state).await?;
         if self.core.watch.is_waited_for(self.id)

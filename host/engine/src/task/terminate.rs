@@ -57,6 +57,7 @@ async fn terminate(
             version,
             input,
             origin,
+            follows,
             ..
         }) = inbox.first().map(|row| &row.message)
     {
@@ -67,6 +68,7 @@ async fn terminate(
             rules: RULES,
             parent: parent.clone(),
             origin: *origin,
+            follows: *follows,
         });
     }
     let end = Event::Terminated { reason };

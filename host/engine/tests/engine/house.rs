@@ -142,6 +142,7 @@ impl House {
             input: Payload::Inline(payload::encode(&input).unwrap()),
             parent: None,
             origin: None,
+            follows: None,
         };
         let at = self.clock.now();
         let submission = Submission {

@@ -237,6 +237,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         input: Payload::null(),
         parent: None,
         origin: None,
+        follows: None,
     };
     let row = InboxRow {
         seq: 1,

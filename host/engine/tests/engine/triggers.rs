@@ -6,7 +6,9 @@ use std::time::Duration;
 use nebula_engine::WorkflowEngine;
 use nebula_flow::component::Effect::Pure;
 use nebula_flow::definition::{CatchUp, Overlap, TriggerBuilder};
-use nebula_flow::ports::{Clock, ExecutionQuery, ExecutionSummary};
+use nebula_flow::event::FailureKind;
+use nebula_flow::ports::{Clock, ExecutionQuery, ExecutionSummary, Status};
+use nebula_flow::trigger::on_end::MAX_CHAIN;
 use nebula_flow::trigger::{self, State};
 use nebula_flow::{TriggerName, Value, WorkflowBuilder, WorkflowDefinition, json, payload};
 
@@ -193,4 +195,181 @@ async fn an_engine_that_shuts_down_starts_nothing_more() {
     clock.advance(HOUR * 2);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(started(&house).await.is_empty());
+}
+
+// ------------------------------------------------------------------ ends --
+
+/// A workflow that gives its input, or fails if that is negative.
+fn leads(house: &House) -> WorkflowDefinition {
+    house.action("test.check", Pure, |call| async move {
+        match value(&call).as_i64() {
+            Some(n) if n < 0 => crate::house::fails(FailureKind::Permanent, "it is negative"),
+            _ => gives(&value(&call)),
+        }
+    });
+    WorkflowBuilder::new("leads")
+        .add_node("a", "test.check")
+        .output("${ $nodes.a.result }")
+        .build()
+}
+
+/// One that follows its ends.
+fn follows(status: &[Status], input: Value) -> WorkflowDefinition {
+    let trigger = TriggerBuilder::on_end("leads".parse().unwrap(), status).input(input);
+    WorkflowBuilder::new("w")
+        .trigger("tick", trigger)
+        .input_schema(json!({"type": "object"}))
+        .add_node("a", "test.echo")
+        .output("${ $input }")
+        .build()
+}
+
+/// The executions of a workflow that have ended, oldest first, once there are so many.
+async fn ended(house: &House, name: &str, count: usize) -> Vec<ExecutionSummary> {
+    for _ in 0..2_000 {
+        let mut all = started(house).await;
+        all.retain(|e| e.workflow_name.as_str() == name && e.status.is_final());
+        if all.len() >= count {
+            all.reverse();
+            return all;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{name}: {:?}", started(house).await)
+}
+
+async fn output(engine: &WorkflowEngine, execution: &ExecutionSummary) -> Value {
+    let ended = engine.handle(execution.id).await.unwrap().wait().await;
+    ended.output.unwrap()
+}
+
+#[tokio::test]
+async fn the_end_of_an_execution_starts_what_follows_it_with_what_became_of_it() {
+    let (house, _) = house();
+    let deployed = house.deploy(leads(&house)).await;
+    let whole = json!({"of": "${ $trigger }"});
+    house.deploy(follows(&[], whole)).await;
+    let engine = house.engine("one");
+    let first = house.start(&engine, &deployed, json!(7)).await.id();
+    let followers = ended(&house, "w", 1).await;
+    assert_eq!(
+        output(&engine, &followers[0]).await["of"],
+        json!({"execution": first.to_string(), "workflow": "leads", "version": 1, "status": "succeeded", "output": 7})
+    );
+    let second = house.start(&engine, &deployed, json!(-1)).await.id();
+    let followers = ended(&house, "w", 2).await;
+    assert_eq!(
+        output(&engine, &followers[1]).await["of"],
+        json!({
+            "execution": second.to_string(), "workflow": "leads", "version": 1, "status": "failed",
+            "error": {"kind": "permanent", "message": "it is negative", "node": "a"},
+        })
+    );
+    let last = followers[1].id;
+    let state = until(&house, "it says what it did", |s| {
+        s.last.as_ref().is_some_and(|l| l.execution == Some(last))
+    });
+    assert_eq!(state.await.troubles, 0);
+    let history = house.history(last).await;
+    assert!(matches!(
+        history[0].event,
+        nebula_flow::Event::Started { follows: Some(follows), .. }
+            if (follows.execution, follows.chain) == (second, 1)
+    ));
+}
+
+#[tokio::test]
+async fn only_the_ends_that_are_asked_for_are_followed_while_the_switch_is_on() {
+    let (house, clock) = house();
+    let deployed = house.deploy(leads(&house)).await;
+    house.deploy(follows(&[Status::Failed], json!({}))).await;
+    let engine = house.engine("one");
+    for input in [1, -1, 2] {
+        house
+            .start(&engine, &deployed, json!(input))
+            .await
+            .wait()
+            .await;
+    }
+    assert_eq!(ended(&house, "w", 1).await.len(), 1);
+    let (workflow, name) = ("w".parse().unwrap(), TriggerName::new("tick").unwrap());
+    let (of, which) = (tenant(), (&workflow, &name));
+    let off = trigger::switch(&*house.records, &of, which, false, clock.now());
+    off.await.unwrap();
+    engine.trigger_bell().ring();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    house
+        .start(&engine, &deployed, json!(-2))
+        .await
+        .wait()
+        .await;
+    assert_eq!(ended(&house, "w", 1).await.len(), 1);
+    assert_eq!(started(&house).await.len(), 5);
+}
+
+#[tokio::test]
+async fn an_end_that_makes_no_input_is_the_triggers_last_error() {
+    let (house, _) = house();
+    let deployed = house.deploy(leads(&house)).await;
+    house
+        .deploy(follows(&[], json!("${ $trigger.output }")))
+        .await;
+    let engine = house.engine("one");
+    house.start(&engine, &deployed, json!(1)).await.wait().await;
+    let state = until(&house, "a trouble", |s| s.trouble.is_some()).await;
+    let message = state.trouble.unwrap().message;
+    assert!(
+        message.contains("the input is not what the workflow takes"),
+        "{message}"
+    );
+    assert_eq!((state.troubles, state.last), (1, None));
+}
+
+#[tokio::test]
+async fn a_circle_of_ends_stops() {
+    let (house, _) = house();
+    let leads = leads(&house);
+    house.deploy(leads.clone()).await;
+    house.deploy(follows(&[], json!({}))).await;
+    let back = TriggerBuilder::on_end("w".parse().unwrap(), []).input(json!(1));
+    let deployed = {
+        let mut leads = leads;
+        let one = WorkflowBuilder::new("x").trigger("back", back).build();
+        leads.triggers = one.triggers;
+        house.deploy(leads).await
+    };
+    let engine = house.engine("one");
+    house.start(&engine, &deployed, json!(1)).await.wait().await;
+    let most = MAX_CHAIN as usize;
+    assert_eq!(ended(&house, "w", most / 2).await.len(), most / 2);
+    let state = until(&house, "the circle is noticed", |s| s.trouble.is_some()).await;
+    assert!(state.trouble.unwrap().message.contains("in a row"));
+    assert_eq!(started(&house).await.len(), most + 1);
+}
+
+#[tokio::test]
+async fn a_workflow_that_is_not_there_or_its_own_is_not_followed() {
+    let (house, _) = house();
+    let engine = house.engine("one");
+    let unknown = engine
+        .deploy_workflow(follows(&[], json!({})))
+        .await
+        .unwrap_err();
+    assert!(
+        unknown.to_string().contains("there is no workflow `leads`"),
+        "{unknown}"
+    );
+    let mut own = follows(&[], json!({}));
+    own.name = "leads".parse().unwrap();
+    let own = engine.deploy_workflow(own).await.unwrap_err();
+    assert!(own.to_string().contains("follows its own ends"), "{own}");
+    house.deploy(leads(&house)).await;
+    let running = engine
+        .deploy_workflow(follows(&[Status::Running], json!({})))
+        .await
+        .unwrap_err();
+    assert!(
+        running.to_string().contains("`running` is no end"),
+        "{running}"
+    );
 }

@@ -51,7 +51,7 @@ pub use document::{Document, MAX_DOCUMENT};
 pub use schema::schema;
 pub use text::InvalidText;
 pub use trigger::{
-    CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger, TriggerBuilder, Webhook, WebhookAuth,
+    CatchUp, Cron, MAX_TRIGGERS, OnEnd, Overlap, Trigger, TriggerBuilder, Webhook, WebhookAuth,
     WebhookReply,
 };
 pub(crate) use wait::duration;

@@ -291,7 +291,7 @@ impl Reading {
         self.parsed(fields, name, Code::InvalidValue, None)
     }
 
-    fn name<T: DeserializeOwned>(
+    pub(super) fn name<T: DeserializeOwned>(
         &mut self,
         fields: Fields<'_>,
         name: &str,

@@ -9,8 +9,9 @@ use semver::VersionReq;
 use super::{DeployError, EVALUATOR, PinnedWorkflow, Place, head, list, version};
 use crate::definition::actions::{Surroundings, action_nodes, check_actions, needs_evaluator};
 use crate::definition::child::{Named, check_workflows, workflows};
-use crate::definition::trigger::secrets;
-use crate::definition::{self, Code, WorkflowDefinition};
+use crate::definition::diagnostic::did_you_mean;
+use crate::definition::trigger::{followed, secrets};
+use crate::definition::{self, Code, Diagnostic, WorkflowDefinition};
 use crate::id::{ActionId, WorkflowName};
 use crate::ports::{Kind, RecordError, ResolveError, ResolvedAction};
 
@@ -46,6 +47,7 @@ pub async fn resolve(
         false => Vec::new(),
     };
     problems.extend(check_workflows(definition, &named, &similar));
+    problems.extend(unknown_followed(place, definition).await?);
     if !problems.is_empty() {
         return Err(DeployError::Invalid(problems));
     }
@@ -135,6 +137,26 @@ async fn named(
         found.insert(name.clone(), named);
     }
     Ok(found)
+}
+
+/// What is wrong with the workflows whose ends fire triggers: only that they are not
+/// there. They are followed by name, through all versions.
+async fn unknown_followed(
+    place: Place<'_>,
+    definition: &WorkflowDefinition,
+) -> Result<Vec<Diagnostic>, DeployError> {
+    let mut problems = Vec::new();
+    for (pointer, name) in followed(definition) {
+        let is_own = *name == definition.name;
+        if !is_own && head(place.records, place.tenant, name).await?.is_none() {
+            let names = names(place).await?;
+            let hint = did_you_mean(name.as_str(), names.iter().map(String::as_str));
+            let message = format!("there is no workflow `{name}`");
+            let diagnostic = Diagnostic::new(Code::UnknownWorkflow, pointer, message);
+            problems.push(diagnostic.hint(hint.unwrap_or_else(|| "deploy it first".to_owned())));
+        }
+    }
+    Ok(problems)
 }
 
 async fn names(place: Place<'_>) -> Result<Vec<String>, RecordError> {

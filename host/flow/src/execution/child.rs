@@ -119,7 +119,7 @@ impl Execution {
             depth: self.depth(),
             waits: !task.detach,
         };
-        let message = start(&task.name, task.pinned, child.input.clone(), Some(parent));
+        let message = self.start(&task.name, task.pinned, child.input.clone(), Some(parent));
         Some(Outgoing { execution, message })
     }
 
@@ -197,8 +197,27 @@ impl Execution {
         let at = self.started_at().unwrap_or_default();
         Some(Outgoing {
             execution: mint("on_failure", self.id, "", at.max(self.updated_at)),
-            message: start(name, *pinned, input, None),
+            message: self.start(name, *pinned, input, None),
         })
+    }
+
+    /// The start of an execution that this one leads to.
+    fn start(
+        &self,
+        name: &WorkflowName,
+        pinned: PinnedWorkflow,
+        input: Payload,
+        parent: Option<Parent>,
+    ) -> Message {
+        Message::Start {
+            workflow: pinned.id,
+            name: name.clone(),
+            version: pinned.version,
+            input,
+            parent,
+            origin: None,
+            follows: self.follows(),
+        }
     }
 }
 
@@ -231,29 +250,13 @@ pub fn to_parent(parent: &Parent, child: ExecutionId, end: &Event) -> Option<Out
     })
 }
 
-fn start(
-    name: &WorkflowName,
-    pinned: PinnedWorkflow,
-    input: Payload,
-    parent: Option<Parent>,
-) -> Message {
-    Message::Start {
-        workflow: pinned.id,
-        name: name.clone(),
-        version: pinned.version,
-        input,
-        parent,
-        origin: None,
-    }
-}
-
 /// The id of a child follows from the step that starts it and from nothing else:
 /// it is the same whoever decides it, when, and however often.
 pub(super) fn child_id(parent: ExecutionId, step: &StepKey) -> ExecutionId {
     mint("child", parent, &step.to_string(), parent.minted_at())
 }
 
-fn mint(what: &str, execution: ExecutionId, step: &str, at: Timestamp) -> ExecutionId {
+pub(crate) fn mint(what: &str, execution: ExecutionId, step: &str, at: Timestamp) -> ExecutionId {
     let digest = Digest::of(format!("{what}\0{execution}\0{step}").as_bytes());
     let mut entropy = [0; 16];
     entropy.copy_from_slice(&digest.as_bytes()[..16]);

@@ -117,6 +117,7 @@ impl Execution {
             rules,
             parent,
             origin,
+            follows,
         } = event
         else {
             return Err("it is no start".into());
@@ -138,6 +139,7 @@ impl Execution {
             at,
             parent: parent.clone(),
             origin: *origin,
+            follows: *follows,
         });
         for node in 0..self.plan.own_nodes().len() {
             if self.nodes[node].open == 0 {

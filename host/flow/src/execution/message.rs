@@ -67,6 +67,7 @@ impl Execution {
                     input,
                     parent,
                     origin,
+                    follows,
                     ..
                 },
                 false,
@@ -77,6 +78,7 @@ impl Execution {
                 rules: RULES,
                 parent: parent.clone(),
                 origin: *origin,
+                follows: *follows,
             }),
             (
                 Message::ChildEnded {

@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::{Event, Failure, Origin, Parent, Recorded};
+use crate::event::{Event, Failure, Follows, Origin, Parent, Recorded};
 use crate::id::ExecutionId;
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Plan};
@@ -36,6 +36,7 @@ mod unknown;
 mod view;
 mod wait;
 
+pub(crate) use child::mint;
 pub use child::{MAX_DEPTH, to_parent};
 pub use message::{MAX_KEPT, MAX_KEPT_BYTES, Refused};
 use step::Step;
@@ -83,6 +84,7 @@ struct Started {
     at: Timestamp,
     parent: Option<Parent>,
     origin: Option<Origin>,
+    follows: Option<Follows>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Event, Failure, Origin};
+use crate::event::{Event, Failure, Follows, Origin};
 use crate::id::{ExecutionId, NodeId, StepKey};
 use crate::payload::Payload;
 use crate::plan::{Plan, Task};
@@ -105,6 +105,12 @@ impl Execution {
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         self.started.as_ref()?.origin
+    }
+
+    /// The execution whose end started it, or one that led to it.
+    #[must_use]
+    pub fn follows(&self) -> Option<Follows> {
+        self.started.as_ref()?.follows
     }
 
     /// When it has taken longer than its workflow allows.

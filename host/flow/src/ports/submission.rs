@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Failure, Origin, Parent};
+use crate::event::{Failure, Follows, Origin, Parent};
 use crate::id::{Digest, ExecutionId, SignalName, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -86,6 +86,9 @@ pub enum Message {
         /// The execution that it goes on with or repeats.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Origin>,
+        /// The execution whose end started it, or one that led to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        follows: Option<Follows>,
     },
     /// A child has ended, to the execution that waits for it.
     ChildEnded {

@@ -3,6 +3,7 @@
 //! trigger stands is a record of its own, through all versions.
 //!
 //! - `webhook`: what a request is as an event.
+//! - `on_end`: what follows the end of an execution.
 //! - `cron`: what is due by the clock, and how each slot starts once.
 
 use serde_json::Value;
@@ -16,6 +17,7 @@ use crate::start::{self, Start, StartError};
 use crate::time::Timestamp;
 
 pub mod cron;
+pub mod on_end;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,19 @@ pub struct Fired {
     pub execution: Option<ExecutionId>,
 }
 
+impl Fired {
+    /// It started an execution, for no slot.
+    #[must_use]
+    pub const fn started(at: Timestamp, execution: ExecutionId) -> Self {
+        Self {
+            at,
+            outcome: Outcome::Started,
+            slot: None,
+            execution: Some(execution),
+        }
+    }
+}
+
 /// What became of something that happened to a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -213,8 +213,10 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             workflow_version,
             parent,
             origin,
+            follows,
             ..
         } => {
+            wire.follows = follows.map(|follows| follows.execution.to_string());
             wire.origin = origin.map(values::origin);
             wire.parent = parent.map(|parent| parent.execution.to_string());
             wire.workflow_id = Some(workflow.to_string());

@@ -100,6 +100,7 @@ pub(crate) async fn test(
     };
     let event = request.event.unwrap_or_else(|| match definition.cron {
         Some(_) => cron::event(next.first().copied().unwrap_or(now)),
+        None if definition.on_end.is_some() => example_of_end(definition),
         None => json!({ "headers": {}, "query": {}, "body": null }),
     });
     let input = trigger::input_of(&live.workflow, &live.name, event.clone()).map_err(refused)?;
@@ -116,6 +117,18 @@ pub(crate) async fn test(
         next: next.into_iter().map(time).collect(),
         input: Some(input),
         execution,
+    })
+}
+
+/// The event of an end, as it might be.
+fn example_of_end(trigger: &definition::Trigger) -> Value {
+    let on_end = trigger.on_end.as_ref();
+    json!({
+        "execution": "exec-00000000000000000000000000",
+        "workflow": on_end.map(|on_end| &on_end.workflow),
+        "version": 1,
+        "status": "succeeded",
+        "output": null,
     })
 }
 
@@ -217,6 +230,7 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
     } = live;
     let cron = definition.cron.as_ref();
     let webhook = definition.webhook.as_ref();
+    let on_end = definition.on_end.as_ref();
     let next = match cron.filter(|_| state.enabled) {
         Some(cron) => next_times(cron, now)?.first().copied(),
         None => None,
@@ -233,6 +247,7 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
         timezone: cron.map(|cron| cron.timezone.clone()),
         path: webhook.map(|_| format!("/hooks/{}/{name}", workflow.definition.name)),
         auth: webhook.map(|webhook| webhook.auth.name().into()),
+        follows: on_end.map(|on_end| on_end.workflow.to_string()),
         last_event: state.last.as_ref().map(|last| TriggerEvent {
             at: time(last.at),
             outcome: last.outcome.name().into(),

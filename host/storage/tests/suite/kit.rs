@@ -61,6 +61,7 @@ pub(crate) fn start_message() -> Message {
         input: Payload::Inline(Bytes::from_static(b"\x93\x01\x02\x03")),
         parent: None,
         origin: None,
+        follows: None,
     }
 }
 

@@ -176,6 +176,7 @@ async fn executions_are_filtered(store: AnyStore) {
             input: Payload::null(),
             parent: None,
             origin: None,
+            follows: None,
         };
         store
             .submit(Submission {

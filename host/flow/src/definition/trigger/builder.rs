@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{CatchUp, Cron, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
+use super::{CatchUp, Cron, OnEnd, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
 use crate::definition::WorkflowBuilder;
 use crate::definition::diagnostic::{Code, child};
-use crate::id::TriggerName;
+use crate::id::{TriggerName, WorkflowName};
+use crate::ports::Status;
 use crate::time::Span;
 
 /// Builds one trigger of a workflow.
@@ -41,6 +42,19 @@ impl TriggerBuilder {
         Self {
             trigger: Trigger {
                 cron: Some(cron),
+                ..Trigger::default()
+            },
+        }
+    }
+
+    /// By the end of an execution of another workflow: one of these, any if there are
+    /// none.
+    #[must_use]
+    pub fn on_end(workflow: WorkflowName, status: impl Into<Vec<Status>>) -> Self {
+        let status = status.into();
+        Self {
+            trigger: Trigger {
+                on_end: Some(OnEnd { workflow, status }),
                 ..Trigger::default()
             },
         }

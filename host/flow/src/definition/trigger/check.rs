@@ -22,23 +22,26 @@ impl Check<'_> {
         }
         for (name, trigger) in &definition.triggers {
             let pointer = child("/triggers", name.as_str());
-            match (&trigger.cron, &trigger.webhook) {
-                (Some(cron), None) => self.cron(&child(&pointer, "cron"), cron),
-                (None, Some(webhook)) => self.webhook(&child(&pointer, "webhook"), webhook),
-                (None, None) => self.problems.push(
-                    Diagnostic::new(
-                        Code::MissingField,
-                        &pointer,
-                        "a trigger needs one of `cron` and `webhook`",
-                    )
-                    .hint("write for example `cron: { schedule: \"0 2 * * *\" }`"),
-                ),
-                (Some(_), Some(_)) => {
-                    let message = "a trigger has one of `cron` and `webhook`, not both".to_owned();
-                    self.problem(Code::InvalidValue, &pointer, message);
-                }
-            }
+            self.kind_of_trigger(&pointer, trigger);
             self.trigger_input(&pointer, trigger);
+        }
+    }
+
+    fn kind_of_trigger(&mut self, pointer: &str, trigger: &Trigger) {
+        match (&trigger.cron, &trigger.webhook, &trigger.on_end) {
+            (Some(cron), None, None) => self.cron(&child(pointer, "cron"), cron),
+            (None, Some(webhook), None) => self.webhook(&child(pointer, "webhook"), webhook),
+            (None, None, Some(on_end)) => self.on_end(&child(pointer, "on_end"), on_end),
+            (None, None, None) => {
+                let message = "a trigger needs one of `cron`, `webhook` and `on_end`";
+                let diagnostic = Diagnostic::new(Code::MissingField, pointer, message);
+                let hint = "write for example `cron: { schedule: \"0 2 * * *\" }`";
+                self.problems.push(diagnostic.hint(hint));
+            }
+            _ => {
+                let message = "a trigger has one of `cron`, `webhook` and `on_end`, not several";
+                self.problem(Code::InvalidValue, pointer, message.to_owned());
+            }
         }
     }
 

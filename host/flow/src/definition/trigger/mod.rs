@@ -1,7 +1,7 @@
 //! What starts a workflow by itself, as it is written.
 //!
 //! - `check`: what can be wrong with it.
-//! - `webhook`: triggers that a request fires.
+//! - `webhook`: triggers that a request fires; `on_end`: and the end of an execution.
 //! - `read`: from a value; `schema`: the JSON Schema of that value.
 //! - `builder`: [`TriggerBuilder`].
 
@@ -10,12 +10,15 @@ use serde_json::Value;
 
 mod builder;
 mod check;
+mod on_end;
 mod read;
 mod schema;
 mod webhook;
 
 pub use builder::TriggerBuilder;
 pub(crate) use check::{input, secrets};
+pub use on_end::OnEnd;
+pub(crate) use on_end::followed;
 pub(super) use schema::triggers as schema;
 pub use webhook::{Webhook, WebhookAuth, WebhookReply};
 
@@ -24,7 +27,7 @@ use crate::schedule::{Schedule, ScheduleError};
 /// The most triggers of a workflow.
 pub const MAX_TRIGGERS: usize = 32;
 
-/// What starts a workflow by itself: exactly one of `cron` and `webhook`.
+/// What starts a workflow by itself: exactly one of `cron`, `webhook` and `on_end`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
@@ -34,6 +37,9 @@ pub struct Trigger {
     /// By a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// By the end of an execution of another workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_end: Option<OnEnd>,
     /// Template of the workflow's input over `$trigger`, the trigger's event;
     /// absent: the event itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +115,9 @@ impl Trigger {
             Self {
                 webhook: Some(_), ..
             } => "webhook",
+            Self {
+                on_end: Some(_), ..
+            } => "on_end",
             _ => "cron",
         }
     }

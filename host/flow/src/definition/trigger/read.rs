@@ -3,14 +3,15 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{CatchUp, Cron, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
+use super::{CatchUp, Cron, OnEnd, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
 use crate::definition::diagnostic::{Code, Diagnostic, child};
 use crate::definition::read::{Fields, Reading, given};
 use crate::id::TriggerName;
 use crate::time::Span;
 
-const TRIGGER: &[&str] = &["cron", "webhook", "input"];
+const TRIGGER: &[&str] = &["cron", "webhook", "on_end", "input"];
 const WEBHOOK: &[&str] = &["auth", "secret", "window", "reply", "timeout", "headers"];
+const ON_END: &[&str] = &["workflow", "status"];
 const CRON: &[&str] = &["schedule", "timezone", "overlap", "catch_up"];
 
 impl Reading {
@@ -45,6 +46,7 @@ impl Reading {
         Some(Trigger {
             cron: self.part(fields, "cron", Self::cron),
             webhook: self.part(fields, "webhook", Self::webhook),
+            on_end: self.part(fields, "on_end", Self::on_end),
             input: given(fields, "input"),
         })
     }
@@ -66,6 +68,18 @@ impl Reading {
             reply: reply.unwrap_or_default(),
             timeout,
             headers: headers.unwrap_or_default(),
+        })
+    }
+
+    fn on_end(&mut self, value: &Value, pointer: &str) -> Option<OnEnd> {
+        let fields = self.fields(value, pointer, ON_END, "an on_end trigger")?;
+        let hint = "name the workflow whose executions it follows";
+        let workflow = self.name(fields, "workflow", hint);
+        let hint = "write a list of `succeeded`, `failed`, `cancelled` and `terminated`";
+        let status = self.text_form(fields, "status", hint);
+        Some(OnEnd {
+            workflow: workflow?,
+            status: status.unwrap_or_default(),
         })
     }
 

@@ -15,10 +15,11 @@ pub(in crate::definition) fn triggers() -> Value {
         "additionalProperties": {
             "type": "object",
             "additionalProperties": false,
-            "oneOf": [{ "required": ["cron"] }, { "required": ["webhook"] }],
+            "oneOf": [{ "required": ["cron"] }, { "required": ["webhook"] }, { "required": ["on_end"] }],
             "properties": {
                 "cron": cron(),
                 "webhook": webhook(),
+                "on_end": super::on_end::schema(),
                 "input": {
                     "description": "Template of the workflow's input over `$trigger`; absent: the trigger's event itself."
                 }

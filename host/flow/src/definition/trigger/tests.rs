@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::WorkflowBuilder;
 use crate::definition::{Code, Diagnostic, Document, check, schema as document_schema};
+use crate::ports::Status;
 use crate::shape::Shape;
 
 const REPORT: &str = r#"
@@ -467,7 +468,85 @@ fn what_is_wrong_with_a_webhook_is_said_with_its_place() {
     let both = Document::parse(&both).unwrap();
     let problems = check(&both.definition().unwrap());
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].message.contains("not both"), "{problems:?}");
+    assert!(problems[0].message.contains("not several"), "{problems:?}");
     let shape = Shape::compile(&document_schema()).unwrap();
     assert!(!shape.mismatches(both.value()).is_empty());
+}
+
+// ------------------------------------------------------------------ ends --
+
+#[test]
+fn yaml_the_builder_and_the_schema_agree_on_what_follows_an_end() {
+    let text = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: clean-up
+triggers:
+  after:
+    on_end: { workflow: import, status: [failed, cancelled] }
+    input: { of: "${ $trigger.execution }" }
+nodes:
+  sweep: { action: disk.sweep }
+"#;
+    let document = Document::parse(text).unwrap();
+    let read = document.definition().unwrap();
+    let ends = [Status::Failed, Status::Cancelled];
+    let trigger = TriggerBuilder::on_end("import".parse().unwrap(), ends)
+        .input(json!({"of": "${ $trigger.execution }"}));
+    let built = WorkflowBuilder::new("clean-up")
+        .trigger("after", trigger)
+        .add_node("sweep", "disk.sweep")
+        .build();
+    assert_eq!(read, built);
+    assert_eq!(check(&read), []);
+    assert_eq!(read.triggers[0].kind(), "on_end");
+    let shape = Shape::compile(&document_schema()).unwrap();
+    assert_eq!(shape.mismatches(document.value()), []);
+    for (from, to, code, pointer) in [
+        (
+            "failed, cancelled",
+            "paused",
+            Code::InvalidValue,
+            "/triggers/after/on_end/status/0",
+        ),
+        (
+            "failed, cancelled",
+            "lost",
+            Code::InvalidValue,
+            "/triggers/after/on_end/status/0",
+        ),
+        (
+            "workflow: import, ",
+            "",
+            Code::MissingField,
+            "/triggers/after/on_end",
+        ),
+        (
+            "workflow: import",
+            "workflow: clean-up",
+            Code::InvalidValue,
+            "/triggers/after/on_end/workflow",
+        ),
+        (
+            "on_end: {",
+            "on_end: { when: now,",
+            Code::UnknownField,
+            "/triggers/after/on_end/when",
+        ),
+    ] {
+        let wrong = text.replace(from, to);
+        let found = match Document::parse(&wrong).unwrap().definition() {
+            Err(problems) => problems,
+            Ok(definition) => check(&definition),
+        };
+        let found: Vec<_> = found.iter().map(|d| (d.code, d.pointer.as_str())).collect();
+        assert_eq!(found, [(code, pointer)], "{wrong}");
+        assert!(
+            !shape
+                .mismatches(Document::parse(&wrong).unwrap().value())
+                .is_empty()
+                || to.ends_with("clean-up"),
+            "{wrong}"
+        );
+    }
 }

@@ -87,6 +87,7 @@ fn again(plan: &Arc<Plan>, events: Vec<Event>) -> Bench {
             execution: ExecutionId::from_u128(9),
             restart: Restart::Retry,
         }),
+        follows: None,
     });
     for event in events {
         bench.push(event);

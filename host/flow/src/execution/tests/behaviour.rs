@@ -1011,6 +1011,7 @@ fn an_event_that_cannot_follow_says_why() {
         rules,
         parent: None,
         origin: None,
+        follows: None,
     };
     refused(&mut bench, other(2, 1), "version 2");
     refused(&mut bench, other(1, 99), "rules 99");

@@ -261,6 +261,7 @@ pub(super) fn started() -> Event {
         rules: RULES,
         parent: None,
         origin: None,
+        follows: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Modules in the order a newcomer should read them:
 //!
+//! - [`package`]: what an author publishes, and its name.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
@@ -10,6 +11,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod package;
 pub mod source;
 pub mod structure;
 
@@ -18,4 +20,5 @@ mod tests;
 
 pub use catalog::Catalog;
 pub use error::HubError;
+pub use package::PackageName;
 pub use source::{embedded, local, stored};

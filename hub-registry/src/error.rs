@@ -5,6 +5,9 @@ use std::io;
 use nebula_flow::event::Failure;
 use nebula_flow::{ActionId, Digest};
 
+use crate::package::PackageName;
+use crate::statement::Unstated;
+
 /// Why a component, or a set of them, was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +37,22 @@ pub enum HubError {
         expected: Digest,
         /// Of the bytes.
         actual: Digest,
+    },
+    /// A component that is not the package's.
+    #[error("component {digest} is not one of those that {package} has")]
+    Foreign {
+        /// Name and version.
+        package: String,
+        /// Of the bytes.
+        digest: Digest,
+    },
+    /// It may reach something that was not stated.
+    #[error("{package}: {unstated}")]
+    Unstated {
+        /// The package.
+        package: PackageName,
+        /// What it is.
+        unstated: Unstated,
     },
     /// The sandbox did not compile it, or it did not describe itself.
     #[error("{name} cannot be used: {failure}")]

@@ -4,16 +4,31 @@
 //! Modules in the order a newcomer should read them:
 //!
 //! - [`package`]: what an author publishes, and its name.
+//! - [`key`]: keys that sign, and keys that check.
+//! - [`statement`]: what a publisher signs about a version of a package.
+//! - [`envelope`]: the form in which signed documents travel.
+//! - [`cosign`]: the signatures that other tools make and check.
+//! - [`trust`]: which keys this node trusts, and with what.
+//! - [`verify`]: the checks of what was fetched, each with its result.
+//! - [`index`]: the signed list of what a hub offers.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
 //! - [`error`]: why a component, or a set of them, was refused.
 
 pub mod catalog;
+pub mod cosign;
+pub mod envelope;
 pub mod error;
+pub mod index;
+mod instant;
+pub mod key;
 pub mod package;
 pub mod source;
+pub mod statement;
 pub mod structure;
+pub mod trust;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

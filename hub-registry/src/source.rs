@@ -1,5 +1,5 @@
-//! Components embedded in this binary, in a file, in the store. Each is checked
-//! before it is vouched for.
+//! Components embedded in this binary, in a file, in the store, in a package.
+//! Each is checked before it is vouched for.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,7 +9,9 @@ use nebula_flow::component::Origin;
 use nebula_flow::{Component, Digest, Verified};
 
 use crate::error::{Fault, HubError};
-use crate::structure::{self, MAX_COMPONENT};
+use crate::package::PackageName;
+use crate::statement::StatedComponent;
+use crate::structure::{self, MAX_COMPONENT, Shape};
 
 /// A component that is part of this binary.
 ///
@@ -77,18 +79,44 @@ pub fn stored(
     vouch(&format!("component {pinned}"), component, origin)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that vouches, after the checks"
-)]
+/// A component of a package that was accepted, and what is stated about it.
+pub(crate) fn packaged(
+    package: &PackageName,
+    component: Component,
+    stated: Option<&StatedComponent>,
+    origin: Origin,
+) -> Result<Verified<Component>, HubError> {
+    let shape = check(&format!("a component of {package}"), &component)?;
+    if let Some(stated) = stated {
+        let covered = stated.covers_binary(&shape);
+        covered.map_err(|unstated| HubError::Unstated {
+            package: package.clone(),
+            unstated,
+        })?;
+    }
+    Ok(state(component, origin))
+}
+
 fn vouch(
     name: &str,
     component: Component,
     origin: Origin,
 ) -> Result<Verified<Component>, HubError> {
+    check(name, &component)?;
+    Ok(state(component, origin))
+}
+
+fn check(name: &str, component: &Component) -> Result<Shape, HubError> {
     structure::check(component.bytes()).map_err(|fault| HubError::Structure {
         name: name.to_owned(),
         fault,
-    })?;
-    Ok(Verified::vouch(component, origin))
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that vouches, after the checks"
+)]
+fn state(component: Component, origin: Origin) -> Verified<Component> {
+    Verified::vouch(component, origin)
 }

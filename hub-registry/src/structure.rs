@@ -17,6 +17,9 @@ const FUNCTION_BYTES: u64 = 2 << 20;
 /// What a component must export.
 const ACTIONS: &str = "nebula:action/actions";
 
+/// The world of that export.
+const WORLD: &str = "nebula:action/action";
+
 /// What a component may import: package, its version's first two numbers, and
 /// interfaces. Whatever is missing here nobody gets.
 const IMPORTS: &[(&str, (u64, u64), &[&str])] = &[
@@ -51,11 +54,22 @@ const IMPORTS: &[(&str, (u64, u64), &[&str])] = &[
     ("wasi:http", (0, 2), &["types", "outgoing-handler"]),
 ];
 
-/// Checks the structure of a component.
+/// What a component is built for, and what it may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// The contract, e.g. `nebula:action/action@0.1.0`.
+    pub world: String,
+    /// The interfaces that it imports, as they stand in it.
+    pub imports: Vec<String>,
+    /// The interfaces that it exports, as they stand in it.
+    pub exports: Vec<String>,
+}
+
+/// Checks the structure of a component, and says what it is built for.
 ///
 /// # Errors
 /// When it is too large, not a whole component, or not one of ours.
-pub fn check(bytes: &[u8]) -> Result<(), Fault> {
+pub fn check(bytes: &[u8]) -> Result<Shape, Fault> {
     let size = bytes.len() as u64;
     if size > MAX_COMPONENT {
         return Err(Fault::TooLarge {
@@ -72,7 +86,15 @@ pub fn check(bytes: &[u8]) -> Result<(), Fault> {
     }
     let ours = |export: &&Interface| export.name.split('@').next() == Some(ACTIONS);
     match interfaces.exports.iter().find(ours) {
-        Some(export) if export.is(ACTIONS, (0, 1)) => Ok(()),
+        Some(export) if export.is(ACTIONS, (0, 1)) => {
+            let version = export.name.rsplit('@').next().unwrap_or_default();
+            let names = |list: Vec<Interface>| list.into_iter().map(|interface| interface.name);
+            Ok(Shape {
+                world: format!("{WORLD}@{version}"),
+                imports: names(interfaces.imports).collect(),
+                exports: names(interfaces.exports).collect(),
+            })
+        }
         other => Err(Fault::NoActions {
             found: other.map(|export| export.name.clone()),
         }),

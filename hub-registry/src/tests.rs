@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use semver::VersionReq;
 
 use crate::error::Fault;
-use crate::structure::{MAX_COMPONENT, check};
+use crate::structure::{self, MAX_COMPONENT};
 use crate::{Catalog, HubError, embedded, local, stored};
 
 /// A component with our export and these further lines.
@@ -34,6 +34,19 @@ fn importing(name: &str) -> Vec<u8> {
 }
 
 // -------------------------------------------------------------- structure --
+
+/// Only whether it is a component of ours.
+fn check(bytes: &[u8]) -> Result<(), Fault> {
+    structure::check(bytes).map(drop)
+}
+
+#[test]
+fn a_component_says_what_it_is_built_for_and_what_it_imports() {
+    let shape = structure::check(&importing("wasi:http/types@0.2.6")).unwrap();
+    assert_eq!(shape.world, "nebula:action/action@0.1.0");
+    assert_eq!(shape.imports, ["wasi:http/types@0.2.6"]);
+    assert_eq!(shape.exports, ["nebula:action/actions@0.1.0"]);
+}
 
 #[test]
 fn a_component_may_import_the_interfaces_of_our_world() {

@@ -1,0 +1,174 @@
+//! The text of `trust.toml` with a key added, revoked, replaced. What a person
+//! wrote beside it, comments too, stays as it is.
+
+use nebula_flow::Timestamp;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use super::policy::line;
+use super::{Policy, TrustError, TrustedKey};
+use crate::key::{KeyId, PublicKey, is_name};
+
+/// What is written into a new file.
+const HEAD: &str = "\
+# Whom this node trusts to sign which packages: docs/hub.md, \"Trust\".
+# `nebula hub trust` changes this file; it may be edited by hand too.
+";
+
+/// The text with one more key.
+///
+/// # Errors
+/// When the text is no policy, or the name or the key is there already.
+pub fn add(text: &str, file: &str, label: &str, key: &TrustedKey) -> Result<String, TrustError> {
+    let policy = Policy::parse(text, file)?;
+    if !is_name(label) {
+        return Err(TrustError::Name(label.chars().take(63).collect()));
+    }
+    if policy.keys.contains_key(label) {
+        return Err(TrustError::Taken(label.to_owned()));
+    }
+    if let Some((label, _)) = policy.find(key.key.id()) {
+        return Err(TrustError::Known(label.to_owned()));
+    }
+    let mut document = document(text, file)?;
+    if text.is_empty() {
+        document = self::document(HEAD, file)?;
+    }
+    keys(&mut document, file)?.insert(label, Item::Table(entry(key)));
+    checked(document, file)
+}
+
+/// The text with a key revoked, for a reason.
+///
+/// # Errors
+/// When the text is no policy, or has no such key.
+pub fn revoke(text: &str, file: &str, label: &str, reason: &str) -> Result<String, TrustError> {
+    change(text, file, label, |entry| {
+        entry.insert("revoked", value(reason));
+    })
+}
+
+/// The text with a key replaced by another: the new one is trusted with the same,
+/// the old one until `until`, if that is given.
+///
+/// # Errors
+/// When the text is no policy, has no such key, or has the new one already.
+pub fn rotate(
+    text: &str,
+    file: &str,
+    (old, new): (&str, &str),
+    key: PublicKey,
+    until: Option<Timestamp>,
+) -> Result<String, TrustError> {
+    let policy = Policy::parse(text, file)?;
+    let trusted = policy.keys.get(old);
+    let trusted = trusted.ok_or_else(|| TrustError::Unknown(old.to_owned()))?;
+    // Its serials count from wherever the new key begins.
+    let successor = TrustedKey {
+        key,
+        not_after: None,
+        revoked: None,
+        minimum_serial: 0,
+        ..trusted.clone()
+    };
+    let text = add(text, file, new, &successor)?;
+    let Some(until) = until else {
+        return Ok(text);
+    };
+    change(&text, file, old, |entry| {
+        entry.insert("not_after", date_time(until));
+    })
+}
+
+/// The name of a key, which is given by its name or its id.
+///
+/// # Errors
+/// When there is no such key.
+pub fn label_of(policy: &Policy, name: &str) -> Result<String, TrustError> {
+    if policy.keys.contains_key(name) {
+        return Ok(name.to_owned());
+    }
+    let found = name.parse::<KeyId>().ok().and_then(|id| policy.find(id));
+    let label = found.map(|(label, _)| label.to_owned());
+    label.ok_or_else(|| TrustError::Unknown(name.chars().take(80).collect()))
+}
+
+fn change(
+    text: &str,
+    file: &str,
+    label: &str,
+    change: impl FnOnce(&mut dyn toml_edit::TableLike),
+) -> Result<String, TrustError> {
+    Policy::parse(text, file)?;
+    let mut document = document(text, file)?;
+    let entry = keys(&mut document, file)?.get_mut(label);
+    let entry = entry.and_then(Item::as_table_like_mut);
+    change(entry.ok_or_else(|| TrustError::Unknown(label.to_owned()))?);
+    checked(document, file)
+}
+
+fn document(text: &str, file: &str) -> Result<DocumentMut, TrustError> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let line = error.span().map_or(0, |span| line(text, span.start));
+        TrustError::Content {
+            file: file.to_owned(),
+            line,
+            message: error.message().to_owned(),
+        }
+    })
+}
+
+/// The table of keys, which is made if there is none.
+fn keys<'a>(
+    document: &'a mut DocumentMut,
+    file: &str,
+) -> Result<&'a mut dyn toml_edit::TableLike, TrustError> {
+    let keys = document.entry("keys").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    keys.as_table_like_mut().ok_or_else(|| TrustError::Content {
+        file: file.to_owned(),
+        line: 0,
+        message: "`keys` is not a table".to_owned(),
+    })
+}
+
+fn entry(key: &TrustedKey) -> Table {
+    let mut entry = Table::new();
+    let list = |items: Vec<String>| value(items.into_iter().collect::<Array>());
+    let scopes = key.namespaces.iter().map(ToString::to_string).collect();
+    entry.insert("namespaces", list(scopes));
+    if !key.indexes.is_empty() {
+        entry.insert("indexes", list(key.indexes.iter().cloned().collect()));
+    }
+    if let Some(not_after) = key.not_after {
+        entry.insert("not_after", date_time(not_after));
+    }
+    if let Some(reason) = &key.revoked {
+        entry.insert("revoked", value(reason));
+    }
+    if key.minimum_serial > 0 {
+        // TOML's integers have a sign.
+        let serial = i64::try_from(key.minimum_serial).unwrap_or(i64::MAX);
+        entry.insert("minimum_serial", value(serial));
+    }
+    if key.cosign_only {
+        entry.insert("cosign_only", value(true));
+    }
+    entry.insert("key", value(format!("\n{}", key.key.to_pem())));
+    entry
+}
+
+fn date_time(time: Timestamp) -> Item {
+    let text = time.to_string();
+    // An instant in RFC 3339 is a date-time of TOML.
+    text.parse::<toml_edit::Datetime>()
+        .map_or_else(|_| value(text), value)
+}
+
+/// What was written must read as a policy again.
+fn checked(document: DocumentMut, file: &str) -> Result<String, TrustError> {
+    let text = document.to_string();
+    Policy::parse(&text, file).map(|_| text)
+}

@@ -27,10 +27,12 @@ demo: setup
 	@demo/run
 
 test: check
+	@scripts/clients
 	cargo build --workspace --all-targets
 	cargo test --workspace --no-fail-fast
 
 long: setup
+	@scripts/clients
 	NEBULA_LONG=1 NEBULA_FIGURES=$(CURDIR)/docs/security.md cargo test --workspace --no-fail-fast
 
 torture: setup

@@ -9,6 +9,7 @@ mod damage;
 mod follow;
 mod forgotten;
 mod golden;
+mod hub_keys;
 mod outputs;
 mod packs;
 mod rooms;

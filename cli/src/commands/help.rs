@@ -22,18 +22,20 @@ const EXIT_CODES: &str = "\
 
 /// What the commands read from the environment.
 const ENVIRONMENT: &str = "\
-NEBULA_SERVER        address of the node, as --server
-NEBULA_CONTEXT       a node by its name, as --context
-NEBULA_DATA          the node's data folder, as --data
-NEBULA_API_KEY       the key to send
-NEBULA_API_KEY_FILE  a file of mode 0600 with it, as --api-key-file
-NEBULA_CA_FILE       certificates that the node's own may lead to, as --ca-file
-NEBULA_CONFIG        the configuration file of a node, as --config
-NEBULA_STORE         where a node keeps its executions, as `store` in that file
-NEBULA_LOG           what is logged to stderr: warn, info, nebula_engine=debug
-NO_COLOR             set to anything: no colours
-XDG_CONFIG_HOME      where the contexts are, if not ~/.config
-XDG_DATA_HOME        where the data folder is, if not ~/.local/share";
+NEBULA_SERVER          address of the node, as --server
+NEBULA_CONTEXT         a node by its name, as --context
+NEBULA_DATA            the node's data folder, as --data
+NEBULA_API_KEY         the key to send
+NEBULA_API_KEY_FILE    a file of mode 0600 with it, as --api-key-file
+NEBULA_CA_FILE         certificates that the node's own may lead to, as --ca-file
+NEBULA_CONFIG          the configuration file of a node, as --config
+NEBULA_STORE           where a node keeps its executions, as `store` in that file
+NEBULA_HUB_KEY         a private key to sign packages with, in PEM
+NEBULA_HUB_PASSPHRASE  the passphrase that opens it, or a kept one
+NEBULA_LOG             what is logged to stderr: warn, info, nebula_engine=debug
+NO_COLOR               set to anything: no colours
+XDG_CONFIG_HOME        where the contexts and the signing keys are, if not ~/.config
+XDG_DATA_HOME          where the data folder is, if not ~/.local/share";
 
 /// Print help: of a command, or of a topic: exit-codes, environment
 #[derive(Debug, clap::Args)]

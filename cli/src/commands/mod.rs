@@ -9,6 +9,7 @@ mod dev;
 mod execution;
 mod grant;
 mod help;
+mod hub;
 mod input;
 mod key;
 mod list;
@@ -97,6 +98,9 @@ pub(crate) enum Verb {
     /// Make, list and revoke keys of the API
     #[command(subcommand)]
     Key(key::Key),
+    /// Sign packages, and say whose packages a node takes
+    #[command(subcommand)]
+    Hub(hub::Hub),
     /// Keep nodes by name, and choose one
     #[command(subcommand)]
     Context(context::Verb),
@@ -136,6 +140,7 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<ExitCode> {
         Verb::Credential(command) => credential::run(context, command).await,
         Verb::Grant(command) => grant::run(context, command).await,
         Verb::Key(command) => key::run(context, command).await,
+        Verb::Hub(command) => hub::run(context, command),
         Verb::Context(command) => context::run(context, command),
         Verb::Help(command) => help::help(&command),
         Verb::Completions(command) => help::completions(&command),

@@ -82,12 +82,6 @@ impl KeyId {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }
-
-    /// Its first twelve hex digits, for tables; never for a decision.
-    #[must_use]
-    pub fn short(&self) -> String {
-        self.0.hex()[..12].to_owned()
-    }
 }
 
 impl fmt::Display for KeyId {

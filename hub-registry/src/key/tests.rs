@@ -32,7 +32,6 @@ fn an_id_is_the_digest_of_the_public_half_and_is_read_back() {
     let id = key.public().id();
     assert_eq!(id.to_string(), Digest::of(key.public().spki()).to_string());
     assert_eq!(id.to_string().parse(), Ok(id));
-    assert!(id.to_string()[7..].starts_with(&id.short()));
     for text in ["", "sha256:", "sha256:00", &"0".repeat(64)] {
         assert_eq!(text.parse::<KeyId>(), Err(KeyError::NotAnId), "{text}");
     }

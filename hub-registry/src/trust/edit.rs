@@ -12,6 +12,7 @@ use crate::key::{KeyId, PublicKey, is_name};
 const HEAD: &str = "\
 # Whom this node trusts to sign which packages: docs/hub.md, \"Trust\".
 # `nebula hub trust` changes this file; it may be edited by hand too.
+
 ";
 
 /// The text with one more key.
@@ -30,11 +31,9 @@ pub fn add(text: &str, file: &str, label: &str, key: &TrustedKey) -> Result<Stri
         return Err(TrustError::Known(label.to_owned()));
     }
     let mut document = document(text, file)?;
-    if text.is_empty() {
-        document = self::document(HEAD, file)?;
-    }
     keys(&mut document, file)?.insert(label, Item::Table(entry(key)));
-    checked(document, file)
+    let head = if text.is_empty() { HEAD } else { "" };
+    checked(format!("{head}{document}"), file)
 }
 
 /// The text with a key revoked, for a reason.
@@ -103,7 +102,7 @@ fn change(
     let entry = keys(&mut document, file)?.get_mut(label);
     let entry = entry.and_then(Item::as_table_like_mut);
     change(entry.ok_or_else(|| TrustError::Unknown(label.to_owned()))?);
-    checked(document, file)
+    checked(document.to_string(), file)
 }
 
 fn document(text: &str, file: &str) -> Result<DocumentMut, TrustError> {
@@ -156,7 +155,7 @@ fn entry(key: &TrustedKey) -> Table {
     if key.cosign_only {
         entry.insert("cosign_only", value(true));
     }
-    entry.insert("key", value(format!("\n{}", key.key.to_pem())));
+    entry.insert("key", value(key.key.to_pem()));
     entry
 }
 
@@ -168,7 +167,6 @@ fn date_time(time: Timestamp) -> Item {
 }
 
 /// What was written must read as a policy again.
-fn checked(document: DocumentMut, file: &str) -> Result<String, TrustError> {
-    let text = document.to_string();
+fn checked(text: String, file: &str) -> Result<String, TrustError> {
     Policy::parse(&text, file).map(|_| text)
 }

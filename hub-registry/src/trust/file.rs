@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Policy, TrustError};
@@ -22,6 +22,12 @@ impl TrustFile {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// The policy of the node with this data folder.
+    #[must_use]
+    pub fn of_node(data: &Path) -> Self {
+        Self::at(data.join("trust.toml"))
     }
 
     /// Where it is.
@@ -49,7 +55,10 @@ impl TrustFile {
     ) -> Result<Policy, TrustError> {
         let failed = |error| self.failed("written", error);
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
+            // As a node makes its data folder.
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder.create(folder).map_err(failed)?;
         }
         let lock = self.beside("lock");
         let lock = options(&lock).map_err(failed)?;

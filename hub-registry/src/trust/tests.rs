@@ -180,6 +180,7 @@ fn a_file_is_changed_as_a_whole_by_one_after_the_other() {
     assert_eq!(policy.keys.len(), 8);
 
     let before = std::fs::read_to_string(file.path()).unwrap();
+    assert!(before.starts_with("# Whom this node trusts"), "{before}");
     let refused = file.change(|text, name| edit::revoke(text, name, "nobody", "x"));
     assert!(refused.is_err());
     let refused = file.change(|_, _| Ok("nonsense".to_owned()));

@@ -29,6 +29,8 @@ const RULES: &[(&str, &str, &str)] = &[
         "a commit on a quorum that never existed",
     ),
     ("sqlx", ">=0.8.1", "RUSTSEC-2024-0363"),
+    ("curve25519-dalek", ">=4.1.3", "RUSTSEC-2024-0344"),
+    ("ed25519-dalek", ">=2.0.0", "RUSTSEC-2022-0093"),
     ("tar", ">=0.4.45", "RUSTSEC-2026-0067, RUSTSEC-2026-0068"),
     ("bincode", "<0.0.0", "RUSTSEC-2025-0141: abandoned"),
     ("serde_yaml", "<0.0.0", "archived by its author"),

@@ -162,7 +162,7 @@ impl Bundle {
     /// bundle is another.
     pub fn verify_exact(&self, key: &PublicKey) -> Result<&[u8], EnvelopeError> {
         let payload = self.verify(key)?;
-        if !self.exact || self.key != Some(key.id()) {
+        if !self.exact || self.key != Some(key.id()) || !key.is_canonical(&self.signature) {
             return Err(EnvelopeError::Altered);
         }
         Ok(payload)

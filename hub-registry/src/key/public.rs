@@ -138,6 +138,17 @@ impl PublicKey {
             }
         }
     }
+
+    /// Whether a right signature is the only one that anybody can make of it: of
+    /// one by ECDSA everybody can make a second, by negating its second half.
+    /// Other tools make either, so that only documents of our own are held to it.
+    pub(crate) fn is_canonical(&self, signature: &[u8]) -> bool {
+        match &self.key {
+            Inner::P256(_) => p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| signature.normalize_s() == signature),
+            Inner::Ed25519(_) => true,
+        }
+    }
 }
 
 impl PartialEq for PublicKey {

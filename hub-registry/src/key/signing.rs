@@ -152,7 +152,8 @@ impl SigningKey {
         match &self.key {
             Inner::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(message);
-                signature.to_der().as_bytes().to_vec()
+                // Of the two that are valid, the one that counts as canonical.
+                signature.normalize_s().to_der().as_bytes().to_vec()
             }
             Inner::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
         }

@@ -265,9 +265,14 @@ fn altered(bytes: &[u8], place: &prop::sample::Index, how: u8, other: u8) -> Vec
 
 #[test]
 fn every_altered_byte_of_manifest_statement_and_component_is_refused() {
-    let key = key();
-    let package = Package::publish(&key, "acme/weather", "1.0.0", 1);
-    let policy = trusting(&key, "acme");
+    for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+        alter(&SigningKey::generate(algorithm).unwrap());
+    }
+}
+
+fn alter(key: &SigningKey) {
+    let package = Package::publish(key, "acme/weather", "1.0.0", 1);
+    let policy = trusting(key, "acme");
     let accepted = Asked::of(&package).accepted(&policy);
     let digest = Digest::of(&package.manifest);
     let config = Config {
@@ -667,6 +672,30 @@ fn more_than_is_looked_at_is_refused() {
     package.manifest = vec![b' '; MAX_MANIFEST + 1];
     let refusal = Asked::of(&package).refused(&policy);
     assert!(matches!(refusal, Refusal::TooLarge { .. }), "{refusal}");
+}
+
+/// Of a signature by ECDSA everybody can make a second that is as valid.
+#[test]
+fn the_other_form_of_a_right_signature_is_refused() {
+    let key = key();
+    let package = Package::publish(&key, "acme/weather", "1.0.0", 1);
+    let text = String::from_utf8(package.statement.clone()).unwrap();
+    let start = text.find("\"sig\":\"").unwrap() + 7;
+    let end = start + text[start..].find('"').unwrap();
+    let signature = data_encoding::BASE64
+        .decode(&text.as_bytes()[start..end])
+        .unwrap();
+    let signature = p256::ecdsa::Signature::from_der(&signature).unwrap();
+    let (r, s) = signature.split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(*r, -*s).unwrap();
+    let other = data_encoding::BASE64.encode(other.to_der().as_bytes());
+    let changed = format!("{}{other}{}", &text[..start], &text[end..]);
+    let bundle = Bundle::parse(changed.as_bytes()).unwrap();
+    assert!(bundle.verify(key.public()).is_ok(), "it is valid");
+    let mut asked = Asked::of(&package);
+    asked.bundles = vec![changed.into_bytes()];
+    let refusal = asked.refused(&trusting(&key, "acme"));
+    assert!(matches!(refusal, Refusal::Statement(_)), "{refusal}");
 }
 
 /// A statement that its author signed, but that could be read in two ways.

@@ -15,6 +15,7 @@
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
 //! - [`error`]: why a component, or a set of them, was refused.
+//! - [`serve`]: a hub of one's own, a registry over a folder.
 
 pub mod catalog;
 pub mod cosign;
@@ -24,6 +25,7 @@ pub mod index;
 mod instant;
 pub mod key;
 pub mod package;
+pub mod serve;
 pub mod source;
 pub mod statement;
 pub mod structure;

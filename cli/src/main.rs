@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Command::CompileComponent => return nebula_sandbox::compile_child(),
         Command::Verb(verb) => verb,
     };
-    if !verb.is_node() {
+    if !verb.serves() {
         logs::init_quiet();
     }
     let context = Context {

@@ -98,7 +98,7 @@ pub(crate) enum Verb {
     /// Make, list and revoke keys of the API
     #[command(subcommand)]
     Key(key::Key),
-    /// Sign packages, and say whose packages a node takes
+    /// Sign packages, say whose packages a node takes, and serve a hub of your own
     #[command(subcommand)]
     Hub(hub::Hub),
     /// Keep nodes by name, and choose one
@@ -110,9 +110,13 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Whether it is a node, which logs as its settings say.
-    pub(crate) const fn is_node(&self) -> bool {
-        matches!(self, Self::Dev(_) | Self::Serve(_))
+    /// Whether it serves, and logs as its settings say.
+    pub(crate) const fn serves(&self) -> bool {
+        match self {
+            Self::Dev(_) | Self::Serve(_) => true,
+            Self::Hub(verb) => verb.serves(),
+            _ => false,
+        }
     }
 }
 
@@ -140,7 +144,7 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<ExitCode> {
         Verb::Credential(command) => credential::run(context, command).await,
         Verb::Grant(command) => grant::run(context, command).await,
         Verb::Key(command) => key::run(context, command).await,
-        Verb::Hub(command) => hub::run(context, command),
+        Verb::Hub(command) => hub::run(context, command).await,
         Verb::Context(command) => context::run(context, command),
         Verb::Help(command) => help::help(&command),
         Verb::Completions(command) => help::completions(&command),

@@ -35,16 +35,21 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// Reads every layer.
-    pub(crate) fn read(self, context: &Context) -> Result<Settings> {
-        let layers = layers(context, self.config.as_deref())?
+    /// Every layer, the options on top.
+    pub(crate) fn layers(self, context: &Context) -> Result<Layers> {
+        Ok(layers(context, self.config.as_deref())?
             .with_option("listen", "--listen", self.listen)
             .with_option(
                 "behind_proxy",
                 "--behind-proxy",
                 self.behind_proxy.then(|| "true".into()),
             )
-            .with_option("log_format", "--log-format", self.log_format);
+            .with_option("log_format", "--log-format", self.log_format))
+    }
+
+    /// Reads every layer.
+    pub(crate) fn read(self, context: &Context) -> Result<Settings> {
+        let layers = self.layers(context)?;
         let defaults = Config::serve(context.node.folder()?);
         defaults
             .read(layers)
@@ -81,7 +86,7 @@ fn environment(file: Option<&Path>) -> Result<Layers> {
 /// with the store that the environment or its configuration file names, so that
 /// it is the store of the node that is served here at other times.
 pub(crate) fn own(folder: &Path) -> Result<Config> {
-    let own = Config::dev(folder).with_port(0);
+    let own = Config::dev(folder).with_port(0).without_hub();
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let file = set("NEBULA_CONFIG").map(PathBuf::from);
     if file.is_none() && set("NEBULA_STORE").is_none() {
@@ -102,6 +107,7 @@ pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
     logs::init(&settings.log)?;
     let folder = settings.config.data_dir.clone();
     let store = settings.config.store.clone();
+    let serves_hub = settings.config.hub.serve;
     let server = nebula_server::build(settings.config.with_compiler(super::compiler()))
         .await
         .map_err(|e| Error::node(format!("the node cannot start: {e}")))?;
@@ -111,6 +117,10 @@ pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
     output::line(&format!("data folder: {}", folder.display()))?;
     if let Some(store) = store {
         output::line(&format!("store: {store}"))?;
+    }
+    if serves_hub {
+        let hub = nebula_server::hub::reference(running.url());
+        output::line(&format!("hub: {hub}"))?;
     }
     signals.next().await;
     output::line("stopping: steps in flight may end; a second signal ends the node at once")?;
@@ -127,13 +137,13 @@ async fn stop(running: Running, mut signals: Signals) -> Result<ExitCode> {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self> {
+    pub(super) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
             signal(kind).map_err(|e| Error::node(format!("signals cannot be listened to: {e}")))
@@ -144,7 +154,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -64,6 +64,16 @@ pub(crate) struct Hosts {
     pub(crate) any_address: bool,
 }
 
+impl Hosts {
+    /// As the settings say.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            names: config.hosts.clone(),
+            any_address: !config.listen.ip().is_loopback(),
+        }
+    }
+}
+
 /// What one request may use: what all share, on the account of its caller.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -114,10 +124,7 @@ impl Shared {
             touched: Touched::default(),
             name: config.name.clone(),
             keys_required: config.auth == Auth::Keys,
-            hosts: Hosts {
-                names: config.hosts.clone(),
-                any_address: !config.listen.ip().is_loopback(),
-            },
+            hosts: Hosts::of(config),
             http: config.http.clone(),
             bell: company.bell,
             reached: company.reached,

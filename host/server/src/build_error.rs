@@ -56,6 +56,9 @@ pub enum BuildError {
     /// A component is refused.
     #[error(transparent)]
     Component(#[from] HubError),
+    /// The hub's folder does not open.
+    #[error(transparent)]
+    Hub(#[from] nebula_hub::serve::OpenError),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Randomness(getrandom::Error),

@@ -7,6 +7,7 @@
 //! - `node`: [`build`] wires every room once, [`Server::spawn`] serves,
 //!   [`Running::drain`] ends.
 //! - `serve`: connections: how many, how long, TLS.
+//! - [`hub`]: the registry beside the API, or alone.
 //! - `rest`: who may do what, HTTP to use cases and back.
 //! - `service`: the use cases, one file each.
 //! - `app`, `watch`: what requests share, and who waits for which execution.
@@ -21,6 +22,7 @@ mod app;
 mod build_error;
 pub mod config;
 mod hooked;
+pub mod hub;
 mod keys;
 mod metrics;
 mod node;
@@ -36,7 +38,7 @@ mod watch;
 
 pub use build_error::BuildError;
 pub use config::{
-    Auth, Config, HttpConfig, Layers, LogConfig, LogFormat, PORT, Settings, TlsConfig,
+    Auth, Config, HttpConfig, HubConfig, Layers, LogConfig, LogFormat, PORT, Settings, TlsConfig,
 };
 pub use keys::KeyError;
 pub use node::{Running, Server, build, check, embedded};

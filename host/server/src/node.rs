@@ -12,6 +12,7 @@ use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::TenantId;
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::Catalog;
+use nebula_hub::serve::Registry;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::{FolderLock, OpenError, StoreUrl};
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ use crate::app::{Company, Shared};
 use crate::build_error::BuildError;
 use crate::config::{Auth, Config};
 use crate::hooked::HookKeeper;
+use crate::hub;
 use crate::keys::{Keys, make_private_dir};
 use crate::metrics::Metrics;
 use crate::metrics::ports::{CountedLog, CountedRunner};
@@ -45,6 +47,7 @@ pub struct Server {
     engine: EngineConfig,
     metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
+    hub: Option<Registry>,
     announcement: Announcement,
 }
 
@@ -58,7 +61,7 @@ pub struct Running {
     engine: WorkflowEngine,
     reached: Arc<ReachKeeper>,
     hooks: Arc<HookKeeper>,
-    keeping: [Serving; 2],
+    keeping: Vec<Serving>,
     log: Weak<dyn EventLog>,
     records: Weak<dyn Records>,
 }
@@ -89,11 +92,29 @@ pub fn check(config: &Config) -> Result<(), BuildError> {
 
 /// Where requests come in.
 pub(crate) struct Door {
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    /// Bound.
+    pub(crate) listener: TcpListener,
+    /// If the node ends TLS itself.
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 impl Door {
+    /// Where it listens.
+    pub(crate) fn address(&self, config: &Config) -> Result<SocketAddr, BuildError> {
+        self.listener
+            .local_addr()
+            .map_err(|error| BuildError::Bind {
+                address: config.listen,
+                error,
+            })
+    }
+
+    /// The same as the beginning of an URL.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
     /// Binds, early: who connects from now on is served once the node is ready.
     pub(crate) async fn bind(config: &Config) -> Result<Self, BuildError> {
         let tls = Self::tls(config)?;
@@ -229,13 +250,11 @@ impl Server {
         let slots = config.max_concurrent_calls;
         let runner = CountedRunner::new(engine.runner, Arc::clone(&metrics), slots);
         engine.runner = Arc::new(runner);
-        let bind = |error| BuildError::Bind {
-            address: config.listen,
-            error,
-        };
-        let address = door.listener.local_addr().map_err(bind)?;
+        let address = door.address(&config)?;
+        let serves_hub = config.hub.serve;
+        let hub = serves_hub.then(|| hub::open(&config)).transpose()?;
         let now = nebula_api::Time::from_millis(engine.clock.now().as_millis());
-        let url = url(&door, address);
+        let url = door.url(address);
         let announcement =
             Announcement::write(&config.data_dir, &url, now, lock).map_err(|error| {
                 BuildError::Folder {
@@ -250,6 +269,7 @@ impl Server {
             engine,
             metrics,
             ledger,
+            hub,
             announcement,
         })
     }
@@ -273,9 +293,10 @@ impl Server {
             engine,
             metrics,
             ledger,
+            hub,
             announcement,
         } = self;
-        let url = url(&door, address);
+        let url = door.url(address);
         let (stop, stopping) = watch::channel(false);
         let reached = Arc::new(ReachKeeper::new(
             ledger,
@@ -284,7 +305,7 @@ impl Server {
         ));
         let tenant = TenantId::default_tenant();
         let hooks = Arc::new(HookKeeper::new(Arc::clone(&engine.records), tenant));
-        let keeping = [
+        let mut keeping = vec![
             Serving(tokio::spawn(Arc::clone(&reached).run(stopping.clone()))),
             Serving(tokio::spawn(Arc::clone(&hooks).run(stopping.clone()))),
         ];
@@ -300,10 +321,15 @@ impl Server {
             stopping: stopping.clone(),
         };
         let shared = Shared::new(ports, &config, company);
+        let mut router = configure_routes(Arc::new(shared));
+        if let Some(hub) = hub {
+            router = router.merge(hub::routes(&hub, &config));
+            keeping.push(Serving(tokio::spawn(hub.keep_swept(stopping.clone()))));
+        }
         let entrance = Entrance {
             listener: door.listener,
             tls: door.tls,
-            router: configure_routes(Arc::new(shared)),
+            router,
             connections: metrics.connections.clone(),
             http: config.http,
         };
@@ -375,11 +401,6 @@ impl Running {
         drop(announcement);
         tracing::info!("the node has stopped");
     }
-}
-
-fn url(door: &Door, address: SocketAddr) -> String {
-    let scheme = if door.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{address}")
 }
 
 impl Drop for Serving {

@@ -1,7 +1,7 @@
 //! What a node is told: inert data, nothing is opened or bound here.
 //!
 //! - [`Config`]: the settings as the node uses them.
-//! - `http`, `log`: groups of settings, each with its own defaults.
+//! - `http`, `hub`, `log`: groups of settings, each with its own defaults.
 //! - `layers`: defaults, a file, the environment, the command line, and
 //!   which of them a value came from.
 //! - `file`: the file.
@@ -9,6 +9,7 @@
 
 mod file;
 mod http;
+mod hub;
 mod layers;
 mod log;
 mod setting;
@@ -22,12 +23,15 @@ use nebula_sandbox::Compiler;
 use nebula_storage::StoreUrl;
 
 pub use self::http::HttpConfig;
+pub use self::hub::HubConfig;
 pub use self::layers::{Layers, Mistake, Mistakes, Shown, Source};
 pub use self::log::{LogConfig, LogFormat};
 use self::setting::{Bytes, Setting, one_of};
 
 /// The port on which people find a node.
 pub const PORT: u16 = 7300;
+/// The port on which people find a hub that is served without a node.
+const HUB_PORT: u16 = 7301;
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -61,6 +65,8 @@ pub struct Config {
     pub compiler: Option<Compiler>,
     /// Bounds of the API's connections and requests.
     pub http: HttpConfig,
+    /// The hub beside the API.
+    pub hub: HubConfig,
 }
 
 /// Who may use the API.
@@ -100,6 +106,7 @@ impl Config {
             max_concurrent_calls: 64,
             compiler: None,
             http: HttpConfig::default(),
+            hub: HubConfig::of_dev(),
         }
     }
 
@@ -108,8 +115,24 @@ impl Config {
     pub fn serve(data_dir: impl AsRef<Path>) -> Self {
         Self {
             auth: Auth::Keys,
+            hub: HubConfig::default(),
             ..Self::dev(data_dir)
         }
+    }
+
+    /// A hub without a node: of these settings only those of the door, the hub
+    /// and the data folder count.
+    #[must_use]
+    pub fn hub(data_dir: impl AsRef<Path>) -> Self {
+        let hub = HubConfig {
+            serve: true,
+            ..HubConfig::default()
+        };
+        Self {
+            hub,
+            ..Self::serve(data_dir)
+        }
+        .with_port(HUB_PORT)
     }
 
     /// These settings as defaults, below what file, environment and command
@@ -166,6 +189,7 @@ impl Config {
             ),
             compiler: self.compiler,
             http: self.http.read(from),
+            hub: self.hub.read(from),
         };
         let log = LogConfig::default().read(from);
         let shown = layers.finish()?;
@@ -190,6 +214,13 @@ impl Config {
     #[must_use]
     pub fn with_store(mut self, store: Option<StoreUrl>) -> Self {
         self.store = store;
+        self
+    }
+
+    /// Without the hub beside the API.
+    #[must_use]
+    pub const fn without_hub(mut self) -> Self {
+        self.hub.serve = false;
         self
     }
 

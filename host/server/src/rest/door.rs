@@ -67,6 +67,22 @@ pub(crate) async fn pass(
     finish(response, id)
 }
 
+/// Lets a request on to the hub if it is meant for this machine; who sends it,
+/// its token says.
+pub(crate) async fn pass_to_hub(
+    State(hosts): State<Arc<Hosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&request, &hosts) {
+        Ok(()) => next.run(request).await,
+        Err(Refusal(problem)) => {
+            let hint = problem.hint.map(|hint| format!("; {hint}"));
+            nebula_hub::serve::denied(problem.detail + hint.as_deref().unwrap_or_default())
+        }
+    }
+}
+
 /// Checks where a request comes from and who sends it, then lets it on.
 async fn answer(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
     if let Err(refusal) = check(&request, &shared.hosts) {

@@ -11,6 +11,7 @@
 )]
 
 mod cosign;
+mod own;
 mod recorded;
 mod registry;
 mod tools;

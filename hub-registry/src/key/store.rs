@@ -161,6 +161,18 @@ impl KeyStore {
         })
     }
 
+    /// Whether a key may be kept under this name.
+    ///
+    /// # Errors
+    /// When it is no name, or is taken.
+    pub fn free(&self, name: &str) -> Result<(), StoreError> {
+        let (private, public) = (self.path(name, "key")?, self.path(name, "pub")?);
+        if private.exists() || public.exists() {
+            return Err(StoreError::Exists(name.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Keeps a key pair, its private half encrypted with the passphrase. Either
     /// both files are there afterwards or, under that name, no key that counts.
     ///
@@ -173,10 +185,8 @@ impl KeyStore {
         key: &SigningKey,
         passphrase: &str,
     ) -> Result<KeptKey, StoreError> {
+        self.free(name)?;
         let (private, public) = (self.path(name, "key")?, self.path(name, "pub")?);
-        if private.exists() || public.exists() {
-            return Err(StoreError::Exists(name.to_owned()));
-        }
         let encrypted = key
             .to_encrypted_pem(passphrase)
             .map_err(|error| wrong(&private, error))?;

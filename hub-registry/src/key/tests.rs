@@ -166,8 +166,10 @@ fn a_store_keeps_a_pair_once_and_the_private_half_for_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let store = KeyStore::at(folder.path().join("keys"));
     assert!(store.list().unwrap().is_empty());
+    assert!(store.free("acme").is_ok());
     let (one, two) = (key(Algorithm::EcdsaP256), key(Algorithm::Ed25519));
     let kept = store.keep("acme", &one, "first").unwrap();
+    assert!(matches!(store.free("acme"), Err(StoreError::Exists(_))));
     assert_eq!(kept.public, *one.public());
     assert!(matches!(
         store.keep("acme", &two, "second"),

@@ -70,6 +70,7 @@ pub(super) fn run(context: &Context, verb: Key) -> Result<ExitCode> {
     let store = signer::store()?;
     match verb {
         Key::Generate { name, algorithm } => {
+            store.free(&name).map_err(signer::refused)?;
             let passphrase = signer::new_passphrase(&name)?;
             let key = SigningKey::generate(algorithm.into());
             let key = key.map_err(|error| Error::refused(error.to_string()))?;
@@ -77,6 +78,7 @@ pub(super) fn run(context: &Context, verb: Key) -> Result<ExitCode> {
             report(context, &kept.map_err(signer::refused)?)
         }
         Key::Import { name, file } => {
+            store.free(&name).map_err(signer::refused)?;
             let pem = String::from_utf8(read(&file)?)
                 .map_err(|_| Error::refused(format!("`{file}` is not UTF-8 text")))?;
             let key = signer::opened(&pem, &file)?;

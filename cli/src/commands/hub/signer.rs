@@ -82,7 +82,7 @@ pub(super) fn new_passphrase(name: &str) -> Result<String> {
     }
     if ask("The same again: ")? != passphrase {
         return Err(Error::refused(
-            "the two passphrases differ; no key was made",
+            "the two passphrases differ; no key was kept",
         ));
     }
     Ok(passphrase)

@@ -146,6 +146,11 @@ impl Cli {
     pub(crate) fn node_at(&self, port: &str) -> RunningNode {
         RunningNode::start(self.command(), port)
     }
+
+    /// The same with options of `nebula dev`.
+    pub(crate) fn node_with(&self, options: &[&str]) -> RunningNode {
+        RunningNode::start_with(self.command(), "0", options)
+    }
 }
 
 /// Ended when it is dropped.
@@ -153,8 +158,12 @@ pub(crate) struct RunningNode(Child);
 
 impl RunningNode {
     /// Starts `nebula dev` and waits until it listens.
-    fn start(mut command: Command, port: &str) -> Self {
-        command.args(["dev", "--port", port]);
+    fn start(command: Command, port: &str) -> Self {
+        Self::start_with(command, port, &[])
+    }
+
+    fn start_with(mut command: Command, port: &str, options: &[&str]) -> Self {
+        command.args(["dev", "--port", port]).args(options);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("nebula runs");
         let out = child.stdout.take().expect("piped");

@@ -186,6 +186,23 @@ fn describe(event: &Event, since: impl Fn(Timestamp) -> String) -> String {
             ..
         } => format!("{name} {signal}: {}", shown(payload)),
         Event::StepSucceeded { step, output, .. } => format!("{name} {step} → {}", shown(output)),
+        Event::StepContinued {
+            step,
+            state,
+            signal,
+            until,
+            ..
+        } => {
+            let signal = signal.as_ref().map(|name| format!(" for signal {name}"));
+            let until = until.map(|at| format!(" until {}", since(at)));
+            format!(
+                "{name} {step} with {}{}{}",
+                shown(state),
+                signal.unwrap_or_default(),
+                until.unwrap_or_default()
+            )
+        }
+        Event::StepResumed { step } => format!("{name} {step}"),
         Event::StepFailed { step, error, .. } => format!("{name} {step}: {}", failure(error)),
         Event::StepSkipped { step, .. } => format!("{name} {step}"),
         Event::ConnectionDecided {

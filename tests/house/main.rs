@@ -1,6 +1,7 @@
 //! Whole-house behaviour through public doors: one test binary.
 
 mod advisories;
+mod again;
 mod cli;
 mod contexts;
 mod controls;

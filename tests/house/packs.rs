@@ -66,6 +66,7 @@ async fn report_within(
             restarts: 0,
         },
         ready_at: Timestamp::from_millis(1_700_000_000_000),
+        resumption: None,
         limits,
         capabilities: Arc::new(capabilities),
     };
@@ -82,6 +83,9 @@ async fn run(action: &str, input: Value) -> Result<Value, Failure> {
             Ok(payload::decode(&bytes).expect("a value"))
         }
         Outcome::Skip(reason) => Ok(json!({ "skipped": reason })),
+        again @ (Outcome::Wait(..) | Outcome::Continue(_)) => {
+            panic!("it wants another call: {again:?}")
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 const SMALL: u64 = 61_440;
 
 /// Builds a guest as its author does, and gives its component.
-fn build(guest: &str) -> PathBuf {
+pub(crate) fn build(guest: &str) -> PathBuf {
     let folder = crate::root().join("tests/guests").join(guest);
     let output = Command::new(env!("CARGO"))
         .args(["build", "--release", "--target", "wasm32-wasip2"])

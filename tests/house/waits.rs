@@ -47,7 +47,7 @@ pub(crate) fn until(cli: &Cli, id: &str, holds: impl Fn(&Value) -> bool) -> Valu
     panic!("{}", cli.json(&["execution", "get", id]))
 }
 
-fn events(cli: &Cli, id: &str) -> Vec<Value> {
+pub(crate) fn events(cli: &Cli, id: &str) -> Vec<Value> {
     let watched = cli.run(&["execution", "watch", id, "-o", "jsonl"]);
     let lines = watched.stdout.lines();
     lines

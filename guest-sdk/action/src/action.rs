@@ -6,6 +6,7 @@ use core::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::again::{Encoded, Wake};
 use crate::context::ActionContext;
 use crate::error::Result;
 use crate::metadata::ActionMetadata;
@@ -79,6 +80,20 @@ pub enum ProcessResult<T> {
         /// The result of the node.
         output: T,
     },
+    /// The action is called again, with the same input, when what it waits for is
+    /// here: [`ActionContext::resumed`] gives it the state then.
+    Wait {
+        /// What it waits for.
+        wake: Wake,
+        /// At most 256 KiB.
+        state: Encoded,
+    },
+    /// The action is called again at once, with the same input and this state: what
+    /// was done so far is kept, whatever happens to the host.
+    Continue {
+        /// At most 256 KiB.
+        state: Encoded,
+    },
 }
 
 impl<T> ProcessResult<T> {
@@ -95,6 +110,38 @@ impl<T> ProcessResult<T> {
             port: port.into(),
             output,
         }
+    }
+
+    /// Waits, and is called again then with this state.
+    ///
+    /// # Errors
+    /// Permanent, when the state cannot be encoded.
+    pub fn wait(wake: Wake, state: &(impl Serialize + ?Sized)) -> Result<Self> {
+        let state = Encoded::of(state)?;
+        Ok(Self::Wait { wake, state })
+    }
+
+    /// Is called again at once with this state.
+    ///
+    /// # Errors
+    /// Permanent, when the state cannot be encoded.
+    pub fn continue_with(state: &(impl Serialize + ?Sized)) -> Result<Self> {
+        let state = Encoded::of(state)?;
+        Ok(Self::Continue { state })
+    }
+
+    /// The same with another output, if it has one.
+    pub(crate) fn try_map<U>(self, map: impl FnOnce(T) -> Result<U>) -> Result<ProcessResult<U>> {
+        Ok(match self {
+            Self::Success(output) => ProcessResult::Success(map(output)?),
+            Self::Skip { reason } => ProcessResult::Skip { reason },
+            Self::Branch { port, output } => ProcessResult::Branch {
+                port,
+                output: map(output)?,
+            },
+            Self::Wait { wake, state } => ProcessResult::Wait { wake, state },
+            Self::Continue { state } => ProcessResult::Continue { state },
+        })
     }
 }
 

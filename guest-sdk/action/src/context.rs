@@ -6,6 +6,9 @@ use core::future::Future;
 #[cfg(any(feature = "std", not(target_arch = "wasm32")))]
 use std::time::{Duration, SystemTime};
 
+use serde::de::DeserializeOwned;
+
+use crate::again::Resumed;
 use crate::backend::Backend;
 use crate::error::{ActionError, Result};
 use crate::http::Http;
@@ -94,6 +97,15 @@ impl ActionContext {
         } else {
             Ok(())
         }
+    }
+
+    /// What this iteration begins with, in an action that is called again; none in
+    /// its first iteration.
+    ///
+    /// # Errors
+    /// Permanent, when the state is not of this type.
+    pub fn resumed<S: DeserializeOwned>(&self) -> Result<Option<Resumed<S>>> {
+        self.backend.resumed().map(Resumed::decode).transpose()
     }
 
     /// The log of the execution.

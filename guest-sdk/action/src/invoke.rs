@@ -43,14 +43,8 @@ pub async fn invoke<A: ProcessAction>(
     ctx: &ActionContext,
 ) -> Result<ProcessResult<Vec<u8>>> {
     let input = wire::decode(input).map_err(|e| ActionError::InvalidInput(e.to_string()))?;
-    Ok(match A::instance().execute(input, ctx).await? {
-        ProcessResult::Success(output) => ProcessResult::Success(encode(&output)?),
-        ProcessResult::Skip { reason } => ProcessResult::Skip { reason },
-        ProcessResult::Branch { port, output } => ProcessResult::Branch {
-            port,
-            output: encode(&output)?,
-        },
-    })
+    let result = A::instance().execute(input, ctx).await?;
+    result.try_map(|output| encode(&output))
 }
 
 fn encode<T: serde::Serialize>(output: &T) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@
 //!
 //! - [`action`]: the traits an author implements.
 //! - [`metadata`]: what an action says about itself.
+//! - [`again`]: actions that are called again: waits, and the state between calls.
 //! - [`error`]: why an action fails, and whether trying again may help.
 //! - [`context`]: who the call is, and what it may reach.
 //! - [`http`]: requests to the hosts that the action was granted.
@@ -22,6 +23,7 @@
 pub extern crate alloc;
 
 pub mod action;
+pub mod again;
 pub mod context;
 pub mod error;
 pub mod http;
@@ -42,6 +44,7 @@ pub mod native;
 use native as backend;
 
 pub use action::{Action, ProcessAction, ProcessResult, SimpleAction};
+pub use again::{Encoded, Resumed, Wake, Woken};
 pub use backend::block_on;
 pub use context::ActionContext;
 pub use error::{ActionError, Result};

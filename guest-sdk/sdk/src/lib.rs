@@ -66,7 +66,8 @@ pub mod workflow;
 pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
-        Action, ActionContext, ActionError, ProcessAction, ProcessResult, Result, SimpleAction,
+        Action, ActionContext, ActionError, ProcessAction, ProcessResult, Result, Resumed,
+        SimpleAction, Wake, Woken,
     };
     pub use nebula_derive::{Action, Schema, data};
     pub use serde::{Deserialize, Serialize};

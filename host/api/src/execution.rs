@@ -57,7 +57,7 @@ pub struct ExecutionResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// `invalid_input`, `permanent`, `retryable`, `cancelled`, `expression`,
-    /// `fuel_exhausted`, `memory_limit`, `timed_out`, `trapped`,
+    /// `fuel_exhausted`, `memory_limit`, `timed_out`, `trapped`, `iteration_limit`,
     /// `invalid_output`, `component`, `capability` or `host`.
     pub kind: String,
     /// For people.
@@ -168,14 +168,14 @@ pub struct WaitsFor {
     pub until: Option<Time>,
 }
 
-/// One step: a node, or one item of a map.
+/// One step: a node, or one item of a map, in one of its iterations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// `fetch`, `totals[3]`.
+    /// `fetch`, `totals[3]`; `fetch#1` when its action was called again.
     pub step: String,
     /// Its node.
     pub node: String,
-    /// As of a node.
+    /// As of a node; `continued` when its next iteration has begun.
     pub status: String,
     /// What it waits for, while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,8 +295,9 @@ pub struct Event {
     /// When it was decided.
     pub at: Option<Time>,
     /// `started`, `step_kept`, `step_ready`, `map_started`, `wait_started`, `child_started`,
-    /// `signal_received`, `attempt_started`, `attempt_failed`, `step_unknown`, `step_succeeded`, `step_failed`,
-    /// `step_skipped`, `connection_decided`, `warning`, `undo_started`, `cancel_requested`,
+    /// `signal_received`, `attempt_started`, `attempt_failed`, `step_unknown`, `step_succeeded`,
+    /// `step_continued`, `step_resumed`, `step_failed`, `step_skipped`, `connection_decided`,
+    /// `warning`, `undo_started`, `cancel_requested`,
     /// `paused`, `resumed`, `succeeded`, `failed`, `cancelled` or `terminated`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -327,6 +328,9 @@ pub struct Event {
     /// The output of the workflow or the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// What the step's next iteration begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Value>,
     /// How many items a map has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,

@@ -172,12 +172,13 @@ impl Walk<'_> {
             Step::Unfired(error) => self.events.push(unfired(key.clone(), error.as_deref())),
             Step::Wanted => self.wanted(key),
             Step::Ready(ready) if ready.unknown.is_some() => {
-                self.commands.push(Command::Await(key.clone()));
+                let step = key.in_iteration(ready.iteration);
+                self.commands.push(Command::Await(step));
             }
             Step::Ready(ready) => match ready.retry_at {
                 Some(at) if at > self.now && !planted::is(Bug::RetryEarly) => self.wake_at(at),
                 _ => self.commands.push(Command::Run {
-                    step: key.clone(),
+                    step: key.in_iteration(ready.iteration),
                     attempt: ready.attempt,
                 }),
             },
@@ -232,12 +233,17 @@ impl Walk<'_> {
     fn waiting(&mut self, waiting: &Waiting, key: &StepKey) {
         let is_over = waiting.until.filter(|at| *at <= self.now);
         let event = match (&waiting.answer, &waiting.signal, is_over) {
+            (Some(_), ..) | (_, _, Some(_)) if let Some(caller) = &waiting.caller => {
+                let step = key.in_iteration(caller.iteration);
+                Event::StepResumed { step }
+            }
             (Some(answer), ..) => over(key.clone(), answer.clone()),
             (None, None, Some(_)) => over(key.clone(), Payload::null()),
             (None, Some(name), Some(_)) => failed(key.clone(), self.no_signal(name, key)),
             (None, signal, None) => {
                 if signal.is_some() {
-                    self.commands.push(Command::Await(key.clone()));
+                    let ended = waiting.caller.as_ref().map_or(0, |c| c.iteration - 1);
+                    self.commands.push(Command::Await(key.in_iteration(ended)));
                 }
                 if let Some(at) = waiting.until {
                     self.wake_at(at);

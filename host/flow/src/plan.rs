@@ -110,6 +110,8 @@ pub struct ActionTask {
     pub retry: Option<RetryPolicy>,
     /// Whether an attempt whose outcome is unknown must not be tried again.
     pub at_most_once: bool,
+    /// How often it may be called in one step, where it wants to be called again.
+    pub max_iterations: u32,
 }
 
 /// Another workflow with all that its executions need.

@@ -186,6 +186,7 @@ mod tests {
             MemoryLimit,
             Trapped,
             InvalidOutput,
+            IterationLimit,
             Component,
             Capability,
         ] {

@@ -2,14 +2,18 @@
 //! answer; whatever else ends a call is told apart here: a limit, by its name
 //! and value; a trap; a broken contract; the host's own trouble.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::payload::{self, MAX_PAYLOAD};
 use nebula_flow::ports::{Limits, Outcome};
+use nebula_flow::{SignalName, Timestamp};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use crate::bindings::exports::nebula::action::actions;
+use crate::bindings::nebula::action::types::Wake;
 use crate::host::cli::GuestExit;
 use crate::host::random::NoRandom;
 use crate::limits::{HANDLES, bytes, digits, duration};
@@ -18,6 +22,8 @@ use crate::slots::TenantFull;
 
 /// The longest message that is kept of a guest's, bytes.
 const MESSAGE_BYTES: usize = 4 << 10;
+/// What an action may leave for its next iteration, bytes of MessagePack.
+const STATE_BYTES: usize = 256 << 10;
 /// The longest name of a port, bytes.
 const PORT_BYTES: usize = 64;
 
@@ -29,6 +35,8 @@ pub(crate) fn answer(answer: Result<actions::Outcome, actions::Error>) -> Result
         Ok(actions::Outcome::Branch(branch)) => {
             Ok(Outcome::Branch(port(branch.port)?, payload(branch.output)?))
         }
+        Ok(actions::Outcome::Wait(wait)) => Ok(Outcome::Wait(wake(wait.wake)?, state(wait.state)?)),
+        Ok(actions::Outcome::Continue(left)) => Ok(Outcome::Continue(state(left)?)),
         Err(error) => Err(match error {
             actions::Error::InvalidInput(text) => {
                 Failure::new(FailureKind::InvalidInput, message(&text))
@@ -54,6 +62,34 @@ fn payload(output: Vec<u8>) -> Result<Bytes, Failure> {
             format!("the action's output cannot be used: {error}"),
         )),
     }
+}
+
+/// What an action leaves for its next iteration.
+fn state(left: Vec<u8>) -> Result<Bytes, Failure> {
+    if left.len() > STATE_BYTES {
+        let (has, may) = (digits(left.len() as u64), bytes(STATE_BYTES as u64));
+        return Err(Failure::new(
+            FailureKind::InvalidOutput,
+            format!(
+                "the action leaves a state of {has} bytes for its next iteration; at most {may} are \
+                 allowed"
+            ),
+        ));
+    }
+    payload(left)
+}
+
+fn wake(wake: Wake) -> Result<nebula_flow::ports::Wake, Failure> {
+    use nebula_flow::ports::Wake as Wakes;
+    Ok(match wake {
+        Wake::AfterMs(millis) => Wakes::After(Duration::from_millis(millis)),
+        Wake::AtMs(millis) => Wakes::At(Timestamp::from_millis(millis)),
+        Wake::Signal(signal) => {
+            let name = SignalName::new(&signal.name)
+                .map_err(|e| Failure::new(FailureKind::InvalidOutput, message(&e.to_string())))?;
+            Wakes::Signal(name, signal.timeout_ms.map(Duration::from_millis))
+        }
+    })
 }
 
 fn port(name: String) -> Result<String, Failure> {

@@ -88,6 +88,8 @@ impl Redactor {
             Outcome::Branch(port, output) => {
                 Outcome::Branch(self.text(port), self.payload(output)?)
             }
+            Outcome::Wait(wake, state) => Outcome::Wait(wake, self.payload(state)?),
+            Outcome::Continue(state) => Outcome::Continue(self.payload(state)?),
         })
     }
 

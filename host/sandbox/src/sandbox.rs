@@ -225,6 +225,7 @@ impl Inner {
             action,
             deadline: Some(deadline(timeout)),
             pure: false,
+            resumption: call.resumption,
         };
         State::new(
             StoreLimiter::new(call.limits.memory_bytes, tenant),
@@ -256,6 +257,7 @@ fn pure(call: Call, action: Arc<ActionMetadata>, tenant: Arc<TenantMemory>) -> S
             action,
             deadline: None,
             pure: true,
+            resumption: call.resumption,
         }),
         Outgoing::new(None, lines.clone()),
         lines,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use nebula_flow::ports::Identity;
+use bytes::Bytes;
+use nebula_flow::ports::{Identity, Resumption};
 use nebula_flow::{ActionMetadata, Timestamp};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -37,6 +38,8 @@ pub(crate) struct Caller {
     /// When it will be stopped; absent in a pure call.
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) pure: bool,
+    /// Why it is called again; none in a step's first iteration.
+    pub(crate) resumption: Option<Resumption<Bytes>>,
 }
 
 impl State {

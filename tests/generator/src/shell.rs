@@ -180,8 +180,8 @@ fn answer(times: u32, function: u32) -> String {
                     (return (i32.const 2048))))
             (i32.store8 (i32.const 1024) (i32.const 0xcf))
             (i64.store (i32.const 1025) (local.get 4))
-            (i32.store (i32.const 2060) (i32.const 1024))
-            (i32.store (i32.const 2064) (i32.const 9))
+            (i32.store (i32.const 2064) (i32.const 1024))
+            (i32.store (i32.const 2068) (i32.const 9))
             (i32.const 2048))"#
     )
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nebula_sandbox::nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
 use nebula_sandbox::nebula_flow::id::{ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
-use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Outcome, Prepared, Runner};
+use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Outcome, Prepared, Runner, Wake};
+use nebula_sandbox::nebula_flow::time::Span;
 use nebula_sandbox::nebula_flow::{ActionMetadata, Timestamp, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use serde_json::{Value, json};
@@ -87,6 +88,7 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         input,
         identity: identity()?,
         ready_at: now(),
+        resumption: None,
         limits,
         capabilities: Arc::new(capabilities(&test, &action, mock.as_ref())?),
     };
@@ -95,6 +97,10 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         Ok(Outcome::Success(bytes)) => json!({ "output": decode(&bytes)? }),
         Ok(Outcome::Branch(port, bytes)) => json!({ "port": port, "output": decode(&bytes)? }),
         Ok(Outcome::Skip(reason)) => json!({ "skipped": reason }),
+        Ok(Outcome::Wait(wake, state)) => {
+            json!({ "waits_for": waits_for(&wake), "state": decode(&state)? })
+        }
+        Ok(Outcome::Continue(state)) => json!({ "state": decode(&state)? }),
         Err(failure) => {
             json!({ "error": { "kind": failure.kind.name(), "message": failure.message } })
         }
@@ -121,6 +127,17 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What an action waits for, as an execution would show it.
+fn waits_for(wake: &Wake) -> Value {
+    match wake {
+        Wake::After(long) => json!({ "for": Span(*long).to_string() }),
+        Wake::At(at) => json!({ "until": at.to_string() }),
+        Wake::Signal(name, timeout) => {
+            json!({ "signal": name, "timeout": timeout.map(|long| Span(long).to_string()) })
+        }
+    }
 }
 
 fn parse(bytes: &[u8], from: &str) -> Result<Value> {

@@ -109,6 +109,8 @@ impl Board {
             });
         }
         if let Some(node) = self.nodes.iter_mut().find(|n| n.name == name) {
+            // An action that is called again is one line, whichever iteration it is in.
+            let step = step.split('#').next().unwrap_or_default();
             if step == name {
                 node.own_event(kind, at, event);
             } else {
@@ -183,7 +185,11 @@ impl Node {
                 self.status = "waiting".into();
                 self.note = waits(event);
             }
-            "attempt_started" => {
+            "step_continued" if event.get("signal").or(event.get("until")).is_some() => {
+                self.status = "waiting".into();
+                self.note = waits(event);
+            }
+            "attempt_started" | "step_continued" | "step_resumed" => {
                 self.begin(at);
                 self.note.clear();
             }

@@ -242,6 +242,10 @@ fn describe(event: &Value) -> String {
     match (text("type"), text("signal")) {
         (Some("child_started"), _) => line += &format!(": {}", waits(event)),
         (Some("wait_started"), Some(_)) => line += &format!(" for {}", waits(event)),
+        (Some("step_continued"), Some(_)) => line += &format!(", waits for {}", waits(event)),
+        (Some("step_continued"), None) if event.get("until").is_some() => {
+            line += &format!(", waits {}", waits(event));
+        }
         (Some("wait_started"), None) => line += &format!(" {}", waits(event)),
         (_, Some(signal)) => line += &format!(" {signal}"),
         _ => {}

@@ -3,8 +3,10 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::action::{ProcessAction, ProcessResult};
+use crate::again::Wake;
 use crate::context::ActionContext;
 use crate::error::{ActionError, Result};
 use crate::invoke::{self, Description};
@@ -12,7 +14,7 @@ use crate::invoke::{self, Description};
 pub use super::bindings::exports::nebula::action::actions::{
     ActionMetadata, Error, Guest, Outcome,
 };
-use super::bindings::nebula::action::types::{Branch, Retryable};
+use super::bindings::nebula::action::types::{self, Branch, Retryable, Wait};
 
 /// `describe` for one action.
 #[must_use]
@@ -60,12 +62,32 @@ fn answer(result: Result<ProcessResult<Vec<u8>>>) -> Result<Outcome, Error> {
         Ok(ProcessResult::Success(output)) => Ok(Outcome::Success(output)),
         Ok(ProcessResult::Skip { reason }) => Ok(Outcome::Skip(reason)),
         Ok(ProcessResult::Branch { port, output }) => Ok(Outcome::Branch(Branch { port, output })),
+        Ok(ProcessResult::Wait { wake, state }) => Ok(Outcome::Wait(Wait {
+            wake: awaited(wake),
+            state: state.0,
+        })),
+        Ok(ProcessResult::Continue { state }) => Ok(Outcome::Continue(state.0)),
         Err(ActionError::InvalidInput(message)) => Err(Error::InvalidInput(message)),
         Err(ActionError::Permanent(message)) => Err(Error::Permanent(message)),
-        Err(ActionError::Retryable { message, delay }) => {
-            let delay_ms = delay.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-            Err(Error::Retryable(Retryable { message, delay_ms }))
-        }
+        Err(ActionError::Retryable { message, delay }) => Err(Error::Retryable(Retryable {
+            message,
+            delay_ms: delay.map(millis),
+        })),
         Err(ActionError::Cancelled) => Err(Error::Cancelled),
     }
+}
+
+fn awaited(wake: Wake) -> types::Wake {
+    match wake {
+        Wake::After(time) => types::Wake::AfterMs(millis(time)),
+        Wake::AtMillis(instant) => types::Wake::AtMs(instant),
+        Wake::Signal { name, timeout } => types::Wake::Signal(types::AwaitedSignal {
+            name,
+            timeout_ms: timeout.map(millis),
+        }),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

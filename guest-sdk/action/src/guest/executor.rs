@@ -13,21 +13,26 @@ use core::task::{Context, Poll, Waker};
 
 use super::bindings::wasi::io::poll::{self, Pollable};
 
-static REACTOR: Only = Only(RefCell::new(None));
+static REACTOR: Only = Only(RefCell::new(Reactor {
+    next: 0,
+    waiting: Vec::new(),
+    block: None,
+}));
 
 /// What one thread has.
-struct Only(RefCell<Option<Reactor>>);
+struct Only(RefCell<Reactor>);
 
 #[expect(unsafe_code, reason = "a component has one thread")]
 // SAFETY: there is no other thread to share it with.
 unsafe impl Sync for Only {}
 
-/// What futures wait for. It exists once something waits, so that a component
-/// that never waits contains no code for it.
-#[derive(Default)]
+/// What futures wait for.
 struct Reactor {
     next: u32,
     waiting: Vec<Waiting>,
+    /// [`Reactor::block`], which only what waits names: a component that never waits
+    /// contains no code for it.
+    block: Option<fn(&mut Self) -> Vec<Waker>>,
 }
 
 struct Waiting {
@@ -67,12 +72,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// Blocks until something that is waited for is ready, and wakes it. False if
 /// nothing is.
 fn park() -> bool {
-    let ready = REACTOR
-        .0
-        .borrow_mut()
-        .as_mut()
-        .map(Reactor::block)
-        .unwrap_or_default();
+    let ready = {
+        let mut reactor = REACTOR.0.borrow_mut();
+        let block = reactor.block;
+        block.map_or_else(Vec::new, |block| block(&mut reactor))
+    };
     // Outside the borrow: a waker may run any code.
     let any = !ready.is_empty();
     ready.into_iter().for_each(Waker::wake);
@@ -117,7 +121,8 @@ impl Future for Ready {
         }
         let (id, pollable, waker) = (self.id, self.pollable.clone(), cx.waker().clone());
         let mut reactor = REACTOR.0.borrow_mut();
-        let reactor = reactor.get_or_insert_default();
+        let reactor = &mut *reactor;
+        reactor.block = Some(Reactor::block);
         if let Some(known) = reactor.waiting.iter_mut().find(|w| Some(w.id) == id) {
             known.waker = waker;
             return Poll::Pending;
@@ -136,9 +141,8 @@ impl Future for Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            if let Some(reactor) = REACTOR.0.borrow_mut().as_mut() {
-                reactor.waiting.retain(|w| w.id != id);
-            }
+            let mut reactor = REACTOR.0.borrow_mut();
+            reactor.waiting.retain(|w| w.id != id);
         }
     }
 }

@@ -9,6 +9,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use crate::again::{Encoded, Resumed, Woken};
 use crate::context::{Identity, Level};
 use crate::error::{ActionError, Result};
 use crate::http::{HttpError, Request, Response};
@@ -51,6 +52,19 @@ impl Backend {
 
     pub(crate) fn cancelled(&self) -> bool {
         context::cancelled()
+    }
+
+    pub(crate) fn resumed(&self) -> Option<Resumed<Encoded>> {
+        let context::Resumption { state, woken } = context::resumed()?;
+        Some(Resumed {
+            state: Encoded(state),
+            woken: match woken {
+                context::Woken::Continued => Woken::Continued,
+                context::Woken::Time => Woken::Time,
+                context::Woken::Signal(says) => Woken::Signal(Encoded(says)),
+                context::Woken::TimedOut => Woken::TimedOut,
+            },
+        })
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {

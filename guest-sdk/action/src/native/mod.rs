@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::action::{ProcessAction, ProcessResult};
+use crate::again::{Encoded, Resumed, Woken};
 use crate::context::{ActionContext, Identity, Level};
 use crate::error::{ActionError, Result};
 use crate::http::{HttpError, Request, Response, url};
@@ -33,6 +34,7 @@ struct State {
     lines: Vec<(Level, String)>,
     cancelled: bool,
     deadline_millis: Option<u64>,
+    resumed: Option<Resumed<Encoded>>,
 }
 
 impl ActionContext {
@@ -71,6 +73,17 @@ impl ActionContext {
         self
     }
 
+    /// As an iteration after the first, which begins with this.
+    ///
+    /// # Panics
+    /// When the state cannot be encoded.
+    #[must_use]
+    pub fn resumed_with(self, state: &impl Serialize, woken: Woken) -> Self {
+        let state = Encoded::of(state).unwrap_or_else(|e| panic!("the state: {e}"));
+        self.backend.state().resumed = Some(Resumed { state, woken });
+        self
+    }
+
     /// With an execution that was cancelled.
     #[must_use]
     pub fn cancelled(self) -> Self {
@@ -104,14 +117,8 @@ impl ActionContext {
     /// What the action answers.
     pub fn run<A: ProcessAction>(&self, input: &impl Serialize) -> Result<ProcessResult<Value>> {
         let input = wire::encode(input)?;
-        Ok(match block_on(invoke::<A>(&input, self))? {
-            ProcessResult::Success(output) => ProcessResult::Success(wire::decode(&output)?),
-            ProcessResult::Skip { reason } => ProcessResult::Skip { reason },
-            ProcessResult::Branch { port, output } => ProcessResult::Branch {
-                port,
-                output: wire::decode(&output)?,
-            },
-        })
+        let result = block_on(invoke::<A>(&input, self))?;
+        result.try_map(|output| Ok(wire::decode(&output)?))
     }
 }
 
@@ -126,17 +133,13 @@ impl Backend {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "the backend in the sandbox has the same methods"
-    )]
     pub(crate) fn identity(&self) -> Identity {
         Identity {
             workflow: "test".into(),
             execution: "test".into(),
             node: "test".into(),
             item_path: Vec::new(),
-            iteration: 0,
+            iteration: u32::from(self.state().resumed.is_some()),
             attempt: 1,
         }
     }
@@ -161,6 +164,10 @@ impl Backend {
 
     pub(crate) fn cancelled(&self) -> bool {
         self.state().cancelled
+    }
+
+    pub(crate) fn resumed(&self) -> Option<Resumed<Encoded>> {
+        self.state().resumed.clone()
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use nebula_flow::component::Effect;
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::grant::{self, Capabilities, NoCapabilities};
 use nebula_flow::plan::{ActionTask, Plan, Task as PlanTask};
-use nebula_flow::ports::{Call, Identity, Limits, Outcome, RecordError, Report};
+use nebula_flow::ports::{Call, Identity, Limits, Outcome, RecordError, Report, Resumption, Woken};
 use nebula_flow::{ExecutionId, Payload, StepKey, TenantId, Timestamp, Value};
 
 use crate::chance::Backoff;
@@ -32,6 +33,7 @@ pub(super) struct Attempt {
     pub(super) attempt: u32,
     pub(super) input: Payload,
     pub(super) ready_at: Timestamp,
+    pub(super) resumption: Option<Resumption<Payload>>,
 }
 
 /// How an attempt ended.
@@ -109,6 +111,10 @@ impl Attempt {
                 restarts: 0,
             },
             ready_at: self.ready_at,
+            resumption: match &self.resumption {
+                Some(resumption) => Some(self.resumption(resumption).await?),
+                None => None,
+            },
             limits: Limits {
                 timeout: task.timeout.unwrap_or(limits.timeout),
                 ..*limits
@@ -117,6 +123,18 @@ impl Attempt {
                 Arc::new(self.capabilities(task).await?)
             } else {
                 Arc::default()
+            },
+        })
+    }
+
+    async fn resumption(&self, stored: &Resumption<Payload>) -> Result<Resumption<Bytes>, Failure> {
+        Ok(Resumption {
+            state: values::bytes(&self.core, &stored.state).await?,
+            woken: match &stored.woken {
+                Woken::Continued => Woken::Continued,
+                Woken::Time => Woken::Time,
+                Woken::Signal(says) => Woken::Signal(values::bytes(&self.core, says).await?),
+                Woken::TimedOut => Woken::TimedOut,
             },
         })
     }
@@ -153,8 +171,13 @@ impl Attempt {
         outcome: Outcome,
         value: &mut Option<(Arc<Value>, u64)>,
     ) -> Result<(Outcome, Payload), Failure> {
-        let (Outcome::Success(bytes) | Outcome::Branch(_, bytes)) = &outcome else {
-            return Ok((outcome, Payload::null()));
+        let bytes = match &outcome {
+            Outcome::Success(bytes) | Outcome::Branch(_, bytes) => bytes,
+            Outcome::Wait(_, state) | Outcome::Continue(state) => {
+                let payload = values::payload(&self.core, state.clone()).await?;
+                return Ok((outcome, payload));
+            }
+            Outcome::Skip(_) => return Ok((outcome, Payload::null())),
         };
         let decoded = values::decode(bytes)?;
         // Items are read once, when they are gathered, and then as bytes.

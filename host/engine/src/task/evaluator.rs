@@ -122,7 +122,9 @@ impl Evaluator {
                 Ok(Outcome::Success(bytes) | Outcome::Branch(_, bytes)) => {
                     return values::decode(&bytes);
                 }
-                Ok(Outcome::Skip(_)) => return Ok(Value::Null),
+                Ok(Outcome::Skip(_) | Outcome::Wait(..) | Outcome::Continue(_)) => {
+                    return Ok(Value::Null);
+                }
                 Err(failure) if failure.kind == FailureKind::Host && tries < HOST_RETRIES => {
                     tries += 1;
                     backoff.pause(&*self.core.clock).await;
@@ -159,6 +161,7 @@ impl Evaluator {
                 restarts: 0,
             },
             ready_at: self.started_at,
+            resumption: None,
             limits: LIMITS,
             capabilities: Arc::default(),
         })

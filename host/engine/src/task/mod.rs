@@ -276,11 +276,14 @@ impl Task {
     /// Whether an event says that no signal came in time: one that was accepted
     /// in time, and is not heard of yet, must not find the wait over.
     fn overrules_signals(&self, event: &Event) -> bool {
-        let Event::StepFailed { step, error, .. } = event else {
-            return false;
-        };
-        error.kind == FailureKind::TimedOut
-            && matches!(self.execution.task(step), Some(PlanTask::Signal { .. }))
+        match event {
+            Event::StepFailed { step, error, .. } => {
+                error.kind == FailureKind::TimedOut
+                    && matches!(self.execution.task(step), Some(PlanTask::Signal { .. }))
+            }
+            Event::StepResumed { step } => self.execution.lacks_signal(step),
+            _ => false,
+        }
     }
 
     /// Turns messages into events; those that were taken before change nothing.

@@ -210,6 +210,7 @@ impl Task {
                 .cloned()
                 .unwrap_or_else(Payload::null),
             ready_at: self.execution.ready_at(step).unwrap_or_default(),
+            resumption: self.execution.resumption(step).cloned(),
         };
         let run = AssertUnwindSafe(work.run()).catch_unwind().map(|ran| {
             let panicked = || Ran::failed(Failure::new(FailureKind::Host, "the runner panicked"));

@@ -209,6 +209,8 @@ pub(crate) fn told(event: &Event) -> String {
         | Event::AttemptStarted { step, .. }
         | Event::AttemptFailed { step, .. }
         | Event::StepUnknown { step, .. }
+        | Event::StepContinued { step, .. }
+        | Event::StepResumed { step }
         | Event::StepSucceeded { step, .. }
         | Event::StepFailed { step, .. }
         | Event::StepSkipped { step, .. } => format!("{} {step}", event.name()),

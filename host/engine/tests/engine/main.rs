@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod again;
 mod children;
 mod commits;
 mod controls;

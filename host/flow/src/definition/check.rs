@@ -23,7 +23,6 @@ const MAX_EACH: usize = 4;
 /// How deep a value in a definition may nest.
 const MAX_DEPTH: usize = 64;
 const MAX_ATTEMPTS: u32 = 100;
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Everything that is wrong with a definition and can be known without its
@@ -170,19 +169,10 @@ impl Check<'_> {
 
     /// How a node's action runs.
     pub(super) fn action(&mut self, pointer: &str, node: &Node) {
-        if let Some(timeout) = node.timeout.filter(|_| node.wait.is_none())
-            && (timeout.0.is_zero() || timeout.0 > MAX_TIMEOUT)
-        {
-            let message = format!("a time-out is longer than 0 and at most 24h, not {timeout}");
-            self.problem(Code::InvalidValue, &child(pointer, "timeout"), message);
-        }
         if let Some(retry) = &node.retry {
             self.retry(&child(pointer, "retry"), retry);
         }
-        if node.delivery.is_some() && node.action.is_none() {
-            let message = "`delivery` belongs to an action".to_owned();
-            self.problem(Code::InvalidValue, &child(pointer, "delivery"), message);
-        }
+        self.calls(pointer, node);
         for (name, stored_as) in &node.credentials {
             if name.is_empty() || stored_as.is_empty() {
                 let pointer = child(&child(pointer, "credentials"), name);

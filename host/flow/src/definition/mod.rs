@@ -26,6 +26,7 @@ use crate::time::Span;
 
 pub(crate) mod actions;
 mod builder;
+mod call;
 mod check;
 pub(crate) mod child;
 pub(crate) mod diagnostic;
@@ -45,6 +46,7 @@ mod wait;
 mod yaml;
 
 pub use builder::{NodeBuilder, WorkflowBuilder};
+pub use call::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
 pub use check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES, check};
 pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
@@ -186,6 +188,10 @@ pub struct Node {
     /// result if it has no template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Box<Node>>,
+    /// How often its action may be called, where that wants to be called again; 1,000
+    /// if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_iterations: Option<u32>,
     /// Whether a failure that no connection takes lets the execution go on: the
     /// connections for success fire then, and the node's result is null.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -43,6 +43,7 @@ const NODE: &[&str] = &[
     "retry",
     "delivery",
     "undo",
+    "max_iterations",
     "continue_on_failure",
 ];
 const WAIT: &[&str] = &["for", "until", "signal", "schema", "timeout"];
@@ -164,6 +165,7 @@ impl Reading {
                 "write `at-least-once` or `at-most-once`",
             ),
             undo: undo.map(Box::new),
+            max_iterations: self.field(fields, "max_iterations"),
             continue_on_failure: self
                 .field(fields, "continue_on_failure")
                 .unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::call::MAX_ITERATIONS;
 use super::check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES};
 use super::{API_VERSION, KIND};
 
@@ -75,14 +76,14 @@ fn node() -> Value {
         "additionalProperties": false,
         "oneOf": [
             { "required": ["action"], "not": any_of(&["map", "wait", "workflow", "detach"]) },
-            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "delivery"]) },
+            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "delivery", "max_iterations"]) },
             {
                 "required": ["workflow"],
-                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "delivery"])
+                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "delivery", "max_iterations"])
             },
             {
                 "required": ["wait"],
-                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "delivery"])
+                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "delivery", "max_iterations"])
             }
         ],
         "properties": {
@@ -130,6 +131,12 @@ fn node() -> Value {
                 "$ref": "#/$defs/undo",
                 "description": "The action that takes back what this node did, when its execution fails or is cancelled later."
             },
+            "max_iterations": {
+                "description": "How often the action may be called in one step, where it wants to be called again; 1000 if absent.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_ITERATIONS
+            },
             "continue_on_failure": {
                 "description": "Whether a failure that no connection takes lets the execution go on, with null as the node's result.",
                 "type": "boolean"
@@ -148,6 +155,7 @@ fn undo() -> Value {
         "timeout",
         "retry",
         "delivery",
+        "max_iterations",
     ];
     let properties: serde_json::Map<_, _> = of_action
         .into_iter()

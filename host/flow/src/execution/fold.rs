@@ -1,7 +1,6 @@
 //! What each event changes, and when it cannot follow. Every function checks
 //! all before it changes anything.
 
-use crate::component::Effect;
 use crate::event::{Event, Failure, FailureKind, RULES, Recorded};
 use crate::id::StepKey;
 use crate::payload::Payload;
@@ -10,6 +9,7 @@ use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 use super::graph::End;
+use super::iterate::may_answer;
 use super::step::{Child, Mapping, Ready, Step};
 use super::{Execution, Started};
 
@@ -70,6 +70,10 @@ impl Execution {
                 port,
                 ..
             } => self.on_step_succeeded(step, *attempt, output, port.as_deref(), at),
+            Event::StepContinued { step, attempt, .. } => {
+                self.on_step_continued(step, *attempt, event, at, version)
+            }
+            Event::StepResumed { step } => self.on_step_resumed(step, at),
             Event::StepFailed {
                 step,
                 attempt,
@@ -213,14 +217,7 @@ impl Execution {
         at: Timestamp,
     ) -> Fold {
         match self.locate(key)? {
-            (Task::Action(task), Step::Ready(ready)) => {
-                same_attempt(key, attempt, ready.attempt)?;
-                if task.action.effect == Effect::Effectful && !ready.started {
-                    return Err(format!(
-                        "attempt {attempt} of `{key}` has effects and was not recorded as started"
-                    ));
-                }
-            }
+            (Task::Action(task), Step::Ready(ready)) => may_answer(key, attempt, task, ready)?,
             (_, Step::Mapping(mapping)) => {
                 same_attempt(key, attempt, 0)?;
                 if !mapping.is_drained() || mapping.failure().is_some() {
@@ -375,11 +372,18 @@ impl Execution {
             .ok_or_else(|| format!("the workflow has no node `{}`", key.node))
     }
 
+    /// A step in its present iteration.
     pub(super) fn locate(&self, key: &StepKey) -> Result<(&Task, &Step), String> {
-        let node = self.node_index(key)?;
-        if key.iteration != 0 {
+        let (task, step) = self.find(key)?;
+        if key.iteration != step.iteration() {
             return Err(format!("step `{key}` has no such iteration"));
         }
+        Ok((task, step))
+    }
+
+    /// A step, in whichever iteration it is.
+    pub(super) fn find(&self, key: &StepKey) -> Result<(&Task, &Step), String> {
+        let node = self.node_index(key)?;
         let found = self.nodes[node].step.below(&key.path);
         found
             .and_then(|step| Some((self.plan.task(node, key.path.len())?, step)))
@@ -411,7 +415,7 @@ pub(super) fn contradicts<T>(key: &StepKey, step: &Step) -> Result<T, String> {
     Err(format!("step `{key}` {}", step.describe()))
 }
 
-fn same_attempt(key: &StepKey, attempt: u32, expected: u32) -> Fold {
+pub(super) fn same_attempt(key: &StepKey, attempt: u32, expected: u32) -> Fold {
     if attempt == expected {
         Ok(())
     } else {

@@ -53,7 +53,8 @@ impl Execution {
             _ => return None,
         };
         self.keeps_step(step, &outcome).then(|| Event::StepKept {
-            step: step.clone(),
+            // It is one step, however often its action was called.
+            step: step.in_iteration(0),
             outcome,
         })
     }

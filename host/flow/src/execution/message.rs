@@ -1,7 +1,7 @@
 //! What a message becomes, and which signals may be sent.
 
 use crate::event::{Event, RULES};
-use crate::id::SignalName;
+use crate::id::{SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::{NodeIndex, Task};
 use crate::ports::{InboxRow, Message, Status};
@@ -25,12 +25,12 @@ pub enum Refused {
     /// It is about to end: it was cancelled, or has taken too long.
     #[error("the execution is about to end")]
     Ending,
-    /// No node of its workflow ever waits for this signal.
+    /// No node of its workflow ever waits for this signal, and no action does now.
     #[error("no node of the workflow waits for a signal `{name}`")]
     Unknown {
         /// Which.
         name: SignalName,
-        /// The signals that nodes wait for.
+        /// The signals that nodes wait for, and actions now.
         awaited: Vec<SignalName>,
     },
     /// Each wait for it has its answer.
@@ -105,7 +105,7 @@ impl Execution {
             (Message::Terminate { reason }, true) => Some(Event::Terminated {
                 reason: reason.clone(),
             }),
-            (Message::Signal { name, payload }, true) if self.plan.signals.contains_key(name) => {
+            (Message::Signal { name, payload }, true) if self.knows(name) => {
                 Some(Event::SignalReceived {
                     name: name.clone(),
                     payload: payload.clone(),
@@ -129,19 +129,26 @@ impl Execution {
         if self.cancel.is_some() || self.is_undoing() || self.is_overdue(at) {
             return Err(Refused::Ending);
         }
-        let Some(signal) = self.plan.signals.get(name) else {
+        if !self.knows(name) {
+            let mut awaited: Vec<_> = self.plan.signals.keys().cloned().collect();
+            awaited.extend(self.signals.awaited().cloned());
+            awaited.sort_unstable();
+            awaited.dedup();
             return Err(Refused::Unknown {
                 name: name.clone(),
-                awaited: self.plan.signals.keys().cloned().collect(),
+                awaited,
             });
-        };
+        }
+        let nodes = self.plan.signals.get(name).map_or(&[][..], |s| &s.nodes);
         let kept = self.signals.kept(name);
-        let open = signal.nodes.iter().fold(0, |sum: usize, node| {
+        let called_again = |step: &&StepKey| matches!(self.task(step), Some(Task::Action(_)));
+        let actions = self.signals.takers(name, at).filter(called_again).count();
+        let open = nodes.iter().fold(actions, |sum: usize, node| {
             sum.saturating_add(self.open(*node, at))
         });
         if kept >= open {
             let answered = |node: &NodeIndex| is_answered(&self.nodes[*node].step);
-            return Err(if kept > 0 || signal.nodes.iter().any(answered) {
+            return Err(if kept > 0 || nodes.iter().any(answered) {
                 Refused::Answered(name.clone())
             } else {
                 Refused::Over(name.clone())

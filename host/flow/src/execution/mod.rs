@@ -6,6 +6,7 @@
 //! - `graph`: how the end of a node decides connections, and what a failure stops.
 //! - `view`: what others read.
 //! - `wait`: which signal goes to which wait.
+//! - `iterate`: actions that are called again.
 //! - `child`: the executions that its steps start, and what it tells others.
 //! - `kept`: what an execution keeps of the one that it goes on with.
 //! - `message`: what a message becomes, and which signals may be sent.
@@ -25,6 +26,7 @@ use crate::time::Timestamp;
 mod child;
 mod fold;
 mod graph;
+mod iterate;
 mod kept;
 mod message;
 mod settle;

@@ -15,9 +15,9 @@ use crate::time::Timestamp;
 use super::Execution;
 
 impl Execution {
-    /// The event that this end of an attempt is: success, skip, another
-    /// attempt later, or failure. The payload is the outcome's output as it is
-    /// stored; for a skip it is not read.
+    /// The event that this end of an attempt is: success, skip, another call or
+    /// another attempt later, or failure. The payload is the outcome's output or
+    /// state as it is stored; for a skip it is not read.
     #[must_use]
     pub fn settle(
         &self,
@@ -31,6 +31,12 @@ impl Execution {
         let (port, output) = match result {
             Ok((Outcome::Success(_), output)) => (None, output),
             Ok((Outcome::Branch(port, _), output)) => (Some(port), output),
+            Ok((Outcome::Wait(wake, _), state)) => {
+                return self.continued((step, attempt), Some(wake), state, usage, now);
+            }
+            Ok((Outcome::Continue(_), state)) => {
+                return self.continued((step, attempt), None, state, usage, now);
+            }
             Ok((Outcome::Skip(reason), _)) => {
                 let reason = reason.unwrap_or_else(|| "its action skipped it".into());
                 return Event::StepSkipped {

@@ -6,6 +6,7 @@ use crate::event::{Failure, FailureKind};
 use crate::id::SignalName;
 use crate::payload::Payload;
 use crate::planted::{self, Bug};
+use crate::ports::Resumption;
 use crate::time::Timestamp;
 
 /// How many items of one map run at once at the most, whatever its
@@ -54,6 +55,10 @@ pub(crate) struct Ready {
     pub(crate) unknown: Option<Box<Failure>>,
     /// When the present attempt is due, if it is a retry that has not started.
     pub(crate) retry_at: Option<Timestamp>,
+    /// 0 for the first.
+    pub(crate) iteration: u32,
+    /// Why it is called again; none in the first iteration.
+    pub(crate) resumption: Option<Box<Resumption<Payload>>>,
 }
 
 /// A wait that began.
@@ -67,6 +72,19 @@ pub(crate) struct Waiting {
     pub(crate) signal: Option<SignalName>,
     /// What its signal says, once it is here.
     pub(crate) answer: Option<Payload>,
+    /// The action that is called again then, unless it is a wait of the workflow's own.
+    pub(crate) caller: Option<Box<Caller>>,
+}
+
+/// An action that waits to be called again.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Caller {
+    /// Of each of its iterations.
+    pub(crate) input: Payload,
+    /// The next one.
+    pub(crate) iteration: u32,
+    /// What that begins with.
+    pub(crate) state: Payload,
 }
 
 /// An execution of another workflow, started by this step.
@@ -108,6 +126,8 @@ impl Ready {
             started: false,
             unknown: None,
             retry_at: None,
+            iteration: 0,
+            resumption: None,
         }
     }
 
@@ -215,6 +235,18 @@ impl Step {
             step = mapping.steps.get_mut(*index as usize)?;
         }
         Some(step)
+    }
+
+    /// In which iteration it is: the one that runs, or the last that has ended.
+    pub(crate) fn iteration(&self) -> u32 {
+        match self {
+            Self::Ready(ready) => ready.iteration,
+            Self::Waiting(waiting) => waiting
+                .caller
+                .as_ref()
+                .map_or(0, |caller| caller.iteration.saturating_sub(1)),
+            _ => 0,
+        }
     }
 
     /// What it is, for a message about an event that cannot follow.

@@ -66,6 +66,7 @@ impl Execution {
             | FailureKind::Cancelled
             | FailureKind::Capability
             | FailureKind::Component
+            | FailureKind::IterationLimit
             | FailureKind::Expression => true,
             // The guest never ran.
             FailureKind::Host => usage.fuel == 0,

@@ -6,7 +6,7 @@ use crate::event::{Event, Failure, Follows, Origin};
 use crate::id::{ExecutionId, NodeId, StepKey};
 use crate::payload::Payload;
 use crate::plan::{Plan, Task};
-use crate::ports::Status;
+use crate::ports::{Resumption, Status};
 use crate::time::Timestamp;
 
 use super::step::{Mapping, Ready, Step};
@@ -192,14 +192,14 @@ impl Execution {
     /// longer: a map that ended forgets its items).
     #[must_use]
     pub fn task(&self, step: &StepKey) -> Option<&Task> {
-        Some(self.locate(step).ok()?.0)
+        Some(self.find(step).ok()?.0)
     }
 
     /// Where a step stands; absent as for [`task`](Self::task).
     #[must_use]
     pub fn step_status(&self, step: &StepKey) -> Option<StepStatus<'_>> {
         let cut_off = self.end.is_some() || self.is_cut_off(step);
-        Some(match self.locate(step).ok()?.1 {
+        Some(match self.find(step).ok()?.1 {
             Step::Pending | Step::Unfired(_) => StepStatus::Pending,
             Step::Wanted if !self.goes_on(step) => StepStatus::Pending,
             Step::Ready(_) | Step::Mapping(_) | Step::Waiting(_) | Step::Child(_) if cut_off => {
@@ -243,10 +243,16 @@ impl Execution {
         self.ready(step).is_some_and(|ready| ready.started)
     }
 
+    /// Why the step's action is called again; none in its first iteration.
+    #[must_use]
+    pub fn resumption(&self, step: &StepKey) -> Option<&Resumption<Payload>> {
+        self.ready(step)?.resumption.as_deref()
+    }
+
     /// A step's result, if it succeeded (an item's only until its map ends).
     #[must_use]
     pub fn step_output(&self, step: &StepKey) -> Option<&Payload> {
-        output_of(self.locate(step).ok()?.1)
+        output_of(self.find(step).ok()?.1)
     }
 
     /// The list of a map that runs.
@@ -271,14 +277,14 @@ impl Execution {
     }
 
     fn mapping(&self, step: &StepKey) -> Option<&Mapping> {
-        match self.locate(step).ok()?.1 {
+        match self.find(step).ok()?.1 {
             Step::Mapping(mapping) => Some(mapping),
             _ => None,
         }
     }
 
     pub(super) fn ready(&self, step: &StepKey) -> Option<&Ready> {
-        match self.locate(step).ok()?.1 {
+        match self.find(step).ok()?.1 {
             Step::Ready(ready) => Some(ready),
             _ => None,
         }

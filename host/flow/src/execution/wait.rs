@@ -42,6 +42,46 @@ impl Signals {
         self.kept.values().flatten()
     }
 
+    /// Whether a wait for it has begun and has no answer.
+    pub(super) fn is_awaited(&self, name: &SignalName) -> bool {
+        self.waiting.get(name).is_some_and(|w| !w.is_empty())
+    }
+
+    /// The waits for a signal of this time that have begun and have no answer.
+    pub(super) fn takers(
+        &self,
+        name: &SignalName,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &StepKey> {
+        let waiting = self.waiting.get(name).into_iter().flatten();
+        let in_time = move |until: &Option<Timestamp>| until.is_none_or(|end| at < end);
+        waiting
+            .filter(move |(_, until)| in_time(until))
+            .map(|((_, step), _)| step)
+    }
+
+    /// What waits that have begun and have no answer are for.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = &SignalName> {
+        let begun = self.waiting.iter().filter(|(_, waits)| !waits.is_empty());
+        begun.map(|(name, _)| name)
+    }
+
+    /// A step begins to wait; what is kept for it at once, if there is something.
+    pub(super) fn wait(
+        &mut self,
+        name: &SignalName,
+        step: &StepKey,
+        since: u64,
+        until: Option<Timestamp>,
+    ) -> Option<Payload> {
+        let kept = self.take_kept(name);
+        if kept.is_none() {
+            let waiting = self.waiting.entry(name.clone()).or_default();
+            waiting.insert((since, step.clone()), until);
+        }
+        kept
+    }
+
     fn take_kept(&mut self, name: &SignalName) -> Option<Payload> {
         self.kept.get_mut(name)?.pop_front()
     }
@@ -55,6 +95,7 @@ impl Waiting {
         output: &Payload,
         at: Timestamp,
     ) -> Result<(), String> {
+        self.is_own(key)?;
         match (&self.signal, &self.answer, self.until) {
             (_, Some(answer), _) if answer != output => {
                 Err(format!("the result of `{key}` is not what its signal says"))
@@ -65,8 +106,17 @@ impl Waiting {
         }
     }
 
+    /// Whether it is a wait of the workflow's own.
+    fn is_own(&self, key: &StepKey) -> Result<(), String> {
+        match self.caller {
+            None => Ok(()),
+            Some(_) => Err(format!("`{key}` waits to be called again")),
+        }
+    }
+
     /// Whether it may end without its signal at this instant.
     pub(super) fn may_time_out(&self, key: &StepKey, at: Timestamp) -> Result<(), String> {
+        self.is_own(key)?;
         match (&self.signal, &self.answer, self.until) {
             (None, ..) => Err(format!("`{key}` waits for a time, and cannot fail")),
             (_, Some(_), _) => Err(format!("the signal of `{key}` has come")),
@@ -96,16 +146,13 @@ impl Execution {
         if *step != Step::Wanted {
             return contradicts(key, step);
         }
-        let answer = signal.and_then(|name| self.signals.take_kept(name));
-        if let (Some(name), None) = (signal, &answer) {
-            let waiting = self.signals.waiting.entry(name.clone()).or_default();
-            waiting.insert((version, key.clone()), until);
-        }
+        let answer = signal.and_then(|name| self.signals.wait(name, key, version, until));
         *self.step_mut(key)? = Step::Waiting(Box::new(Waiting {
             since: version,
             until,
             signal: signal.cloned(),
             answer,
+            caller: None,
         }));
         Ok(())
     }
@@ -116,7 +163,7 @@ impl Execution {
         payload: &Payload,
         received_at: Timestamp,
     ) -> Result<(), String> {
-        if !self.plan.signals.contains_key(name) {
+        if !self.knows(name) {
             return Err(format!("no node waits for the signal `{name}`"));
         }
         if let Some(key) = self.signals.taker(name, received_at)
@@ -128,6 +175,11 @@ impl Execution {
             kept.push_back(payload.clone());
         }
         Ok(())
+    }
+
+    /// Whether a node waits for this signal sooner or later, or an action does now.
+    pub(super) fn knows(&self, name: &SignalName) -> bool {
+        self.plan.signals.contains_key(name) || self.signals.is_awaited(name)
     }
 
     /// Forgets that a step waits for a signal, if it does.

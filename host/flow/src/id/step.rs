@@ -42,6 +42,15 @@ impl StepKey {
         }
     }
 
+    /// The same step in another of its iterations.
+    #[must_use]
+    pub fn in_iteration(&self, iteration: u32) -> Self {
+        Self {
+            iteration,
+            ..self.clone()
+        }
+    }
+
     /// The step for item `index` of the map whose own step this is.
     #[must_use]
     pub fn item(&self, index: u32) -> Self {

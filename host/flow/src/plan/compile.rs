@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{ActionTask, ChildTask, PlanConnection, PlanNode, Task};
 use crate::component::Effect;
 use crate::definition::diagnostic::child;
-use crate::definition::{Code, DEFAULT_CONCURRENCY, Delivery, Diagnostic, Node, Wait};
+use crate::definition::{
+    Code, DEFAULT_CONCURRENCY, DEFAULT_ITERATIONS, Delivery, Diagnostic, Node, Wait,
+};
 use crate::deploy::{DeployedWorkflow, PinnedWorkflow};
 use crate::expression::{Expression, ExpressionError, Template};
 use crate::id::{NodeId, WorkflowName};
@@ -115,6 +117,7 @@ impl Compiler<'_> {
             input,
             credentials: node.credentials.clone(),
             timeout: node.timeout.map(|span| span.0),
+            max_iterations: node.max_iterations.unwrap_or(DEFAULT_ITERATIONS),
             retry: node
                 .retry
                 .clone()

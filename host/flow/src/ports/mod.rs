@@ -25,7 +25,9 @@ pub use log::{
     Outgoing, Status, Unfinished,
 };
 pub use records::{Expect, Kind, Record, RecordError, Records};
-pub use runner::{Call, Identity, Limits, Outcome, Prepared, Report, Runner};
+pub use runner::{
+    Call, Identity, Limits, Outcome, Prepared, Report, Resumption, Runner, Wake, Woken,
+};
 pub use submission::{
     Durability, IdempotencyKey, InboxRow, Message, Resolution, Standing, Submission, Submitted,
 };

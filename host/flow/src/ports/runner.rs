@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::component::{ActionMetadata, Component, Effect, Verified};
 use crate::event::{Failure, Usage};
 use crate::grant::Capabilities;
-use crate::id::{ActionId, Digest, ExecutionId, StepKey, TenantId, WorkflowName};
+use crate::id::{ActionId, Digest, ExecutionId, SignalName, StepKey, TenantId, WorkflowName};
 use crate::time::Timestamp;
 
 /// Runs components in the sandbox.
@@ -49,6 +49,8 @@ pub struct Call {
     pub identity: Identity,
     /// When its step became ready: the virtual time of a pure call.
     pub ready_at: Timestamp,
+    /// Why it is called again, MessagePack; none for a step's first iteration.
+    pub resumption: Option<Resumption<Bytes>>,
     /// What it may cost.
     pub limits: Limits,
     /// What it may reach; empty for a pure call.
@@ -130,4 +132,41 @@ pub enum Outcome {
     Skip(Option<String>),
     /// Its output, and the port whose connections fire.
     Branch(String, Bytes),
+    /// It is to be called again with this state, MessagePack, when this is here.
+    Wait(Wake, Bytes),
+    /// It is to be called again with this state, MessagePack, at once.
+    Continue(Bytes),
+}
+
+/// What an action waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// So much time from when it answered.
+    After(Duration),
+    /// An instant.
+    At(Timestamp),
+    /// A signal; for ever, or for so long.
+    Signal(SignalName, Option<Duration>),
+}
+
+/// What an iteration after the first begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumption<T> {
+    /// As the iteration before it left it.
+    pub state: T,
+    /// Why it is called again.
+    pub woken: Woken<T>,
+}
+
+/// Why an action is called again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Woken<T> {
+    /// It wanted to be, at once.
+    Continued,
+    /// The time that it waited for has come.
+    Time,
+    /// The signal that it waited for, and what that says.
+    Signal(T),
+    /// The signal that it waited for did not come in time.
+    TimedOut,
 }

@@ -1,5 +1,7 @@
 //! Nebula's own imports: `context`, `log`, `credentials`.
 
+use nebula_flow::ports::{Resumption, Woken};
+
 use crate::bindings::nebula::action::context::{self, CallIdentity};
 use crate::bindings::nebula::action::credentials::{self, CredentialError};
 use crate::bindings::nebula::action::log::{self, Level};
@@ -51,6 +53,27 @@ impl context::Host for State {
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
         // A cancelled call is stopped where it stands; a guest that still asks is not.
         Ok(false)
+    }
+
+    fn resumed(&mut self) -> wasmtime::Result<Option<context::Resumption>> {
+        let caller = self.caller("context.resumed")?;
+        let Some(Resumption { state, woken }) = caller.resumption.clone() else {
+            return Ok(None);
+        };
+        let says = match &woken {
+            Woken::Signal(says) => says.len(),
+            _ => 0,
+        };
+        self.charge_each(TEXT_BYTE, state.len() + says);
+        Ok(Some(context::Resumption {
+            state: state.into(),
+            woken: match woken {
+                Woken::Continued => context::Woken::Continued,
+                Woken::Time => context::Woken::Time,
+                Woken::Signal(says) => context::Woken::Signal(says.into()),
+                Woken::TimedOut => context::Woken::TimedOut,
+            },
+        }))
     }
 }
 

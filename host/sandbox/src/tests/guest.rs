@@ -448,8 +448,8 @@ const HELPERS: &str = r#"
 (func $bytes (param $at i32) (param $len i32) (result i32)
     (i64.store (i32.const 2048) (i64.const 0))
     (i64.store (i32.const 2056) (i64.const 0))
-    (i32.store (i32.const 2060) (local.get $at))
-    (i32.store (i32.const 2064) (local.get $len))
+    (i32.store (i32.const 2064) (local.get $at))
+    (i32.store (i32.const 2068) (local.get $len))
     (i32.const 2048))
 ;; Success with a number, as MessagePack.
 (func $number (param $n i64) (result i32)
@@ -518,6 +518,7 @@ pub(crate) fn call(component: &Verified<Component>, limits: Limits) -> Call {
             restarts: 0,
         },
         ready_at: Timestamp::from_millis(1_700_000_000_000),
+        resumption: None,
         limits,
         capabilities: Arc::new(Capabilities {
             hosts: Vec::new(),

@@ -144,6 +144,8 @@ impl Runner for CountedRunner {
             Ok(Outcome::Success(_)) => "success",
             Ok(Outcome::Skip(_)) => "skip",
             Ok(Outcome::Branch(..)) => "branch",
+            Ok(Outcome::Wait(..)) => "wait",
+            Ok(Outcome::Continue(_)) => "continue",
             Err(failure) => failure.kind.name(),
         };
         let metrics = &self.metrics;

@@ -190,7 +190,7 @@ fn signal(refused: Refused, detail: String) -> Problem {
         Refused::Unknown { awaited, .. } => {
             let awaited: Vec<_> = awaited.iter().map(|name| format!("`{name}`")).collect();
             Problem::new(Code::SignalNotAwaited, detail).hint(match awaited.as_slice() {
-                [] => "its workflow waits for no signal".to_owned(),
+                [] => "nothing of it waits for a signal now".to_owned(),
                 names => format!("its workflow waits for {}", names.join(", ")),
             })
         }

@@ -295,6 +295,21 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
             wire.port = port;
             wire.usage = Some(values::usage(usage));
         }
+        Event::StepContinued {
+            step,
+            attempt,
+            signal,
+            until,
+            usage,
+            ..
+        } => {
+            name(wire, &step, Some(attempt));
+            wire.state = value;
+            wire.signal = signal.map(|s| s.to_string());
+            wire.until = until.map(values::time);
+            wire.usage = Some(values::usage(usage));
+        }
+        Event::StepResumed { step } => name(wire, &step, None),
         Event::StepFailed {
             step,
             attempt,

@@ -150,6 +150,31 @@ impl Timeline {
                     fold.port = port;
                 }
             }
+            Event::StepContinued {
+                step,
+                attempt,
+                signal,
+                until,
+                usage,
+                ..
+            } => {
+                let waits = signal.is_some() || until.is_some();
+                let waits_for = wire::WaitsFor {
+                    signal: signal.map(|s| s.to_string()),
+                    until: until.map(values::time),
+                    ..wire::WaitsFor::default()
+                };
+                self.spend(&step, usage);
+                if let Some(fold) = self.steps.get_mut(&step) {
+                    fold.end_attempt(attempt, at, usage);
+                }
+                if waits {
+                    self.waits(&step, State::Waiting, waits_for);
+                } else {
+                    self.goes_on(&step.in_iteration(step.iteration.saturating_add(1)), at);
+                }
+            }
+            Event::StepResumed { step } => self.goes_on(&step, at),
             Event::StepFailed {
                 step,
                 attempt,
@@ -240,6 +265,16 @@ impl Timeline {
             Kept::Failed { error } => fold.error = Some(error),
             Kept::Skipped { reason } => fold.reason = reason,
         }
+    }
+
+    /// An iteration begins, and so the one before it has ended.
+    fn goes_on(&mut self, step: &StepKey, at: Timestamp) {
+        let before = step.in_iteration(step.iteration.saturating_sub(1));
+        self.set(&before, State::Continued);
+        if let Some(fold) = self.steps.get_mut(&before) {
+            fold.finished_at = Some(at);
+        }
+        self.begin(step, at);
     }
 
     fn begin(&mut self, step: &StepKey, at: Timestamp) {

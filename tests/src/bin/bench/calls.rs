@@ -121,6 +121,7 @@ pub(crate) fn call(
             restarts: 0,
         },
         ready_at: Timestamp::from_millis(1),
+        resumption: None,
         limits: Limits::default(),
         capabilities: Arc::default(),
     })

@@ -182,6 +182,13 @@ impl NodeBuilder {
         self
     }
 
+    /// How often the action may be called, where it wants to be called again.
+    #[must_use]
+    pub const fn max_iterations(mut self, times: u32) -> Self {
+        self.node.max_iterations = Some(times);
+        self
+    }
+
     /// A failure that no connection takes lets the execution go on.
     #[must_use]
     pub const fn continue_on_failure(mut self) -> Self {

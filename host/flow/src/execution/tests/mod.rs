@@ -4,12 +4,15 @@
 //! - `behaviour`: one test for each rule.
 //! - `properties`: what holds for every workflow, world and order; `afterwards`: and
 //!   for executions that are undone, or go on with others.
+//! - `iterate`: the same for actions that are called again.
+//! - `properties`: what holds for every workflow, world and order.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod afterwards;
 mod behaviour;
 mod bench;
+mod iterate;
 mod model;
 mod properties;
 mod world;

@@ -7,7 +7,7 @@ use crate::event::{Event, Failure, FailureKind};
 use crate::id::StepKey;
 use crate::payload::Payload;
 use crate::plan::{ActionTask, NodeIndex, Plan, Task};
-use crate::ports::{Outcome, Resolution};
+use crate::ports::{Outcome, Resolution, Resumption, Wake, Woken};
 use crate::time::Span;
 
 use super::world::World;
@@ -124,7 +124,7 @@ impl Model<'_> {
     fn task(&self, task: &Task, step: &StepKey) -> Ends {
         let result = match task {
             Task::Action(action) => match self.world.input(step) {
-                Ok(_) => return self.attempts(step, action),
+                Ok(_) => return self.calls(step, action),
                 Err(error) => Err(error),
             },
             Task::Child(child) => self.world.input(step).and_then(|_| {
@@ -167,27 +167,56 @@ impl Model<'_> {
         self.world.gather(step, &outputs)
     }
 
+    /// One call after another, until one does not want to be called again.
+    fn calls(&self, step: &StepKey, action: &ActionTask) -> Ends {
+        let (mut step, mut resumption) = (step.clone(), None);
+        loop {
+            let (wake, state) = match self.attempts(&step, action, resumption.as_ref()) {
+                Called::Ends(ends) => return ends,
+                Called::Again(wake, state) => (wake, state),
+            };
+            if step.iteration + 1 == action.max_iterations {
+                let message = format!(
+                    "the action was called {} times and wants another call: if that is meant, \
+                     raise `max_iterations` of node `{}`",
+                    action.max_iterations, step.node
+                );
+                return Ends::Failed(Failure::new(FailureKind::IterationLimit, message));
+            }
+            step.iteration += 1;
+            let woken = wake.map_or(Woken::Continued, |wake| self.world.woken(&wake));
+            resumption = Some(Resumption { state, woken });
+        }
+    }
+
     /// Three attempts by the policy of `properties`, five more for the host's trouble.
-    fn attempts(&self, step: &StepKey, action: &ActionTask) -> Ends {
+    fn attempts(
+        &self,
+        step: &StepKey,
+        action: &ActionTask,
+        resumption: Option<&Resumption<Payload>>,
+    ) -> Called {
         let effect = action.action.effect;
         let (mut by_policy, mut by_host) = (1, 0);
-        loop {
+        let ends = loop {
             let attempt = by_policy + by_host;
-            let error = match self.world.run(step, attempt) {
-                Ok((Outcome::Success(_), output)) => return Ends::Succeeded(output, None),
+            let error = match self.world.run(step, attempt, resumption) {
+                Ok((Outcome::Success(_), output)) => break Ends::Succeeded(output, None),
                 Ok((Outcome::Branch(port, _), output)) => {
-                    return Ends::Succeeded(output, Some(port));
+                    break Ends::Succeeded(output, Some(port));
                 }
-                Ok((Outcome::Skip(_), _)) => return Ends::Skipped,
+                Ok((Outcome::Skip(_), _)) => break Ends::Skipped,
+                Ok((Outcome::Wait(wake, _), state)) => return Called::Again(Some(wake), state),
+                Ok((Outcome::Continue(_), state)) => return Called::Again(None, state),
                 Err(error) => error,
             };
             if action.at_most_once
                 && matches!(error.kind, FailureKind::TimedOut | FailureKind::Trapped)
             {
                 match self.world.resolution(step, attempt) {
-                    Resolution::Succeeded { output } => return Ends::Succeeded(output, None),
+                    Resolution::Succeeded { output } => break Ends::Succeeded(output, None),
                     Resolution::Failed { reason } => {
-                        return Ends::Failed(Failure::new(FailureKind::Permanent, reason));
+                        break Ends::Failed(Failure::new(FailureKind::Permanent, reason));
                     }
                     Resolution::Retry { .. } => {
                         by_policy += 1;
@@ -202,12 +231,19 @@ impl Model<'_> {
                 _ => false,
             };
             if !again {
-                return Ends::Failed(error);
+                break Ends::Failed(error);
             }
             match error.kind {
                 FailureKind::Host => by_host += 1,
                 _ => by_policy += 1,
             }
-        }
+        };
+        Called::Ends(ends)
     }
+}
+
+/// What an iteration of an action comes to.
+enum Called {
+    Ends(Ends),
+    Again(Option<Wake>, Payload),
 }

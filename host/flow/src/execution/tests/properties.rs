@@ -43,9 +43,9 @@ fn task() -> impl Strategy<Value = Value> {
     let action = prop_oneof![Just("test.pure"), Just("test.effect")];
     let retry = json!({"max_attempts": 3, "initial": "10ms", "factor": 1.0, "jitter": "full"});
     let delivery = prop_oneof![Just("at-least-once"), Just("at-most-once")];
-    let action = (action, delivery).prop_map(
-        move |(action, delivery)| json!({"action": action, "retry": retry, "delivery": delivery}),
-    );
+    let action = (action, delivery, 1..5_u32).prop_map(move |(action, delivery, most)| {
+        json!({"action": action, "retry": retry, "delivery": delivery, "max_iterations": most})
+    });
     let wait = prop_oneof![
         Just(json!({"for": "20ms"})),
         Just(json!({"until": "1970-01-01T00:00:01.100Z"})),
@@ -527,7 +527,23 @@ fn any_end_of_attempt() -> impl Strategy<Value = Event> {
             reason: None,
             usage
         }),
+        any_step().prop_map(|step| Event::StepResumed { step }),
+        any_continued(),
     ]
+}
+
+fn any_continued() -> impl Strategy<Value = Event> {
+    let wait = (any::<bool>(), prop::option::of(0..3_000_u64));
+    (any_step(), any_number(), wait).prop_map(|(step, attempt, (for_signal, until))| {
+        Event::StepContinued {
+            signal: for_signal.then(|| any_signal(&step)),
+            until: until.map(Timestamp::from_millis),
+            step,
+            attempt,
+            state: Payload::null(),
+            usage: Usage::default(),
+        }
+    })
 }
 
 fn any_other_event() -> impl Strategy<Value = Event> {

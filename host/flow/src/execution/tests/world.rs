@@ -12,9 +12,10 @@ use crate::event::{Event, Failure, FailureKind, Usage};
 use crate::id::{Digest, SignalName, StepKey};
 use crate::payload::Payload;
 use crate::plan::Task;
-use crate::ports::{InboxRow, Message, Outcome, Resolution};
+use crate::ports::{InboxRow, Message, Outcome, Resolution, Resumption, Wake, Woken};
 use crate::time::Timestamp;
 
+use super::super::step::Step;
 use super::bench::{Bench, failure, payload};
 
 /// Seeded; `trouble` from 0 (nothing fails) to 4.
@@ -105,8 +106,18 @@ impl World {
             .map_or_else(|| Ok(payload(&json!("output"))), Err)
     }
 
-    pub(super) fn run(self, step: &StepKey, attempt: u32) -> Result<(Outcome, Payload), Failure> {
-        let question = format!("run {step}:{attempt}");
+    /// What an attempt answers hangs on what its iteration begins with.
+    pub(super) fn run(
+        self,
+        step: &StepKey,
+        attempt: u32,
+        resumption: Option<&Resumption<Payload>>,
+    ) -> Result<(Outcome, Payload), Failure> {
+        let question = match resumption {
+            None => format!("run {step}:{attempt}"),
+            Some(resumption) => format!("run {step}:{attempt} {resumption:?}"),
+        };
+        let question = Digest::of(question.as_bytes()).to_string();
         let output = payload(&json!(question));
         let bytes = bytes::Bytes::new();
         let kinds = [
@@ -125,9 +136,35 @@ impl World {
             900.. => Outcome::Skip(None),
             820..900 => Outcome::Branch("a".into(), bytes),
             740..820 => Outcome::Branch("b".into(), bytes),
+            680..740 => Outcome::Continue(bytes),
+            500..680 => Outcome::Wait(self.wake(step, roll), bytes),
             _ => Outcome::Success(bytes),
         };
         Ok((outcome, output))
+    }
+
+    /// What an action waits for: a signal has a name of its own, as those of nodes do.
+    fn wake(self, step: &StepKey, roll: u64) -> Wake {
+        let path: Vec<_> = step.path.iter().map(ToString::to_string).collect();
+        let name = format!("w-{}-{}-{}", step.node, path.join("-"), step.iteration);
+        let hour = Duration::from_secs(3_600);
+        match roll {
+            500..540 => Wake::After(Duration::from_millis(20)),
+            540..560 => Wake::At(Timestamp::from_millis(1_100)),
+            560..620 => Wake::Signal(name.parse().unwrap(), Some(hour)),
+            _ => Wake::Signal(name.parse().unwrap(), None),
+        }
+    }
+
+    /// Why an action is called again that waited for this.
+    pub(super) fn woken(self, wake: &Wake) -> Woken<Payload> {
+        match wake {
+            Wake::After(_) | Wake::At(_) => Woken::Time,
+            Wake::Signal(name, timeout) => match self.signal(name, *timeout) {
+                Some(says) => Woken::Signal(says),
+                None => Woken::TimedOut,
+            },
+        }
     }
 
     /// The event that the command's end is; none for a wake, which only moves
@@ -166,12 +203,18 @@ impl World {
             }
             Command::Await(step) => {
                 // A child that has ended meanwhile is awaited no more.
-                let Some(Task::Signal { name, timeout }) = execution.task(step) else {
+                let Ok((_, Step::Waiting(waiting))) = execution.find(step) else {
                     return None;
                 };
+                // An action is told once.
+                if waiting.caller.is_some() && waiting.answer.is_some() {
+                    return None;
+                }
+                let name = waiting.signal.as_ref()?;
+                let timeout = waiting.until.map(|at| at.since(bench.now));
                 Event::SignalReceived {
                     name: name.clone(),
-                    payload: self.signal(name, *timeout)?,
+                    payload: self.signal(name, timeout)?,
                     received_at: bench.now,
                 }
             }
@@ -188,7 +231,7 @@ impl World {
                         attempt: *attempt,
                     });
                 }
-                let result = self.run(step, *attempt);
+                let result = self.run(step, *attempt, execution.resumption(step));
                 execution.settle(step, *attempt, result, usage, bench.now)
             }
             Command::Gather(step) => match self.gather(step, &execution.item_outputs(step)) {

@@ -69,6 +69,7 @@ async fn report_within(
         resumption: None,
         limits,
         capabilities: Arc::new(capabilities),
+        pulse: Arc::default(),
     };
     sandbox.run(call).await
 }

@@ -80,7 +80,10 @@ impl ActionContext {
         self.backend.deadline_millis()
     }
 
-    /// Whether the execution was cancelled.
+    /// Whether the execution was cancelled. An action that asks this now and then is
+    /// given a few seconds to end by itself when it is; any other is stopped at once,
+    /// and so is one that waits for the host at that moment. Always false in an action
+    /// without effects.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.backend.cancelled()
@@ -97,6 +100,12 @@ impl ActionContext {
         } else {
             Ok(())
         }
+    }
+
+    /// Says that the action makes progress. Where its node has a `heartbeat`, an
+    /// attempt that does not say so for that long is ended, and may be tried again.
+    pub fn heartbeat(&self) {
+        self.backend.heartbeat();
     }
 
     /// What this iteration begins with, in an action that is called again; none in

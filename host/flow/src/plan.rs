@@ -106,6 +106,8 @@ pub struct ActionTask {
     pub credentials: std::collections::BTreeMap<String, String>,
     /// Of one attempt.
     pub timeout: Option<Duration>,
+    /// How long an attempt may go without a heartbeat.
+    pub heartbeat: Option<Duration>,
     /// The node's, else the workflow's, else one that retries host trouble only.
     pub retry: Option<RetryPolicy>,
     /// Whether an attempt whose outcome is unknown must not be tried again.

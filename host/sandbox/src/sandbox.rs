@@ -174,6 +174,7 @@ impl Inner {
             .await;
         let permit = permit.map_err(|e| load::host(&e))?;
         let _ticking = self.ticker.tick();
+        call.pulse.beat();
         let (id, limits) = (call.action.clone(), call.limits);
         let redactor = Redactor::new(&call.capabilities);
         // No copy, unless somebody else holds the input too.
@@ -226,6 +227,7 @@ impl Inner {
             deadline: Some(deadline(timeout)),
             pure: false,
             resumption: call.resumption,
+            pulse: call.pulse,
         };
         State::new(
             StoreLimiter::new(call.limits.memory_bytes, tenant),
@@ -258,6 +260,7 @@ fn pure(call: Call, action: Arc<ActionMetadata>, tenant: Arc<TenantMemory>) -> S
             deadline: None,
             pure: true,
             resumption: call.resumption,
+            pulse: call.pulse,
         }),
         Outgoing::new(None, lines.clone()),
         lines,

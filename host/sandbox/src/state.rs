@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nebula_flow::ports::{Identity, Resumption};
+use nebula_flow::ports::{Identity, Pulse, Resumption};
 use nebula_flow::{ActionMetadata, Timestamp};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -40,6 +40,8 @@ pub(crate) struct Caller {
     pub(crate) pure: bool,
     /// Why it is called again; none in a step's first iteration.
     pub(crate) resumption: Option<Resumption<Bytes>>,
+    /// Its heartbeats, and whether it is cancelled.
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl State {
@@ -67,6 +69,24 @@ impl State {
             turn_began: u64::MAX,
             http,
         }
+    }
+}
+
+/// A guest that waits for the host.
+pub(crate) struct Waiting(Arc<Pulse>);
+
+impl State {
+    /// The guest waits for as long as this is held.
+    pub(crate) fn waits(&self) -> Option<Waiting> {
+        let pulse = Arc::clone(&self.caller.as_ref()?.pulse);
+        pulse.wait(true);
+        Some(Waiting(pulse))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.wait(false);
     }
 }
 

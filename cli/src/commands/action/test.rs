@@ -91,6 +91,7 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         resumption: None,
         limits,
         capabilities: Arc::new(capabilities(&test, &action, mock.as_ref())?),
+        pulse: Arc::default(),
     };
     let called = sandbox.run(call).await;
     let mut answer = match called.result {

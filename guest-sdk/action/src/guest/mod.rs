@@ -54,6 +54,10 @@ impl Backend {
         context::cancelled()
     }
 
+    pub(crate) fn heartbeat(&self) {
+        context::heartbeat();
+    }
+
     pub(crate) fn resumed(&self) -> Option<Resumed<Encoded>> {
         let context::Resumption { state, woken } = context::resumed()?;
         Some(Resumed {

@@ -35,6 +35,7 @@ struct State {
     cancelled: bool,
     deadline_millis: Option<u64>,
     resumed: Option<Resumed<Encoded>>,
+    heartbeats: u64,
 }
 
 impl ActionContext {
@@ -104,6 +105,12 @@ impl ActionContext {
         self.backend.state().lines.clone()
     }
 
+    /// How many heartbeats there were so far.
+    #[must_use]
+    pub fn heartbeats(&self) -> u64 {
+        self.backend.state().heartbeats
+    }
+
     /// What was sent so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -164,6 +171,10 @@ impl Backend {
 
     pub(crate) fn cancelled(&self) -> bool {
         self.state().cancelled
+    }
+
+    pub(crate) fn heartbeat(&self) {
+        self.state().heartbeats += 1;
     }
 
     pub(crate) fn resumed(&self) -> Option<Resumed<Encoded>> {

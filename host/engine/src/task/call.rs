@@ -9,7 +9,10 @@ use nebula_flow::component::Effect;
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::grant::{self, Capabilities, NoCapabilities};
 use nebula_flow::plan::{ActionTask, Plan, Task as PlanTask};
-use nebula_flow::ports::{Call, Identity, Limits, Outcome, RecordError, Report, Resumption, Woken};
+use nebula_flow::ports::{
+    Call, Identity, Limits, Outcome, Pulse, RecordError, Report, Resumption, Woken,
+};
+use nebula_flow::time::Span;
 use nebula_flow::{ExecutionId, Payload, StepKey, TenantId, Timestamp, Value};
 
 use crate::chance::Backoff;
@@ -23,6 +26,9 @@ const GUARD: (u32, u32) = (3, 2);
 /// At least so much, for what surrounds short calls.
 const GUARD_FLOOR: Duration = Duration::from_secs(1);
 
+/// How often within its time a heartbeat is looked for.
+const LOOKS: u32 = 4;
+
 /// One attempt, on its own: it holds what it needs.
 pub(super) struct Attempt {
     pub(super) core: Arc<Core>,
@@ -34,6 +40,7 @@ pub(super) struct Attempt {
     pub(super) input: Payload,
     pub(super) ready_at: Timestamp,
     pub(super) resumption: Option<Resumption<Payload>>,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 /// How an attempt ended.
@@ -75,7 +82,8 @@ impl Attempt {
             Ok(call) => call,
             Err(failure) => return Ran::failed(failure),
         };
-        let report = guarded(&self.core, call).await;
+        let heartbeat = action(&self.plan, &self.step).and_then(|task| task.heartbeat);
+        let report = guarded(&self.core, call, heartbeat).await;
         let mut ran = Ran {
             result: Ok((Outcome::Skip(None), Payload::null())),
             usage: report.usage,
@@ -124,6 +132,7 @@ impl Attempt {
             } else {
                 Arc::default()
             },
+            pulse: self.pulse.clone(),
         })
     }
 
@@ -189,21 +198,49 @@ impl Attempt {
     }
 }
 
-/// Runs a call; a runner that does not answer in time is given up.
-pub(super) async fn guarded(core: &Core, call: Call) -> Report {
+/// Runs a call; a runner that does not answer in time is given up, and so is a
+/// guest that gives no heartbeat for too long.
+pub(super) async fn guarded(core: &Core, call: Call, heartbeat: Option<Duration>) -> Report {
     let timeout = call.limits.timeout;
     let limit = (timeout * GUARD.0 / GUARD.1).max(timeout + GUARD_FLOOR);
-    let guard = core.clock.until(core.clock.now().plus(limit));
-    tokio::select! {
+    let began = core.clock.now();
+    let guard = core.clock.until(began.plus(limit));
+    let pulse = call.pulse.clone();
+    let why = tokio::select! {
         biased;
-        report = core.runner.run(call) => report,
-        () = guard => Report {
-            result: Err(Failure::new(
-                FailureKind::TimedOut,
-                format!("the call took longer than its time-out of {} ms", timeout.as_millis()),
-            )),
-            usage: Usage { duration_us: u64::try_from(limit.as_micros()).unwrap_or(u64::MAX), ..Usage::default() },
-            lines: Vec::new(),
+        report = core.runner.run(call) => return report,
+        () = guard => {
+            format!("the call took longer than its time-out of {} ms", timeout.as_millis())
+        }
+        quiet = quiet(core, &pulse, heartbeat) => {
+            format!("the call gave no heartbeat for {}", Span(quiet))
+        }
+    };
+    let lasted = core.clock.now().since(began);
+    Report {
+        result: Err(Failure::new(FailureKind::TimedOut, why)),
+        usage: Usage {
+            duration_us: u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX),
+            ..Usage::default()
         },
+        lines: Vec::new(),
+    }
+}
+
+/// Returns when no heartbeat came for so long, counted from when the guest began.
+async fn quiet(core: &Core, pulse: &Pulse, limit: Option<Duration>) -> Duration {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    let look = (limit / LOOKS).max(Duration::from_millis(1));
+    let (mut beats, mut since) = (0, core.clock.now());
+    loop {
+        core.clock.until(core.clock.now().plus(look)).await;
+        let (seen, now) = (pulse.beats(), core.clock.now());
+        if seen != beats || seen == 0 {
+            (beats, since) = (seen, now);
+        } else if now.since(since) >= limit {
+            return limit;
+        }
     }
 }

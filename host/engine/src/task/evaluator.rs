@@ -117,7 +117,7 @@ impl Evaluator {
         let mut backoff = Backoff::new();
         let mut tries = 0;
         loop {
-            let report = call::guarded(&self.core, call.clone()).await;
+            let report = call::guarded(&self.core, call.clone(), None).await;
             match report.result {
                 Ok(Outcome::Success(bytes) | Outcome::Branch(_, bytes)) => {
                     return values::decode(&bytes);
@@ -164,6 +164,7 @@ impl Evaluator {
             resumption: None,
             limits: LIMITS,
             capabilities: Arc::default(),
+            pulse: Arc::default(),
         })
     }
 

@@ -8,6 +8,7 @@
 //! - `evaluator`: templates, conditions and expressions.
 //! - `scope`: the values that an expression may read.
 //! - `call`: one attempt of an action.
+//! - `cancel`: the calls in flight when it is cancelled.
 //! - `follow`: what follows its end.
 //! - `terminate`: the end of an execution that cannot be loaded.
 
@@ -32,6 +33,7 @@ use crate::config::Core;
 use crate::watch;
 
 mod call;
+mod cancel;
 mod evaluate;
 mod evaluator;
 mod follow;
@@ -302,10 +304,18 @@ impl Task {
 
     /// Puts the end on disk and tells who waits for it.
     async fn finish(&mut self) -> Result<Exit, Exit> {
-        self.work.clear();
+        let is_cancel = matches!(self.execution.final_event(), Some(Event::Cancelled { .. }));
+        if is_cancel {
+            self.stop_but_listeners();
+        } else {
+            self.work.clear();
+        }
         self.follow().await;
         let state = self.execution.status();
         self.journal.flush(state).await?;
+        if is_cancel {
+            self.tell_listeners();
+        }
         if self.core.watch.is_waited_for(self.id)
             && let Some(event) = self.execution.final_event()
         {

@@ -1,6 +1,7 @@
 //! From commands to work in flight, and from the results of work to events.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::future::{AbortHandle, BoxFuture, FutureExt, abortable};
 use nebula_flow::component::Effect;
@@ -8,7 +9,7 @@ use nebula_flow::decide::{Command, Target};
 use nebula_flow::event::{Event, Failure, FailureKind, Usage};
 use nebula_flow::expression::Root;
 use nebula_flow::planted::{self, Bug};
-use nebula_flow::ports::LogLine;
+use nebula_flow::ports::{LogLine, Pulse};
 use nebula_flow::{Payload, StepKey, Timestamp};
 
 use super::call::{self, Attempt, Ran};
@@ -22,7 +23,9 @@ pub(super) struct Flight {
     /// In which round it was last listed.
     round: u64,
     /// Stopped when this is dropped; absent while it waits for a commit.
-    running: Option<AbortHandle>,
+    pub(super) running: Option<AbortHandle>,
+    /// Of an attempt that runs.
+    pub(super) pulse: Option<Arc<Pulse>>,
 }
 
 impl Drop for Flight {
@@ -94,12 +97,12 @@ impl Task {
             Command::Wake(_) | Command::Await(_) => Ok(false),
             Command::Evaluate(target) => {
                 let evaluation = self.evaluation(target);
-                self.launch(command, evaluation.map(WorkResult::Evaluated).boxed())
+                self.launch(command, evaluation.map(WorkResult::Evaluated).boxed(), None)
                     .await
             }
             Command::Gather(map) => {
                 let gathering = self.gathering(map);
-                self.launch(command, gathering.map(WorkResult::Evaluated).boxed())
+                self.launch(command, gathering.map(WorkResult::Evaluated).boxed(), None)
                     .await
             }
             Command::Run { step, attempt } => {
@@ -111,8 +114,8 @@ impl Task {
                     self.hold(command);
                     return Ok(false);
                 }
-                let work = self.attempt(step, *attempt, beside_others);
-                self.launch(command, work).await
+                self.launch_attempt(command, step, *attempt, beside_others)
+                    .await
             }
         }
     }
@@ -142,6 +145,7 @@ impl Task {
             ticket: self.tickets,
             round: self.round,
             running: None,
+            pulse: None,
         };
         self.in_flight.insert(command.clone(), flight);
         self.gated
@@ -159,15 +163,32 @@ impl Task {
             };
             if let Command::Run { step, attempt } = &command {
                 let beside_others = self.in_flight.len() > 1;
-                let work = self.attempt(step, *attempt, beside_others);
-                self.launch(&command, work).await?;
+                self.launch_attempt(&command, step, *attempt, beside_others)
+                    .await?;
             }
         }
         Ok(())
     }
 
+    async fn launch_attempt(
+        &mut self,
+        command: &Command,
+        step: &StepKey,
+        attempt: u32,
+        beside_others: bool,
+    ) -> Result<bool, Exit> {
+        let pulse = Arc::<Pulse>::default();
+        let work = self.attempt((step, attempt), pulse.clone(), beside_others);
+        self.launch(command, work, Some(pulse)).await
+    }
+
     /// Lets work begin. What ends without waiting becomes an event at once.
-    async fn launch(&mut self, command: &Command, work: Work) -> Result<bool, Exit> {
+    async fn launch(
+        &mut self,
+        command: &Command,
+        work: Work,
+        pulse: Option<Arc<Pulse>>,
+    ) -> Result<bool, Exit> {
         self.tickets += 1;
         let ticket = self.tickets;
         let (work, abort) = abortable(work);
@@ -185,6 +206,7 @@ impl Task {
             ticket,
             round: self.round,
             running: Some(abort),
+            pulse,
         };
         self.in_flight.insert(command.clone(), flight);
         match futures_util::poll!(&mut done) {
@@ -196,7 +218,12 @@ impl Task {
         }
     }
 
-    fn attempt(&self, step: &StepKey, attempt: u32, beside_others: bool) -> Work {
+    fn attempt(
+        &self,
+        (step, attempt): (&StepKey, u32),
+        pulse: Arc<Pulse>,
+        beside_others: bool,
+    ) -> Work {
         let work = Attempt {
             core: self.core.clone(),
             tenant: self.tenant.clone(),
@@ -211,6 +238,7 @@ impl Task {
                 .unwrap_or_else(Payload::null),
             ready_at: self.execution.ready_at(step).unwrap_or_default(),
             resumption: self.execution.resumption(step).cloned(),
+            pulse,
         };
         let run = AssertUnwindSafe(work.run()).catch_unwind().map(|ran| {
             let panicked = || Ran::failed(Failure::new(FailureKind::Host, "the runner panicked"));

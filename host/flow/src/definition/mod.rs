@@ -177,6 +177,10 @@ pub struct Node {
     /// Of one attempt; 30 s if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// How long an attempt may go without a heartbeat of its action; for as long as
+    /// its time-out if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Span>,
     /// How failures that may pass are tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,

@@ -40,6 +40,7 @@ const NODE: &[&str] = &[
     "input",
     "credentials",
     "timeout",
+    "heartbeat",
     "retry",
     "delivery",
     "undo",
@@ -158,6 +159,7 @@ impl Reading {
                 .field::<BTreeMap<String, String>>(fields, "credentials")
                 .unwrap_or_default(),
             timeout: self.text_form::<Span>(fields, "timeout", "write for example `10s`"),
+            heartbeat: self.text_form::<Span>(fields, "heartbeat", "write for example `30s`"),
             retry: self.part(fields, "retry", Self::retry),
             delivery: self.text_form::<Delivery>(
                 fields,

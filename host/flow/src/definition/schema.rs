@@ -76,14 +76,14 @@ fn node() -> Value {
         "additionalProperties": false,
         "oneOf": [
             { "required": ["action"], "not": any_of(&["map", "wait", "workflow", "detach"]) },
-            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "delivery", "max_iterations"]) },
+            { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "heartbeat", "delivery", "max_iterations"]) },
             {
                 "required": ["workflow"],
-                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "delivery", "max_iterations"])
+                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
             },
             {
                 "required": ["wait"],
-                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "delivery", "max_iterations"])
+                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
             }
         ],
         "properties": {
@@ -122,6 +122,10 @@ fn node() -> Value {
                 "additionalProperties": { "type": "string", "minLength": 1 }
             },
             "timeout": { "$ref": "#/$defs/duration", "description": "Of one attempt; 30s if absent." },
+            "heartbeat": {
+                "$ref": "#/$defs/duration",
+                "description": "How long an attempt may go without a heartbeat of its action; for as long as its time-out if absent."
+            },
             "retry": { "$ref": "#/$defs/retry" },
             "delivery": {
                 "description": "How often an attempt whose outcome is unknown may have had its effects.",
@@ -154,6 +158,7 @@ fn undo() -> Value {
         "credentials",
         "timeout",
         "retry",
+        "heartbeat",
         "delivery",
         "max_iterations",
     ];

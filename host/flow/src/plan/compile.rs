@@ -117,6 +117,7 @@ impl Compiler<'_> {
             input,
             credentials: node.credentials.clone(),
             timeout: node.timeout.map(|span| span.0),
+            heartbeat: node.heartbeat.map(|span| span.0),
             max_iterations: node.max_iterations.unwrap_or(DEFAULT_ITERATIONS),
             retry: node
                 .retry

@@ -4,6 +4,7 @@
 //!   is submitted to it.
 //! - [`records`]: [`Records`], what is kept by name or by content hash.
 //! - [`runner`]: [`Runner`], which runs components in the sandbox.
+//! - [`pulse`]: what goes between a call and who runs it.
 //! - [`components`]: [`Components`], those that this node may run.
 //! - [`clock`]: [`Clock`], the only time there is.
 
@@ -14,6 +15,7 @@ use futures_core::Stream;
 pub mod clock;
 pub mod components;
 pub mod log;
+pub mod pulse;
 pub mod records;
 pub mod runner;
 pub mod submission;
@@ -24,6 +26,7 @@ pub use log::{
     Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Fence, LogError, LogLine,
     Outgoing, Status, Unfinished,
 };
+pub use pulse::Pulse;
 pub use records::{Expect, Kind, Record, RecordError, Records};
 pub use runner::{
     Call, Identity, Limits, Outcome, Prepared, Report, Resumption, Runner, Wake, Woken,

@@ -13,6 +13,8 @@ use crate::grant::Capabilities;
 use crate::id::{ActionId, Digest, ExecutionId, SignalName, StepKey, TenantId, WorkflowName};
 use crate::time::Timestamp;
 
+use super::Pulse;
+
 /// Runs components in the sandbox.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
@@ -55,6 +57,8 @@ pub struct Call {
     pub limits: Limits,
     /// What it may reach; empty for a pure call.
     pub capabilities: Arc<Capabilities>,
+    /// Its heartbeats, and whether it is cancelled; of this call alone.
+    pub pulse: Arc<Pulse>,
 }
 
 /// Which attempt of which step of which execution.

@@ -201,6 +201,7 @@ impl poll::Host for State {
             }
             clock.advance();
         }
+        let _waiting = self.waits();
         poll::Host::poll(&mut self.table, list).await
     }
 }
@@ -220,6 +221,7 @@ impl poll::HostPollable for State {
             }
             clock.advance();
         }
+        let _waiting = self.waits();
         poll::HostPollable::block(&mut self.table, pollable).await
     }
 

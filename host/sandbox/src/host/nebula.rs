@@ -51,8 +51,15 @@ impl context::Host for State {
     }
 
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
-        // A cancelled call is stopped where it stands; a guest that still asks is not.
-        Ok(false)
+        let caller = self.caller("context.cancelled")?;
+        // The result of a pure call may not depend on when it is asked for: it is
+        // stopped where it stands.
+        Ok(!caller.pure && caller.pulse.ask())
+    }
+
+    fn heartbeat(&mut self) -> wasmtime::Result<()> {
+        self.caller("context.heartbeat")?.pulse.beat();
+        Ok(())
     }
 
     fn resumed(&mut self) -> wasmtime::Result<Option<context::Resumption>> {

@@ -68,7 +68,7 @@ const WORLD: &str = "package nebula:test;
     }";
 
 /// Functions that a guest's code may call; only those it names are imported.
-const IMPORTS: [(&str, &str, &str, &str); 42] = [
+const IMPORTS: [(&str, &str, &str, &str); 45] = [
     (
         "$identity",
         "nebula:action/context@0.1.0",
@@ -85,6 +85,19 @@ const IMPORTS: [(&str, &str, &str, &str); 42] = [
         "$deadline",
         "nebula:action/context@0.1.0",
         "deadline",
+        "(param i32)",
+    ),
+    (
+        "$cancelled",
+        "nebula:action/context@0.1.0",
+        "cancelled",
+        "(result i32)",
+    ),
+    ("$beat", "nebula:action/context@0.1.0", "heartbeat", ""),
+    (
+        "$resumed",
+        "nebula:action/context@0.1.0",
+        "resumed",
         "(param i32)",
     ),
     (
@@ -524,6 +537,7 @@ pub(crate) fn call(component: &Verified<Component>, limits: Limits) -> Call {
             hosts: Vec::new(),
             credentials: BTreeMap::new(),
         }),
+        pulse: Arc::default(),
     }
 }
 

@@ -9,6 +9,7 @@
 mod cache;
 mod charges;
 mod compile;
+mod context;
 mod effects;
 mod guest;
 mod limits;

@@ -124,5 +124,6 @@ pub(crate) fn call(
         resumption: None,
         limits: Limits::default(),
         capabilities: Arc::default(),
+        pulse: Arc::default(),
     })
 }

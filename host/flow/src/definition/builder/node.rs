@@ -155,6 +155,13 @@ impl NodeBuilder {
         self
     }
 
+    /// How long an attempt may go without a heartbeat of its action.
+    #[must_use]
+    pub const fn heartbeat(mut self, quiet: Duration) -> Self {
+        self.node.heartbeat = Some(Span(quiet));
+        self
+    }
+
     /// How failures that may pass are tried again.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {

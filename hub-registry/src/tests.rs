@@ -390,6 +390,10 @@ impl Records for Blobs {
         Ok(digest)
     }
 
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+        Ok(self.0.lock().unwrap().contains_key(&digest))
+    }
+
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
         Ok(self.0.lock().unwrap().get(&digest).cloned())
     }

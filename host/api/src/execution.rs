@@ -38,7 +38,8 @@ pub struct ExecutionResult {
     /// Which version runs.
     pub workflow_version: u32,
     /// `queued`, `running`, `waiting`, `paused`, `succeeded`, `failed`,
-    /// `cancelled` or `terminated`.
+    /// `cancelled` or `terminated`; `removed` in the answer to a repeated request
+    /// whose execution has ended and was removed since.
     pub status: String,
     /// When it was accepted.
     pub created_at: Time,

@@ -153,6 +153,10 @@ codes! {
     TriggerDisabled = "trigger_disabled", 409, "The trigger is switched off";
     /// Nothing can happen to it any more.
     ExecutionFinished = "execution_finished", 409, "The execution has ended";
+    /// Only what has ended can be removed.
+    ExecutionUnfinished = "execution_unfinished", 409, "The execution has not ended";
+    /// One that has not ended refers to it.
+    ExecutionInUse = "execution_in_use", 409, "The execution is in use";
     /// No node waits for this signal, or not any more.
     SignalNotAwaited = "signal_not_awaited", 409, "Nothing waits for this signal";
     /// Each wait for this signal has its answer.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nebula_flow::Shard;
+use nebula_flow::definition::Retention;
+use nebula_flow::id::SHARDS;
 use nebula_flow::ports::{Clock, Components, EventLog, Limits, Records, Runner};
+use nebula_flow::{Shard, WorkflowId};
 use tokio::runtime::Handle;
 
 use crate::followers::Followers;
@@ -30,6 +32,8 @@ pub struct EngineConfig {
     pub owner: String,
     /// How many executions are in memory at once; the others stay in the log.
     pub max_active: usize,
+    /// Which finished executions are kept of workflows that do not say.
+    pub retention: Retention,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -71,6 +75,14 @@ impl Core {
     /// Whether this engine holds a shard, as far as it knows.
     pub(crate) fn holds(&self, shard: Shard) -> bool {
         self.held.load(Ordering::Relaxed) >> shard.0 & 1 == 1
+    }
+
+    /// Whether this engine does what is to be done once for a workflow: its id has
+    /// a shard, as those of executions have.
+    pub(crate) fn leads(&self, workflow: WorkflowId) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "the value is below 64")]
+        let shard = Shard((workflow.as_u128() % u128::from(SHARDS)) as u8);
+        self.holds(shard)
     }
 
     /// Remembers which shards it holds.

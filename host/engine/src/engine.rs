@@ -24,6 +24,7 @@ use crate::config::{Core, EngineConfig};
 use crate::handle::ExecutionHandle;
 use crate::owner::{Drain, Owner};
 use crate::pinned::{self, NoPlan};
+use crate::retention;
 use crate::triggers::{self, TriggerBell};
 use crate::watch::{self, Watch};
 
@@ -41,7 +42,7 @@ pub struct WorkflowEngine {
     core: Arc<Core>,
     orders: mpsc::Sender<Drain>,
     bell: TriggerBell,
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
 }
 
 /// Why the engine refused.
@@ -135,6 +136,7 @@ impl WorkflowEngine {
             tokio::spawn(owner.run(inbox)),
             tokio::spawn(watch::follow(core.clone(), changes, requests)),
             tokio::spawn(triggers::run(core.clone(), bell.clone())),
+            tokio::spawn(retention::run(core.clone())),
         ];
         Self {
             core,
@@ -400,6 +402,7 @@ impl WorkflowEngine {
         self.core.stopping.store(true, Ordering::Relaxed);
         // What it had decided and not started is started by the next engine.
         self.tasks[2].abort();
+        self.tasks[3].abort();
         let (done, finished) = oneshot::channel();
         if self.orders.send(Drain { grace, done }).await.is_ok() {
             // An error means that another drain was first, and has ended.

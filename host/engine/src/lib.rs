@@ -9,6 +9,7 @@
 //! - `owner`: holds shards, hears of work, gives each execution a task.
 //! - `task`: the life of one execution in memory.
 //! - `triggers`: starts workflows by the clock; `followers`: and by the ends of others.
+//! - `retention`: removes what is over.
 //! - `watch`: who waits for the end of which execution.
 //! - `pinned`: compiled plans and components, kept in memory.
 //! - `values`: payloads between the log, the blobs and the guests.
@@ -23,6 +24,7 @@ mod followers;
 mod handle;
 mod owner;
 mod pinned;
+mod retention;
 mod task;
 mod triggers;
 mod values;

@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use nebula_flow::definition::Cron;
 use nebula_flow::deploy::{self, Head};
-use nebula_flow::id::{SHARDS, Shard, WorkflowName};
+use nebula_flow::id::WorkflowName;
 use nebula_flow::ports::RecordError;
 use nebula_flow::schedule::Schedule;
 use nebula_flow::trigger::cron::{self, Look, Next};
@@ -288,9 +288,7 @@ impl Triggers {
 
 /// When this node does what is due at an instant.
 fn after_its_owner(core: &Core, workflow: WorkflowId, at: Timestamp) -> Timestamp {
-    #[expect(clippy::cast_possible_truncation, reason = "the value is below 64")]
-    let shard = Shard((workflow.as_u128() % u128::from(SHARDS)) as u8);
-    if core.holds(shard) {
+    if core.leads(workflow) {
         at
     } else {
         at.plus(HANDOVER)

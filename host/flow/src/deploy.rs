@@ -115,11 +115,12 @@ pub async fn deploy(
     .into())
 }
 
-/// Copies the components into the store, so that no uninstall takes them away.
+/// Copies the components into the store for good, so that neither an uninstall nor
+/// retention takes them away.
 async fn keep_components(place: Place<'_>, draft: &DeployedWorkflow) -> Result<(), DeployError> {
     let digests: BTreeSet<Digest> = draft.actions.values().map(|action| action.digest).collect();
     for digest in digests {
-        if place.records.blob(digest).await?.is_some() {
+        if place.records.pin_blob(digest).await? {
             continue;
         }
         let component = place.components.component(place.tenant, digest).await?;
@@ -128,6 +129,10 @@ async fn keep_components(place: Place<'_>, draft: &DeployedWorkflow) -> Result<(
             return Err(
                 RecordError::Damaged(format!("component {digest} was kept as {kept}")).into(),
             );
+        }
+        if !place.records.pin_blob(digest).await? {
+            let why = format!("component {digest} was put and is not there");
+            return Err(RecordError::Unavailable(why).into());
         }
     }
     Ok(())

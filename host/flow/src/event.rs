@@ -300,24 +300,6 @@ impl Event {
         }
     }
 
-    /// The value that it carries, if it carries one.
-    #[must_use]
-    pub const fn payload(&self) -> Option<&Payload> {
-        match self {
-            Self::Started { input, .. } | Self::StepReady { input, .. } => Some(input),
-            Self::MapStarted { items, .. } => Some(items),
-            Self::StepSucceeded { output, .. }
-            | Self::StepKept {
-                outcome: Kept::Succeeded { output, .. },
-                ..
-            }
-            | Self::Succeeded { output } => Some(output),
-            Self::SignalReceived { payload, .. } => Some(payload),
-            Self::StepContinued { state, .. } => Some(state),
-            _ => None,
-        }
-    }
-
     /// Whether nothing can follow it.
     #[must_use]
     pub const fn is_final(&self) -> bool {

@@ -163,6 +163,10 @@ impl Records for Store {
         Ok(digest)
     }
 
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+        Ok(self.blobs.lock().unwrap().contains_key(&digest))
+    }
+
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
         Ok(self.blobs.lock().unwrap().get(&digest).cloned())
     }

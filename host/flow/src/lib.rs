@@ -22,6 +22,8 @@
 //! - [`ports`]: the five doors to the world.
 //! - [`deploy`], [`start`], [`restart`], [`signal`], [`control`], [`resolve`],
 //!   [`trigger`]: the use cases, as functions over the ports.
+//! - [`retention`]: which finished executions are removed; `uses`: the blobs that
+//!   events and messages refer to.
 //! - [`planted`]: bugs that tests plant, and that nobody else can have.
 
 pub mod component;
@@ -44,6 +46,7 @@ pub mod ports;
 pub mod reached;
 pub mod resolve;
 pub mod restart;
+pub mod retention;
 pub mod retry;
 pub mod schedule;
 pub mod shape;
@@ -51,6 +54,7 @@ pub mod signal;
 pub mod start;
 pub mod time;
 pub mod trigger;
+mod uses;
 
 pub use component::{ActionMetadata, Component, Effect, Verified};
 pub use definition::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};

@@ -1,5 +1,7 @@
 //! Starting an execution of a deployed workflow.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -15,6 +17,10 @@ use crate::time::Timestamp;
 
 /// The longest idempotency key, bytes.
 pub const MAX_KEY: usize = 255;
+
+/// How long an idempotency key answers at least; it does so for as long as its
+/// execution is kept.
+pub const KEY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How the keys begin that the host itself makes: for the slots of a schedule, say.
 pub const RESERVED: &str = "nebula:";

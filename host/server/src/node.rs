@@ -221,6 +221,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         limits: config.limits,
         owner: owner(&config.name)?,
         max_active: config.max_active,
+        retention: config.retention,
     };
     Ok(Parts {
         engine,

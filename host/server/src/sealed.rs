@@ -151,6 +151,10 @@ impl Records for SealedRecords {
         self.inner.put_blob(bytes).await
     }
 
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+        self.inner.pin_blob(digest).await
+    }
+
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
         self.inner.blob(digest).await
     }

@@ -13,7 +13,7 @@ use crate::trouble::Trouble;
 macro_rules! execution_columns {
     () => {
         "id, tenant, workflow, workflow_name, workflow_version, created_at, \
-         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error"
+         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error, origin"
     };
 }
 
@@ -26,6 +26,7 @@ pub(crate) struct ExecutionCells {
     pub(crate) workflow_version: i64,
     pub(crate) created_at: i64,
     pub(crate) head: HeadCells,
+    pub(crate) origin: Option<Vec<u8>>,
 }
 
 /// The part of it that changes.
@@ -53,6 +54,10 @@ impl ExecutionCells {
     fn checked(self) -> Result<ExecutionRow, Trouble> {
         let workflow = <[u8; 16]>::try_from(self.workflow.as_slice())
             .map_err(|_| damaged("workflow", "is no id"))?;
+        let origin = self.origin.as_deref().map(<[u8; 16]>::try_from);
+        let origin = origin
+            .transpose()
+            .map_err(|_| damaged("origin", "is no id"))?;
         Ok(ExecutionRow {
             tenant: tenant(&self.tenant)?,
             workflow: WorkflowId::from_u128(u128::from_be_bytes(workflow)),
@@ -63,6 +68,7 @@ impl ExecutionCells {
             workflow_version: u32::try_from(self.workflow_version)
                 .map_err(|e| damaged("workflow_version", e))?,
             created_at: at(self.created_at),
+            origin: origin.map(id),
             head: self.head.checked()?,
         })
     }

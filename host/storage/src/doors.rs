@@ -8,6 +8,7 @@ macro_rules! doors {
     ($store:ty) => {
         const _: () = {
             use bytes::Bytes;
+            use nebula_flow::Timestamp;
             use nebula_flow::event::Recorded;
             use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
             use nebula_flow::ports::*;
@@ -73,6 +74,24 @@ macro_rules! doors {
                 fn changes(&self) -> Feed<Change> {
                     self.0.changes()
                 }
+                async fn ended(
+                    &self,
+                    tenant: &TenantId,
+                    query: &EndedQuery,
+                ) -> Result<Vec<ExecutionSummary>, LogError> {
+                    self.0.ended(tenant, query).await
+                }
+                async fn remove_executions(
+                    &self,
+                    tenant: &TenantId,
+                    executions: &[ExecutionId],
+                    at: Timestamp,
+                ) -> Result<Vec<Removal>, LogError> {
+                    self.0.remove_executions(tenant, executions, at).await
+                }
+                async fn sweep(&self, at: Timestamp) -> Result<bool, LogError> {
+                    self.0.sweep(at).await
+                }
             }
 
             #[async_trait::async_trait]
@@ -115,6 +134,9 @@ macro_rules! doors {
                 }
                 async fn put_blob(&self, bytes: Bytes) -> Result<Digest, RecordError> {
                     self.0.put_blob(bytes).await
+                }
+                async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+                    self.0.pin_blob(digest).await
                 }
                 async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
                     self.0.blob(digest).await

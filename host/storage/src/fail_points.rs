@@ -115,6 +115,9 @@ mod armed {
             Request::Put { .. } => "put",
             Request::Remove { .. } => "remove",
             Request::PutBlob { .. } => "blob",
+            Request::PinBlob { .. } => "pin",
+            Request::RemoveExecutions { .. } => "removal",
+            Request::Sweep { .. } => "sweep",
         }
     }
 }

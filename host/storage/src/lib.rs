@@ -12,6 +12,7 @@
 //! - [`request`]: what a caller asks of the writer, and how it is answered.
 //! - [`rows`]: what is stored, and what a batch reads and writes of it.
 //! - [`rules`]: what may happen: a batch and facts in, writes and verdicts out.
+//! - [`over`]: what is removed, and why that is safe.
 //! - [`batch`]: one batch from its facts to its answers.
 //! - [`fail_points`]: where tests end the process.
 //! - [`early`]: a bug that tests plant.
@@ -47,6 +48,7 @@ mod log;
 mod memory;
 mod migrations;
 mod open;
+mod over;
 mod pool;
 mod postgres;
 mod queue;

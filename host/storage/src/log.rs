@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use nebula_flow::Timestamp;
 use nebula_flow::event::Recorded;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
-    Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed, Fence,
-    InboxRow, Kind, LogError, LogLine, Outgoing, Record, RecordError, Records, Submission,
-    Submitted, Unfinished,
+    Append, Arrival, Change, EndedQuery, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed,
+    Fence, InboxRow, Kind, LogError, LogLine, Outgoing, Record, RecordError, Records, Removal,
+    Submission, Submitted, Unfinished,
 };
 
 use crate::codec;
@@ -66,6 +67,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
         tenant: TenantId,
         query: ExecutionQuery,
     ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble>;
+    /// In the order of their ends.
+    async fn ended(
+        &self,
+        tenant: TenantId,
+        query: EndedQuery,
+    ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble>;
     async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble>;
     async fn list(
         &self,
@@ -82,11 +89,13 @@ pub(crate) trait Backend: Send + Sync + 'static {
 impl<B: Backend> EventLog for Log<B> {
     async fn submit(&self, submission: Submission) -> Result<Submitted, LogError> {
         let body = codec::encode(&submission.message)?;
+        let blobs = submission.message.blobs();
         let (ticket, answer) = Ticket::new();
         self.0
             .send(Request::Submit(Submit {
                 submission,
                 body,
+                blobs,
                 announced: false,
                 ticket,
             }))
@@ -103,9 +112,10 @@ impl<B: Backend> EventLog for Log<B> {
         }
         // Encoded here, so that the one writer has less to do.
         let events = std::mem::take(&mut append.events);
+        let blobs = events.iter().flat_map(|r| r.event.blobs()).collect();
         let events = events
             .iter()
-            .map(|e| encode_event(append.execution, e))
+            .map(|e| codec::encode_event(append.execution, e))
             .collect::<Result<Vec<_>, Trouble>>()?;
         let lines = std::mem::take(&mut append.lines);
         let lines = lines
@@ -114,7 +124,12 @@ impl<B: Backend> EventLog for Log<B> {
             .collect::<Result<Vec<_>, Trouble>>()?;
         let letter = |outgoing: Outgoing| {
             let body = codec::encode(&outgoing.message)?;
-            Ok(Letter { outgoing, body })
+            let blobs = outgoing.message.blobs();
+            Ok(Letter {
+                outgoing,
+                body,
+                blobs,
+            })
         };
         let outbox = std::mem::take(&mut append.outbox);
         let outbox = outbox
@@ -127,6 +142,7 @@ impl<B: Backend> EventLog for Log<B> {
                 fence,
                 head: append,
                 events,
+                blobs,
                 lines,
                 outbox,
                 ticket,
@@ -198,7 +214,7 @@ impl<B: Backend> EventLog for Log<B> {
         let rows = self.0.events(execution, after, limit).await?;
         let mut events = Vec::with_capacity(rows.len());
         for (row, version) in rows.iter().zip(after.saturating_add(1)..) {
-            events.push(decode_event(execution, version, row)?);
+            events.push(codec::decode_event(execution, version, row)?);
         }
         if planted::is(Bug::ShownBeforeCommit) {
             early::add(execution, after, limit, &mut events);
@@ -244,6 +260,39 @@ impl<B: Backend> EventLog for Log<B> {
 
     fn changes(&self) -> Feed<Change> {
         self.0.feeds().changes()
+    }
+
+    async fn ended(
+        &self,
+        tenant: &TenantId,
+        query: &EndedQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError> {
+        let rows = self.0.ended(tenant.clone(), *query).await?;
+        Ok(rows.into_iter().map(|(id, row)| row.summary(id)).collect())
+    }
+
+    async fn remove_executions(
+        &self,
+        tenant: &TenantId,
+        executions: &[ExecutionId],
+        at: Timestamp,
+    ) -> Result<Vec<Removal>, LogError> {
+        let (ticket, answer) = Ticket::new();
+        self.0
+            .send(Request::RemoveExecutions {
+                tenant: tenant.clone(),
+                executions: executions.to_vec(),
+                at,
+                ticket,
+            })
+            .await?;
+        answer.wait().await
+    }
+
+    async fn sweep(&self, at: Timestamp) -> Result<bool, LogError> {
+        let (ticket, answer) = Ticket::new();
+        self.0.send(Request::Sweep { at, ticket }).await?;
+        answer.wait().await
     }
 }
 
@@ -319,6 +368,12 @@ impl<B: Backend> Records for Log<B> {
         Ok(digest)
     }
 
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+        let (ticket, answer) = Ticket::new();
+        self.0.send(Request::PinBlob { digest, ticket }).await?;
+        answer.wait().await
+    }
+
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {
         let Some(bytes) = self.0.blob(digest).await? else {
             return Ok(None);
@@ -331,35 +386,6 @@ impl<B: Backend> Records for Log<B> {
             )))
         }
     }
-}
-
-fn encode_event(execution: ExecutionId, recorded: &Recorded) -> Result<EventRow, Trouble> {
-    let body = codec::encode(&recorded.event)?;
-    let checksum = codec::checksum(execution, recorded.version, recorded.at.as_millis(), &body);
-    Ok(EventRow {
-        version: recorded.version,
-        at: recorded.at,
-        body,
-        checksum,
-    })
-}
-
-fn decode_event(execution: ExecutionId, version: u64, row: &EventRow) -> Result<Recorded, Trouble> {
-    let what = || format!("event {version} of {execution}");
-    if row.version != version {
-        return Err(Trouble::Damaged(format!("{} is missing", what())));
-    }
-    if codec::checksum(execution, version, row.at.as_millis(), &row.body) != row.checksum {
-        return Err(Trouble::Damaged(format!(
-            "{} does not match its checksum",
-            what()
-        )));
-    }
-    Ok(Recorded {
-        version,
-        at: row.at,
-        event: codec::decode(&row.body, what)?,
-    })
 }
 
 async fn digest_of(bytes: Bytes) -> Result<Digest, Trouble> {

@@ -9,18 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
-use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
+use nebula_flow::ports::{EndedQuery, ExecutionQuery, Record, Unfinished};
 
 use crate::batch::{self, Store};
 use crate::feeds::Feeds;
 use crate::figures::Figures;
 use crate::log::{Backend, Log};
+use crate::over::Chores;
 use crate::request::Request;
 use crate::rows::{
     CallerKey, EventRow, ExecutionRow, Facts, KeyRow, MessageRow, Needs, RecordKey, ShardRow,
     Writes, Written,
 };
 use crate::trouble::Trouble;
+
+mod over;
 
 /// Everything in memory, nothing on disk. Cheap to clone; all clones are the
 /// same store.
@@ -46,6 +49,7 @@ struct State {
     keys: BTreeMap<CallerKey, KeyRow>,
     records: BTreeMap<RecordKey, Record>,
     blobs: BTreeMap<Digest, Bytes>,
+    over: over::Kept,
     shards: BTreeMap<Shard, ShardRow>,
 }
 
@@ -124,10 +128,20 @@ impl State {
                 BTreeMap::new()
             },
             elsewhere: BTreeSet::new(),
+            in_use: needs
+                .removals
+                .iter()
+                .copied()
+                .filter(|id| self.is_in_use(*id))
+                .collect(),
+            chores: needs
+                .sweep
+                .map_or_else(Chores::default, |now| self.chores(now)),
         }
     }
 
     fn write(&mut self, writes: Writes<'_>) {
+        self.remove(&writes.over);
         for (id, written) in writes.executions {
             let (Written::Inserted(row) | Written::Updated(row)) = written;
             if row.head.status.is_final() {
@@ -183,6 +197,7 @@ impl State {
                 .into_iter()
                 .map(|(digest, bytes)| (digest, bytes.clone())),
         );
+        self.over.keep(writes.uses, writes.pins, writes.suspects);
         self.shards.extend(writes.shards);
     }
 }
@@ -289,6 +304,14 @@ impl Backend for InMemory {
             .take(query.limit)
             .map(|(id, row)| (*id, row.clone()))
             .collect())
+    }
+
+    async fn ended(
+        &self,
+        tenant: TenantId,
+        query: EndedQuery,
+    ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
+        Ok(self.state().ended(&tenant, &query))
     }
 
     async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble> {

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nebula_flow::id::{Digest, TenantId};
+use nebula_flow::Timestamp;
+use nebula_flow::id::{Digest, ExecutionId, TenantId};
 use nebula_flow::ports::{
-    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError, Submission,
-    Submitted,
+    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError, Removal,
+    Submission, Submitted,
 };
 use tokio::sync::oneshot;
 
@@ -46,6 +47,20 @@ pub(crate) enum Request {
         bytes: Bytes,
         ticket: Ticket<(), RecordError>,
     },
+    PinBlob {
+        digest: Digest,
+        ticket: Ticket<bool, RecordError>,
+    },
+    RemoveExecutions {
+        tenant: TenantId,
+        executions: Vec<ExecutionId>,
+        at: Timestamp,
+        ticket: Ticket<Vec<Removal>, LogError>,
+    },
+    Sweep {
+        at: Timestamp,
+        ticket: Ticket<bool, LogError>,
+    },
 }
 
 /// A submission and its message as bytes.
@@ -53,9 +68,21 @@ pub(crate) enum Request {
 pub(crate) struct Submit {
     pub(crate) submission: Submission,
     pub(crate) body: Bytes,
+    /// Those that the message refers to.
+    pub(crate) blobs: Vec<Digest>,
     /// Its arrival was told when it was queued.
     pub(crate) announced: bool,
     pub(crate) ticket: Ticket<Submitted, LogError>,
+}
+
+impl Submit {
+    /// The execution that a start goes on with or repeats.
+    pub(crate) fn origin(&self) -> Option<ExecutionId> {
+        match &self.submission.message {
+            Message::Start { origin, .. } => origin.map(|origin| origin.execution),
+            _ => None,
+        }
+    }
 }
 
 /// An append whose events and lines are bytes.
@@ -65,6 +92,8 @@ pub(crate) struct AppendRows {
     /// Without its events, lines and outbox.
     pub(crate) head: Append,
     pub(crate) events: Vec<EventRow>,
+    /// Those that the events refer to.
+    pub(crate) blobs: Vec<Digest>,
     pub(crate) lines: Vec<Bytes>,
     pub(crate) outbox: Vec<Letter>,
     pub(crate) ticket: Ticket<(), LogError>,
@@ -75,6 +104,8 @@ pub(crate) struct AppendRows {
 pub(crate) struct Letter {
     pub(crate) outgoing: Outgoing,
     pub(crate) body: Bytes,
+    /// Those that the message refers to.
+    pub(crate) blobs: Vec<Digest>,
 }
 
 /// Where an answer goes, and the verdict once there is one. It is sent only
@@ -140,6 +171,9 @@ impl Request {
             Self::Put { ticket, .. } => ticket.settle(trouble),
             Self::Remove { ticket, .. } => ticket.settle(trouble),
             Self::PutBlob { ticket, .. } => ticket.settle(trouble),
+            Self::PinBlob { ticket, .. } => ticket.settle(trouble),
+            Self::RemoveExecutions { ticket, .. } => ticket.settle(trouble),
+            Self::Sweep { ticket, .. } => ticket.settle(trouble),
         }
     }
 
@@ -159,7 +193,10 @@ impl Request {
             Self::Claim { .. }
             | Self::Release { .. }
             | Self::Flush { .. }
+            | Self::PinBlob { .. }
+            | Self::Sweep { .. }
             | Self::Remove { .. } => 0,
+            Self::RemoveExecutions { executions, .. } => executions.len() * ROW,
         }
     }
 

@@ -8,6 +8,7 @@ use nebula_flow::id::{Digest, ExecutionId, SHARDS, Shard, TenantId, WorkflowId, 
 use nebula_flow::ports::{ExecutionSummary, Fence, Status};
 use nebula_flow::time::Timestamp;
 
+use crate::over::{Chores, Over};
 use crate::request::Request;
 use crate::trouble::Trouble;
 
@@ -25,6 +26,8 @@ pub(crate) struct ExecutionRow {
     pub(crate) workflow_name: WorkflowName,
     pub(crate) workflow_version: u32,
     pub(crate) created_at: Timestamp,
+    /// The execution that started it, or that it goes on with or repeats.
+    pub(crate) origin: Option<ExecutionId>,
     pub(crate) head: Head,
 }
 
@@ -113,6 +116,11 @@ pub(crate) struct Needs {
     pub(crate) keys: BTreeSet<CallerKey>,
     pub(crate) records: BTreeSet<RecordKey>,
     pub(crate) blobs: BTreeSet<Digest>,
+    /// Executions that are to be removed, of which it must be known whether one
+    /// that has not ended refers to them.
+    pub(crate) removals: BTreeSet<ExecutionId>,
+    /// When what is over is looked for.
+    pub(crate) sweep: Option<Timestamp>,
     /// Those whose owner must be known.
     pub(crate) shards: BTreeSet<Shard>,
     /// Whether someone wants to hold shards: then every shard that may be taken
@@ -129,6 +137,8 @@ impl Needs {
                 Request::Submit(submit) => {
                     let submission = &submit.submission;
                     needs.executions.insert(submission.execution);
+                    needs.executions.extend(submit.origin());
+                    needs.blobs.extend(&submit.blobs);
                     if let Some(key) = &submission.key {
                         needs
                             .keys
@@ -140,6 +150,8 @@ impl Needs {
                     needs.shards.insert(append.fence.shard);
                     let others = append.outbox.iter().map(|l| l.outgoing.execution);
                     needs.executions.extend(others);
+                    let letters = append.outbox.iter().flat_map(|letter| &letter.blobs);
+                    needs.blobs.extend(append.blobs.iter().chain(letters));
                 }
                 Request::Claim { .. } => needs.claims = true,
                 Request::Release { fences, .. } => {
@@ -149,7 +161,12 @@ impl Needs {
                 Request::Put { key, .. } | Request::Remove { key, .. } => {
                     needs.records.insert(key.clone());
                 }
-                Request::PutBlob { digest, .. } => {
+                Request::RemoveExecutions { executions, .. } => {
+                    needs.executions.extend(executions);
+                    needs.removals.extend(executions);
+                }
+                Request::Sweep { at, .. } => needs.sweep = needs.sweep.max(Some(*at)),
+                Request::PutBlob { digest, .. } | Request::PinBlob { digest, .. } => {
                     needs.blobs.insert(*digest);
                 }
             }
@@ -169,6 +186,7 @@ impl Needs {
             && self.keys.is_empty()
             && self.records.is_empty()
             && self.blobs.is_empty()
+            && self.sweep.is_none()
     }
 }
 
@@ -182,6 +200,11 @@ pub(crate) struct Facts {
     /// Their versions.
     pub(crate) records: BTreeMap<RecordKey, u64>,
     pub(crate) blobs: BTreeSet<Digest>,
+    /// Of those to be removed: one that has not ended is their origin, or has them
+    /// as its origin.
+    pub(crate) in_use: BTreeSet<ExecutionId>,
+    /// What a sweep finds.
+    pub(crate) chores: Chores,
     /// A missing one was never held.
     pub(crate) shards: BTreeMap<Shard, ShardRow>,
     /// For claims: the shards that another process holds and that is alive. A
@@ -219,6 +242,14 @@ pub(crate) struct Writes<'a> {
     pub(crate) records: BTreeMap<RecordKey, Option<(u64, &'a Bytes)>>,
     /// To insert.
     pub(crate) blobs: BTreeMap<Digest, &'a Bytes>,
+    /// To insert, unless they are there.
+    pub(crate) uses: BTreeSet<(ExecutionId, Digest)>,
+    /// To insert, unless they are there.
+    pub(crate) pins: BTreeSet<Digest>,
+    /// To insert; one that is there was not seen by a sweep any more.
+    pub(crate) suspects: BTreeSet<Digest>,
+    /// To delete, before anything is inserted.
+    pub(crate) over: Over,
     /// To set.
     pub(crate) shards: BTreeMap<Shard, ShardRow>,
     /// Held before and claimed again: a sign of life, for stores in which an
@@ -244,6 +275,10 @@ impl Writes<'_> {
             && self.keys.is_empty()
             && self.records.is_empty()
             && self.blobs.is_empty()
+            && self.uses.is_empty()
+            && self.pins.is_empty()
+            && self.suspects.is_empty()
+            && self.over.is_empty()
             && self.shards.is_empty()
     }
 }

@@ -3,11 +3,12 @@
 //! Each request sees what the ones before it did; a refused one changes nothing.
 //!
 //! - `append`: what the owner of an execution adds to it.
+//! - `remove`: what is over.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use nebula_flow::id::{ExecutionId, Shard};
+use nebula_flow::id::{Digest, ExecutionId, Shard};
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
     Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status, Submission,
@@ -19,6 +20,7 @@ use crate::request::{Request, Submit, arrival};
 use crate::rows::{ExecutionRow, Facts, Head, KeyRow, MessageRow, RecordKey, Writes, Written};
 
 mod append;
+mod remove;
 
 /// What a batch comes to.
 #[derive(Debug)]
@@ -60,8 +62,23 @@ pub(crate) fn decide(requests: &[Request], facts: Facts) -> Decided<'_> {
                 if ledger.facts.blobs.insert(*digest) {
                     ledger.writes.blobs.insert(*digest, bytes);
                 }
+                ledger.writes.suspects.insert(*digest);
                 ticket.decide(Ok(()));
             }
+            Request::PinBlob { digest, ticket } => {
+                let is_there = ledger.facts.blobs.contains(digest);
+                if is_there {
+                    ledger.writes.pins.insert(*digest);
+                }
+                ticket.decide(Ok(is_there));
+            }
+            Request::RemoveExecutions {
+                tenant,
+                executions,
+                at,
+                ticket,
+            } => ticket.decide(Ok(ledger.remove_executions(tenant, executions, *at))),
+            Request::Sweep { at, ticket } => ticket.decide(Ok(ledger.sweep(*at))),
         }
     }
     ledger.close()
@@ -89,7 +106,13 @@ impl<'a> Ledger<'a> {
         {
             return Ok(Submitted::Duplicate(first));
         }
-        let seq = self.place(submission, &request.body)?;
+        self.has_blobs(&request.blobs)?;
+        let origin = request.origin();
+        if let Some(origin) = origin.filter(|id| !self.facts.executions.contains_key(id)) {
+            return Err(LogError::NotFound(origin));
+        }
+        let seq = self.place(submission, &request.body, origin)?;
+        self.uses(submission.execution, &request.blobs);
         if let Some(key) = key {
             let name = (submission.tenant.clone(), key.key.clone());
             let row = KeyRow {
@@ -108,10 +131,28 @@ impl<'a> Ledger<'a> {
         Ok(Submitted::Accepted)
     }
 
-    /// Puts a message into the inbox that it is for; its number there.
-    fn place(&mut self, submission: &Submission, body: &Bytes) -> Result<u64, LogError> {
+    /// Refuses what refers to a blob that is not there.
+    fn has_blobs(&self, blobs: &[Digest]) -> Result<(), LogError> {
+        let mut missing = blobs.iter().filter(|d| !self.facts.blobs.contains(d));
+        missing.next().map_or(Ok(()), |d| Err(LogError::NoBlob(*d)))
+    }
+
+    /// Notes that an execution refers to these blobs.
+    fn uses(&mut self, execution: ExecutionId, blobs: &[Digest]) {
+        let uses = blobs.iter().map(|digest| (execution, *digest));
+        self.writes.uses.extend(uses);
+    }
+
+    /// Puts a message into the inbox that it is for; its number there. A start may
+    /// have another execution as its origin.
+    fn place(
+        &mut self,
+        submission: &Submission,
+        body: &Bytes,
+        origin: Option<ExecutionId>,
+    ) -> Result<u64, LogError> {
         let seq = match &submission.message {
-            Message::Start { .. } => self.make(submission)?,
+            Message::Start { .. } => self.make(submission, origin)?,
             Message::Cancel { .. }
             | Message::Signal { .. }
             | Message::ChildEnded { .. }
@@ -149,7 +190,11 @@ impl<'a> Ledger<'a> {
     }
 
     /// Makes the execution of a start; the number of its first message.
-    fn make(&mut self, submission: &Submission) -> Result<u64, LogError> {
+    fn make(
+        &mut self,
+        submission: &Submission,
+        origin: Option<ExecutionId>,
+    ) -> Result<u64, LogError> {
         let id = submission.execution;
         if let Some(row) = self.facts.executions.get(&id) {
             let actual = row.clone()?.head.version;
@@ -174,6 +219,7 @@ impl<'a> Ledger<'a> {
             workflow_name: name.clone(),
             workflow_version: *version,
             created_at: submission.at,
+            origin,
             head: Head {
                 status: Status::Queued,
                 version: 0,

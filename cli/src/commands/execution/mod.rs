@@ -8,6 +8,7 @@
 //! - `signal`: what a wait is for.
 //! - `resolve`: what became of an attempt whose outcome is unknown.
 //! - `restart`: retry and replay: an execution from one that has ended.
+//! - `remove`: what has ended.
 //! - `control`: cancel, pause, resume, terminate: one, several, or all that match.
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::output::{Column, Show};
 
 mod board;
 mod control;
+mod remove;
 mod resolve;
 mod restart;
 mod show;
@@ -77,6 +79,7 @@ pub(crate) enum Execution {
     Resume(control::Which),
     /// End executions at once, whatever is under way; also those that cannot go on
     Terminate(control::Which),
+    Remove(remove::Remove),
 }
 
 /// Columns of a list.
@@ -133,6 +136,7 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
         Execution::Terminate(which) => {
             control::run(context, client, control::TERMINATE, which).await
         }
+        Execution::Remove(what) => remove::run(context, client, what).await,
     }
 }
 

@@ -22,7 +22,8 @@ use crate::strikes::{Strike, Struck};
 const ABREAST: u32 = 8;
 
 /// What of the store an engine asks for in one run. Not among them are `lines`,
-/// `executions` and `remove`, which are for the API.
+/// `executions` and `remove`, which are for the API, `pin_blob`, which a deploy
+/// asks for, and `ended`, `remove_executions` and `sweep`, which come by the clock.
 const CALLS: [&str; 13] = [
     "append",
     "blob",
@@ -123,6 +124,7 @@ fn engine(house: &House, store: &Arc<Struck>, owner: &str) -> WorkflowEngine {
         limits: Limits::default(),
         owner: owner.into(),
         max_active: 10,
+        retention: Default::default(),
     })
 }
 

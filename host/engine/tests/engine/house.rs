@@ -12,13 +12,14 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use nebula_engine::{EngineConfig, ExecutionHandle, SystemClock, WorkflowEngine};
 use nebula_flow::component::{ActionMetadata, Component, Effect, Origin, Verified};
+use nebula_flow::definition::Retention;
 use nebula_flow::deploy::{self, DeployedWorkflow, Place};
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::ports::{
-    Append, Arrival, Call, Change, Clock, Components, Durability, EventLog, ExecutionQuery,
-    ExecutionSummary, Feed, Fence, InboxRow, Kind, Limits, LogError, LogLine, Message, Outcome,
-    Prepared, Records, Report, ResolveError, ResolvedAction, Runner, Submission, Submitted,
-    Unfinished,
+    Append, Arrival, Call, Change, Clock, Components, Durability, EndedQuery, EventLog,
+    ExecutionQuery, ExecutionSummary, Feed, Fence, InboxRow, Kind, Limits, LogError, LogLine,
+    Message, Outcome, Prepared, Records, Removal, Report, ResolveError, ResolvedAction, Runner,
+    Submission, Submitted, Unfinished,
 };
 use nebula_flow::{
     ActionId, Digest, Event, ExecutionId, Payload, Recorded, Shard, TenantId, Timestamp, Value,
@@ -39,6 +40,7 @@ pub(crate) struct House {
     pub(crate) runner: Arc<Scripted>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_active: usize,
+    pub(crate) retention: Retention,
     minted: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl House {
             runner: Arc::default(),
             clock,
             max_active: 1000,
+            retention: Retention::default(),
             minted: AtomicU64::new(1),
         }
     }
@@ -93,6 +96,7 @@ impl House {
             limits: Limits::default(),
             owner: owner.into(),
             max_active: self.max_active,
+            retention: self.retention,
         })
     }
 
@@ -475,6 +479,27 @@ impl EventLog for Counted {
 
     fn changes(&self) -> Feed<Change> {
         self.store.changes()
+    }
+
+    async fn ended(
+        &self,
+        tenant: &TenantId,
+        query: &EndedQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError> {
+        self.store.ended(tenant, query).await
+    }
+
+    async fn remove_executions(
+        &self,
+        tenant: &TenantId,
+        executions: &[ExecutionId],
+        at: Timestamp,
+    ) -> Result<Vec<Removal>, LogError> {
+        self.store.remove_executions(tenant, executions, at).await
+    }
+
+    async fn sweep(&self, at: Timestamp) -> Result<bool, LogError> {
+        self.store.sweep(at).await
     }
 }
 

@@ -15,6 +15,7 @@ mod house;
 mod pulse;
 mod recovery;
 mod restarts;
+mod retention;
 mod signals;
 mod starts;
 mod strikes;

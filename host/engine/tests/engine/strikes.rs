@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_flow::ports::{
-    Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed, Fence,
-    InboxRow, Kind, LogError, LogLine, Record, RecordError, Records, Submission, Submitted,
-    Unfinished,
+    Append, Arrival, Change, EndedQuery, EventLog, ExecutionQuery, ExecutionSummary, Expect, Feed,
+    Fence, InboxRow, Kind, LogError, LogLine, Record, RecordError, Records, Removal, Submission,
+    Submitted, Unfinished,
 };
-use nebula_flow::{Digest, ExecutionId, Recorded, Shard, TenantId};
+use nebula_flow::{Digest, ExecutionId, Recorded, Shard, TenantId, Timestamp};
 use nebula_storage::Memory;
 
 /// Which call fails, and how.
@@ -151,6 +151,31 @@ impl EventLog for Struck {
     fn changes(&self) -> Feed<Change> {
         self.store.changes()
     }
+
+    async fn ended(
+        &self,
+        tenant: &TenantId,
+        query: &EndedQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError> {
+        let call = self.store.ended(tenant, query);
+        self.call("ended", LogError::Unavailable, call).await
+    }
+
+    async fn remove_executions(
+        &self,
+        tenant: &TenantId,
+        executions: &[ExecutionId],
+        at: Timestamp,
+    ) -> Result<Vec<Removal>, LogError> {
+        let call = self.store.remove_executions(tenant, executions, at);
+        self.call("remove_executions", LogError::Unavailable, call)
+            .await
+    }
+
+    async fn sweep(&self, at: Timestamp) -> Result<bool, LogError> {
+        let call = self.store.sweep(at);
+        self.call("sweep", LogError::Unavailable, call).await
+    }
 }
 
 #[async_trait]
@@ -197,6 +222,11 @@ impl Records for Struck {
     async fn put_blob(&self, bytes: Bytes) -> Result<Digest, RecordError> {
         let call = self.store.put_blob(bytes);
         self.call("put_blob", RecordError::Unavailable, call).await
+    }
+
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError> {
+        let call = self.store.pin_blob(digest);
+        self.call("pin_blob", RecordError::Unavailable, call).await
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError> {

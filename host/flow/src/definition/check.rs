@@ -124,6 +124,7 @@ impl Check<'_> {
                 format!("a time-out is longer than 0 and at most {longest}, not {timeout}");
             self.problem(Code::InvalidValue, "/timeout", message);
         }
+        self.retention(self.definition);
     }
 
     fn nodes(&mut self) {

@@ -7,6 +7,7 @@
 //! - `wait`: what a node waits for; `child`: the workflows that it names; `undo`:
 //!   what takes back what it did.
 //! - `trigger`: what starts the workflow by itself.
+//! - `retention`: which finished executions are kept.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -34,6 +35,7 @@ mod document;
 mod graph;
 mod json;
 mod read;
+mod retention;
 mod scalar;
 mod schema;
 mod sites;
@@ -50,6 +52,7 @@ pub use call::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
 pub use check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES, check};
 pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
+pub use retention::{MAX_AGE, MAX_COUNT, Retention};
 pub use schema::schema;
 pub use text::InvalidText;
 pub use trigger::{
@@ -98,6 +101,9 @@ pub struct WorkflowDefinition {
     /// with an input that says which, where and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<WorkflowName>,
+    /// Which of its finished executions are kept; absent, the node's settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// What starts it by itself, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub triggers: IndexMap<TriggerName, Trigger>,
@@ -129,6 +135,7 @@ impl WorkflowDefinition {
             retry: None,
             timeout: None,
             on_failure: None,
+            retention: None,
             triggers: IndexMap::new(),
             nodes: IndexMap::new(),
             connections: Vec::new(),

@@ -24,6 +24,7 @@ const WORKFLOW: &[&str] = &[
     "retry",
     "timeout",
     "on_failure",
+    "retention",
     "triggers",
     "nodes",
     "connections",
@@ -99,6 +100,7 @@ impl Reading {
             retry,
             timeout,
             on_failure: self.parsed(fields, "on_failure", Code::InvalidName, None),
+            retention: self.part(fields, "retention", Self::retention),
             triggers,
             nodes: nodes?,
             connections,
@@ -268,7 +270,11 @@ impl Reading {
     }
 
     /// A field that may be absent.
-    fn field<T: DeserializeOwned>(&mut self, fields: Fields<'_>, name: &str) -> Option<T> {
+    pub(super) fn field<T: DeserializeOwned>(
+        &mut self,
+        fields: Fields<'_>,
+        name: &str,
+    ) -> Option<T> {
         self.parsed(fields, name, Code::InvalidValue, None)
     }
 

@@ -35,6 +35,7 @@ pub fn schema() -> Value {
                 "$ref": "#/$defs/workflowName",
                 "description": "The workflow that is started whenever an execution of this one has failed."
             },
+            "retention": super::retention::schema(),
             "triggers": super::trigger::schema(),
             "nodes": {
                 "description": "By id; their order decides which failure is reported.",

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::ports::*;
-use crate::{ExecutionId, Recorded, Shard, TenantId};
+use crate::{ExecutionId, Recorded, Shard, TenantId, Timestamp};
 
 /// A log that takes submissions, and what was said of it.
 #[derive(Default)]
@@ -148,5 +148,22 @@ impl EventLog for Inbox {
 
     fn changes(&self) -> Feed<Change> {
         unreachable!("not a door of this fake")
+    }
+
+    async fn ended(&self, _: &TenantId, _: &EndedQuery) -> Result<Vec<ExecutionSummary>, LogError> {
+        absent()
+    }
+
+    async fn remove_executions(
+        &self,
+        _: &TenantId,
+        _: &[ExecutionId],
+        _: Timestamp,
+    ) -> Result<Vec<Removal>, LogError> {
+        absent()
+    }
+
+    async fn sweep(&self, _: Timestamp) -> Result<bool, LogError> {
+        absent()
     }
 }

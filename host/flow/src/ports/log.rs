@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Feed, InboxRow, Message, Submission, Submitted};
 use crate::event::{Failure, Recorded};
-use crate::id::{ExecutionId, Shard, StepKey, TenantId, WorkflowId, WorkflowName};
+use crate::id::{Digest, ExecutionId, Shard, StepKey, TenantId, WorkflowId, WorkflowName};
 use crate::time::Timestamp;
 
 /// The log of all executions. Two doors write it: anyone may [`submit`], only
-/// the owner of a shard may [`append`].
+/// the owner of a shard may [`append`]. A third one, [`remove_executions`] and [`sweep`], is
+/// for what is over; it stands here because it must see what the other two do.
 ///
 /// [`submit`]: EventLog::submit
 /// [`append`]: EventLog::append
+/// [`remove_executions`]: EventLog::remove_executions
+/// [`sweep`]: EventLog::sweep
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
     /// Puts a message into an execution's inbox, after all earlier ones. A
@@ -87,6 +90,30 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// What is committed from now on.
     fn changes(&self) -> Feed<Change>;
+
+    /// A page of a workflow's executions that have ended, in the order of their
+    /// ends.
+    async fn ended(
+        &self,
+        tenant: &TenantId,
+        query: &EndedQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError>;
+
+    /// Removes executions that have ended, each with its events, lines, messages
+    /// and uses of blobs, and tells what became of each. Once it returns, what is
+    /// removed is gone for every reader. A key under which one of them was asked
+    /// for answers until [`KEY_LIFE`](crate::start::KEY_LIFE) is over.
+    async fn remove_executions(
+        &self,
+        tenant: &TenantId,
+        executions: &[ExecutionId],
+        at: Timestamp,
+    ) -> Result<Vec<Removal>, LogError>;
+
+    /// Removes the next of what nothing needs any more, a bounded number of rows
+    /// in one transaction: keys whose time is over, what is left of removed
+    /// executions, blobs that nothing uses. Whether there may be more.
+    async fn sweep(&self, at: Timestamp) -> Result<bool, LogError>;
 }
 
 /// A message as the owner hears of it.
@@ -286,6 +313,37 @@ pub struct ExecutionQuery {
     pub limit: usize,
 }
 
+/// Which executions of a workflow that have ended, and from where on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedQuery {
+    /// Of this workflow.
+    pub workflow: WorkflowId,
+    /// Only those that ended before.
+    pub before: Timestamp,
+    /// Without so many of its executions, those that ended last.
+    pub beyond: u32,
+    /// Only those behind the one that ended then.
+    pub after: Option<(Timestamp, ExecutionId)>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// What became of an execution that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Removed,
+    /// No such execution, or it belongs to another tenant.
+    NotFound,
+    /// Its row cannot be read.
+    Damaged,
+    /// It has not ended.
+    Unfinished(Status),
+    /// One that has not ended refers to it (it started that one, or was started
+    /// by it), or it is being changed just now.
+    InUse,
+}
+
 /// Something that is on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -330,6 +388,9 @@ pub enum LogError {
     /// The key was used for a different request.
     #[error("the idempotency key `{0}` was used before for a different request")]
     KeyReused(String),
+    /// A blob that it refers to is not kept, or not any more: put it again.
+    #[error("blob {0} is not kept, and cannot be referred to")]
+    NoBlob(Digest),
     /// The store is in trouble; trying again may help.
     #[error("the log is not available: {0}")]
     Unavailable(String),

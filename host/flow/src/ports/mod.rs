@@ -23,8 +23,8 @@ pub mod submission;
 pub use clock::Clock;
 pub use components::{Components, ResolveError, ResolvedAction};
 pub use log::{
-    Append, Arrival, Change, EventLog, ExecutionQuery, ExecutionSummary, Fence, LogError, LogLine,
-    Outgoing, Status, Unfinished,
+    Append, Arrival, Change, EndedQuery, EventLog, ExecutionQuery, ExecutionSummary, Fence,
+    LogError, LogLine, Outgoing, Removal, Status, Unfinished,
 };
 pub use pulse::Pulse;
 pub use records::{Expect, Kind, Record, RecordError, Records};

@@ -41,8 +41,13 @@ pub trait Records: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(String, Record)>, RecordError>;
 
-    /// Keeps bytes under their digest. Once it returns, they are on disk.
+    /// Keeps bytes under their digest. Once it returns, they are on disk, and stay
+    /// for as long as an execution uses them, for
+    /// [`BLOB_GRACE`](crate::retention::BLOB_GRACE) at least.
     async fn put_blob(&self, bytes: Bytes) -> Result<Digest, RecordError>;
+
+    /// Keeps a blob for good, if it is there; whether it is.
+    async fn pin_blob(&self, digest: Digest) -> Result<bool, RecordError>;
 
     /// The bytes of this digest, if they are kept.
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, RecordError>;

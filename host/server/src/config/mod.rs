@@ -18,7 +18,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nebula_flow::definition::{MAX_AGE, MAX_COUNT, Retention};
 use nebula_flow::ports::Limits;
+use nebula_flow::time::Span;
 use nebula_sandbox::Compiler;
 use nebula_storage::StoreUrl;
 
@@ -58,6 +60,9 @@ pub struct Config {
     pub limits: Limits,
     /// How many executions are in memory at once.
     pub max_active: usize,
+    /// Which finished executions are kept of workflows that do not say; all of
+    /// them by default.
+    pub retention: Retention,
     /// How many calls run in the sandbox at once.
     pub max_concurrent_calls: u32,
     /// The program that compiles components in a process of its own; without it
@@ -103,6 +108,7 @@ impl Config {
             components: Vec::new(),
             limits: Limits::default(),
             max_active: 4_096,
+            retention: Retention::default(),
             max_concurrent_calls: 64,
             compiler: None,
             http: HttpConfig::default(),
@@ -187,6 +193,7 @@ impl Config {
                 self.max_concurrent_calls,
                 1..=10_000,
             ),
+            retention: retention(self.retention, from),
             compiler: self.compiler,
             http: self.http.read(from),
             hub: self.hub.read(from),
@@ -236,6 +243,23 @@ impl Config {
     pub fn with_components(mut self, components: Vec<PathBuf>) -> Self {
         self.components = components;
         self
+    }
+}
+
+fn retention(default: Retention, from: &mut Layers) -> Retention {
+    let age = default.age.map(|age| age.0);
+    let age = from.get_in("retention.age", age, None..=Some(MAX_AGE));
+    let count = from.get_in("retention.count", default.count, None..=Some(MAX_COUNT));
+    if age == Some(Duration::ZERO) || count == Some(0) {
+        from.refuse(
+            "retention",
+            "an age or a count of 0 keeps nothing",
+            "leave it out to keep all",
+        );
+    }
+    Retention {
+        age: age.map(Span),
+        count,
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use nebula_flow::Timestamp;
 use nebula_flow::component::{Component, Verified};
 use nebula_flow::event::Recorded;
 use nebula_flow::event::{Event, Failure};
 use nebula_flow::id::{ExecutionId, Shard, TenantId};
 use nebula_flow::ports::{
-    Append, Arrival, Call, Change, EventLog, ExecutionQuery, ExecutionSummary, Feed, Fence,
-    InboxRow, LogError, LogLine, Message, Outcome, Prepared, Report, Runner, Submission, Submitted,
-    Unfinished,
+    Append, Arrival, Call, Change, EndedQuery, EventLog, ExecutionQuery, ExecutionSummary, Feed,
+    Fence, InboxRow, LogError, LogLine, Message, Outcome, Prepared, Removal, Report, Runner,
+    Submission, Submitted, Unfinished,
 };
 
 use super::{Labels, Metrics};
@@ -249,5 +250,26 @@ impl EventLog for CountedLog {
 
     fn changes(&self) -> Feed<Change> {
         self.inner.changes()
+    }
+
+    async fn ended(
+        &self,
+        tenant: &TenantId,
+        query: &EndedQuery,
+    ) -> Result<Vec<ExecutionSummary>, LogError> {
+        self.inner.ended(tenant, query).await
+    }
+
+    async fn remove_executions(
+        &self,
+        tenant: &TenantId,
+        executions: &[ExecutionId],
+        at: Timestamp,
+    ) -> Result<Vec<Removal>, LogError> {
+        self.inner.remove_executions(tenant, executions, at).await
+    }
+
+    async fn sweep(&self, at: Timestamp) -> Result<bool, LogError> {
+        self.inner.sweep(at).await
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Path, Request};
+use axum::response::{IntoResponse, Response};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use nebula_api::execution::{
@@ -16,7 +17,9 @@ use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
 use crate::service::start_execution::{self, Start, Started};
-use crate::service::{Error, executions, resolve_execution, restart_execution, signal_execution};
+use crate::service::{
+    Error, executions, remove_execution, resolve_execution, restart_execution, signal_execution,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -150,6 +153,21 @@ pub(crate) async fn list(app: App, Query(query): Query<ExecutionsQuery>) -> Repl
 )]
 pub(crate) async fn get(app: App, Path(execution): Path<String>) -> Reply {
     reply::ok(&executions::get(&app, executions::parse_id(&execution)?).await?)
+}
+
+/// Remove an execution that has ended
+///
+/// Its history, its logs and what it alone used of values are gone with it. A request with its idempotency
+/// key is still answered, for a week after the first. Refused while an execution that has not ended was
+/// started by it, or started it.
+#[utoipa::path(
+    delete, path = "/api/v1/executions/{execution}", tag = "executions", operation_id = "remove_execution",
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
+    responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn remove(app: App, Path(execution): Path<String>) -> Result<Response, Refusal> {
+    remove_execution::remove(&app, executions::parse_id(&execution)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Send an execution a signal

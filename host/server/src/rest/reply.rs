@@ -109,6 +109,10 @@ fn problem(error: Error) -> Problem {
         Error::Finished { .. } => {
             Problem::new(Code::ExecutionFinished, detail).hint("nothing more can be asked of it")
         }
+        Error::Unfinished { .. } => Problem::new(Code::ExecutionUnfinished, detail)
+            .hint("cancel or terminate it first, or wait for its end"),
+        Error::InUse(_) => Problem::new(Code::ExecutionInUse, detail)
+            .hint("remove it once the other one has ended"),
         Error::InvalidSignal(diagnostics) => Problem::new(Code::InvalidSignal, detail)
             .hint("the wait's `schema` is the schema of what the signal says")
             .errors(diagnostics.into_iter().map(diagnostic).collect()),
@@ -129,6 +133,10 @@ fn problem(error: Error) -> Problem {
     }
 }
 
+/// An id may be right, and its execution gone.
+const NO_EXECUTION: &str = "look at GET /api/v1/executions; one that has ended may have been removed, by its workflow's \
+     `retention`, the node's settings or a person";
+
 fn not_found(error: Error, detail: String) -> Problem {
     match error {
         Error::WorkflowNotFound(_) => Problem::new(Code::WorkflowNotFound, detail)
@@ -137,7 +145,7 @@ fn not_found(error: Error, detail: String) -> Problem {
             Problem::new(Code::WorkflowNotFound, detail).hint("leave `version` out for the newest")
         }
         Error::ExecutionNotFound(_) => {
-            Problem::new(Code::ExecutionNotFound, detail).hint("look at GET /api/v1/executions")
+            Problem::new(Code::ExecutionNotFound, detail).hint(NO_EXECUTION)
         }
         Error::ActionNotFound { similar, .. } => {
             Problem::new(Code::ActionNotFound, detail).hint(match similar {
@@ -205,13 +213,14 @@ fn signal(refused: Refused, detail: String) -> Problem {
 
 fn log(error: LogError, detail: String) -> Problem {
     match error {
-        LogError::NotFound(_) => Problem::new(Code::ExecutionNotFound, detail),
+        LogError::NotFound(_) => Problem::new(Code::ExecutionNotFound, detail).hint(NO_EXECUTION),
         LogError::KeyReused(_) => Problem::new(Code::IdempotencyKeyReused, detail)
             .hint("use a fresh key for each request; repeat a key only with the same body"),
         LogError::Unavailable(_) => unavailable(&detail),
         LogError::Fenced(_)
         | LogError::Conflict { .. }
         | LogError::Unheard(_)
+        | LogError::NoBlob(_)
         | LogError::Damaged(_) => internal(&detail),
     }
 }

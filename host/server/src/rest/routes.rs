@@ -62,6 +62,7 @@ fn of_executions(routes: Routes) -> Routes {
     routes
         .get("/executions", VIEWER, executions::list)
         .get("/executions/{execution}", VIEWER, executions::get)
+        .delete("/executions/{execution}", OPERATOR, executions::remove)
         .post(
             "/executions/{execution}/signals/{signal}",
             OPERATOR,
@@ -171,6 +172,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         executions::execute,
         executions::list,
         executions::get,
+        executions::remove,
         executions::signal,
         executions::resolve,
         control::cancel,

@@ -128,8 +128,12 @@ pub(crate) async fn end(app: &App, execution: ExecutionId, version: u64) -> Resu
         .history(execution, version.saturating_sub(1), 1)
         .await?
         .pop();
-    let last =
-        last.ok_or_else(|| Error::Damaged(format!("execution {execution} lacks event {version}")))?;
+    let Some(last) = last else {
+        // It may be gone since its end was seen.
+        summary(app, execution).await?;
+        let what = format!("execution {execution} lacks event {version}");
+        return Err(Error::Damaged(what));
+    };
     let mut end = End {
         at: values::time(last.at),
         output: None,

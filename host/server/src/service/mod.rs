@@ -5,6 +5,7 @@
 //! - [`deploy_workflow`], [`workflows`]: definitions.
 //! - [`start_execution`], [`restart_execution`], [`signal_execution`],
 //!   [`resolve_execution`], [`control_execution`]: what is submitted to the log.
+//! - [`remove_execution`]: what is over.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
@@ -22,6 +23,7 @@ pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod paging;
 pub(crate) mod reach;
+pub(crate) mod remove_execution;
 pub(crate) mod resolve_execution;
 pub(crate) mod restart_execution;
 pub(crate) mod signal_execution;
@@ -104,6 +106,15 @@ pub(crate) enum Error {
         execution: ExecutionId,
         status: Status,
     },
+    #[error("execution {execution} is {}: it has not ended", .status.name())]
+    Unfinished {
+        execution: ExecutionId,
+        status: Status,
+    },
+    #[error(
+        "execution {0} started one that has not ended, or was started by one, or is being changed"
+    )]
+    InUse(ExecutionId),
     #[error("{}", count(.0))]
     InvalidSignal(Vec<Diagnostic>),
     #[error("execution {execution}: {refused}")]

@@ -86,7 +86,8 @@ pub(crate) struct Submission<'a> {
 pub(crate) async fn answer(app: &App, start: Submission<'_>) -> Result<Started> {
     let execution = start.execution;
     if let Submitted::Duplicate(first) = start.submitted {
-        return replay(app, first, start.watch.map(|(_, patience)| patience)).await;
+        let patience = start.watch.map(|(_, patience)| patience);
+        return replay(app, first, start.workflow, patience).await;
     }
     let ended = match start.watch {
         Some((watch, patience)) => executions::wait(app, execution, watch, patience).await?,
@@ -132,9 +133,22 @@ async fn end(
 
 /// The answer to a repeated request: the first one's execution as it is now,
 /// or as it ends.
-async fn replay(app: &App, execution: ExecutionId, wait: Option<Duration>) -> Result<Started> {
+async fn replay(
+    app: &App,
+    execution: ExecutionId,
+    workflow: &DeployedWorkflow,
+    wait: Option<Duration>,
+) -> Result<Started> {
     let watch = app.watches.watch(execution);
-    let summary = executions::summary(app, execution).await?;
+    let Some(summary) = app.log.execution(&app.tenant, execution).await? else {
+        // Its key outlives it, so that the request is not done again.
+        let mut result = queued(execution, workflow, execution.minted_at());
+        result.status = "removed".into();
+        return Ok(Started {
+            result,
+            replayed: true,
+        });
+    };
     let mut result = ExecutionResult {
         id: execution.to_string(),
         workflow_id: summary.workflow.to_string(),

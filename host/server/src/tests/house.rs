@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use nebula_egress::Ledger;
 use nebula_engine::{EngineConfig, SystemClock};
 use nebula_flow::component::{Effect, Origin};
+use nebula_flow::definition::Retention;
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::ports::{
     Call, Components, Limits, Outcome, Prepared, Records, Report, ResolveError, ResolvedAction,
@@ -236,6 +237,7 @@ fn engine(folder: &Path, panics: Arc<AtomicBool>) -> EngineConfig {
         limits: Limits::default(),
         owner: "test".into(),
         max_active: 64,
+        retention: Retention::default(),
     }
 }
 

@@ -14,6 +14,7 @@ mod live;
 mod metrics;
 mod node;
 mod openapi;
+mod removals;
 mod resolve;
 mod restarts;
 mod signals;

@@ -1,5 +1,5 @@
 //! The rows that a batch must know. What it may change is locked, always in the
-//! same order (shards, executions, records; each by key), so that two nodes
+//! same order (shards, executions, records, blobs; each by key), so that two nodes
 //! never wait for each other.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::failure::Failed;
-use super::read;
+use super::{over, read};
 use crate::cells::{self, at, id_bytes};
 use crate::rows::{Facts, KeyRow, Needs, ShardRow};
 use crate::trouble::Trouble;
@@ -47,6 +47,7 @@ pub(super) async fn read(
     if !needs.blobs.is_empty() {
         blobs(session, needs, &mut facts).await?;
     }
+    over::facts(session, needs, &mut facts).await?;
     Ok(facts)
 }
 
@@ -194,15 +195,17 @@ async fn records(
     Ok(())
 }
 
+/// What is there stays until the batch is committed, which may refer to it.
 async fn blobs(session: &mut PgConnection, needs: &Needs, facts: &mut Facts) -> Result<(), Failed> {
+    let sql = "SELECT digest FROM blobs WHERE digest = ANY($1) ORDER BY digest FOR KEY SHARE";
     let digests: Vec<_> = needs.blobs.iter().map(|d| *d.as_bytes()).collect();
-    let query = sqlx::query("SELECT digest FROM blobs WHERE digest = ANY($1)").bind(digests);
+    let query = sqlx::query(sql).bind(digests);
     for row in query.fetch_all(session).await? {
         facts.blobs.insert(Digest::from_bytes(row.try_get(0)?));
     }
     Ok(())
 }
 
-fn text(stored: &[u8]) -> Result<String, Trouble> {
+pub(super) fn text(stored: &[u8]) -> Result<String, Trouble> {
     String::from_utf8(stored.to_vec()).map_err(|e| Trouble::Damaged(format!("key: {e}")))
 }

@@ -12,13 +12,14 @@
 //! - [`writer`]: batches as transactions, and what happened to a commit that
 //!   nobody answered.
 //! - [`facts`], [`write`]: what a batch reads, locks and writes.
-//! - [`read`]: the reads as statements.
+//! - [`read`]: the reads as statements; [`over`]: what is over.
 //! - [`news`], [`wire`]: what nodes tell each other.
 //! - [`failure`]: what errors mean.
 
 mod facts;
 mod failure;
 mod news;
+mod over;
 mod read;
 mod schema;
 mod session;
@@ -37,7 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
-use nebula_flow::ports::{Durability, ExecutionQuery, Record, Unfinished};
+use nebula_flow::ports::{Durability, EndedQuery, ExecutionQuery, Record, Unfinished};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgListener};
 use tokio::task::JoinSet;
@@ -263,6 +264,14 @@ impl Backend for Database {
         query: ExecutionQuery,
     ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
         self.readers.executions(&tenant, &query).await
+    }
+
+    async fn ended(
+        &self,
+        tenant: TenantId,
+        query: EndedQuery,
+    ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
+        self.readers.ended(&tenant, &query).await
     }
 
     async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble> {

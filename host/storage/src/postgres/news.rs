@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nebula_flow::id::{ExecutionId, TenantId};
 use nebula_flow::ports::{Arrival, Change, InboxRow, Message};
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{Executor, query};
+use sqlx::{Executor, Row, query};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::read::Readers;
+use super::read::{self, Readers};
 use super::url::PostgresUrl;
 use super::wire::{self, Note};
 use super::writer::Held;
+use crate::cells::{self, at, id_bytes, number};
 use crate::codec;
 use crate::feeds::{Feeds, News, Outlet};
+use crate::rows::MessageRow;
+use crate::trouble::Trouble;
 
 /// How many notes may wait to be told; beyond that only that there were some.
 const WAITING: usize = 16_384;
@@ -231,7 +235,7 @@ impl Ear {
     }
 
     /// Tells the owner of messages that are in inboxes; whether that went well.
-    async fn fetch(&self, arrived: &[(nebula_flow::ExecutionId, u64)]) -> bool {
+    async fn fetch(&self, arrived: &[(ExecutionId, u64)]) -> bool {
         let Ok(messages) = self.readers.messages(arrived).await else {
             return false;
         };
@@ -261,5 +265,30 @@ impl Ear {
     fn look(&self) {
         self.feeds.tell(News::Arrival(Arrival::Lagged));
         self.feeds.tell(News::Change(Change::Lagged));
+    }
+}
+
+impl Readers {
+    /// Messages that may have been taken meanwhile, each with its tenant.
+    async fn messages(
+        &self,
+        wanted: &[(ExecutionId, u64)],
+    ) -> Result<Vec<(TenantId, ExecutionId, u64, MessageRow)>, Trouble> {
+        let sql = "SELECT e.tenant, i.execution, i.seq, i.at, i.body \
+                   FROM unnest($1::bytea[], $2::int8[]) AS w (execution, seq) \
+                   JOIN inbox AS i ON i.execution = w.execution AND i.seq = w.seq \
+                   JOIN executions AS e ON e.id = i.execution ORDER BY i.execution, i.seq";
+        let ids: Vec<_> = wanted.iter().map(|(id, _)| id_bytes(*id)).collect();
+        let seqs: Vec<_> = wanted.iter().map(|(_, seq)| number(*seq)).collect();
+        let statement = || sqlx::query(sql).bind(ids.as_slice()).bind(seqs.as_slice());
+        read::all(&self.rows(statement).await?, |row| {
+            let message = MessageRow {
+                at: at(row.try_get(3)?),
+                body: read::bytes(row, 4)?,
+            };
+            let tenant = cells::tenant(row.try_get(0)?)?;
+            let seq = cells::unsigned("seq", row.try_get(2)?)?;
+            Ok((tenant, read::id(row, 1)?, seq, message))
+        })
     }
 }

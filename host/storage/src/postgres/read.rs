@@ -141,7 +141,7 @@ pub(super) fn id(row: &PgRow, column: usize) -> Result<ExecutionId, Failed> {
     Ok(cells::id(row.try_get(column)?))
 }
 
-fn bytes(row: &PgRow, column: usize) -> Result<Bytes, sqlx::Error> {
+pub(super) fn bytes(row: &PgRow, column: usize) -> Result<Bytes, sqlx::Error> {
     row.try_get::<&[u8], _>(column).map(Bytes::copy_from_slice)
 }
 
@@ -165,6 +165,7 @@ pub(super) fn execution_row(row: &PgRow, id: ExecutionId) -> Result<ExecutionRow
                 wake_at: row.try_get(13)?,
                 error: row.try_get(14)?,
             },
+            origin: row.try_get(15)?,
         })
     };
     let place = || format!("execution {id}");
@@ -174,7 +175,10 @@ pub(super) fn execution_row(row: &PgRow, id: ExecutionId) -> Result<ExecutionRow
 }
 
 /// Each row, read.
-fn all<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Failed>) -> Result<Vec<T>, Trouble> {
+pub(super) fn all<T>(
+    rows: &[PgRow],
+    read: impl Fn(&PgRow) -> Result<T, Failed>,
+) -> Result<Vec<T>, Trouble> {
     rows.iter()
         .map(|row| read(row).map_err(Failed::trouble))
         .collect()
@@ -262,29 +266,6 @@ impl Readers {
                 body: bytes(row, 2)?,
             };
             Ok((cells::unsigned("seq", row.try_get(0)?)?, message))
-        })
-    }
-
-    /// Messages that may have been taken meanwhile, each with its tenant.
-    pub(super) async fn messages(
-        &self,
-        wanted: &[(ExecutionId, u64)],
-    ) -> Result<Vec<(TenantId, ExecutionId, u64, MessageRow)>, Trouble> {
-        let sql = "SELECT e.tenant, i.execution, i.seq, i.at, i.body \
-                   FROM unnest($1::bytea[], $2::int8[]) AS w (execution, seq) \
-                   JOIN inbox AS i ON i.execution = w.execution AND i.seq = w.seq \
-                   JOIN executions AS e ON e.id = i.execution ORDER BY i.execution, i.seq";
-        let ids: Vec<_> = wanted.iter().map(|(id, _)| id_bytes(*id)).collect();
-        let seqs: Vec<_> = wanted.iter().map(|(_, seq)| number(*seq)).collect();
-        let statement = || sqlx::query(sql).bind(ids.as_slice()).bind(seqs.as_slice());
-        all(&self.rows(statement).await?, |row| {
-            let message = MessageRow {
-                at: at(row.try_get(3)?),
-                body: bytes(row, 4)?,
-            };
-            let tenant = cells::tenant(row.try_get(0)?)?;
-            let seq = cells::unsigned("seq", row.try_get(2)?)?;
-            Ok((tenant, id(row, 1)?, seq, message))
         })
     }
 

@@ -37,6 +37,7 @@ async fn every_page_is_read_from_an_index_in_its_order() {
             read::PAGE_OF_WORKFLOW_BY_STATUS,
             "'t', '\\x01', 10, '\\x02', 3",
         ),
+        (over::ENDED, "'t', '\\x02', 9, 1, '\\x01', 5, 10"),
         (read::LIST, "'k', 't', '\\x01', '\\x02', '\\xff', 10"),
     ] {
         // The generic plan, as it is used from the sixth time on.

@@ -8,6 +8,7 @@ use sqlx::query::Query;
 use sqlx::{Connection, Postgres, query};
 
 use super::failure::Failed;
+use super::over;
 use crate::cells::{HeadCells, id_bytes, instant, number};
 use crate::rows::{ExecutionRow, RecordKey, Writes, Written};
 
@@ -20,13 +21,15 @@ pub(super) async fn write(
     writer: &[u8],
 ) -> Result<(), Failed> {
     shards(session, writes, writer).await?;
+    over::write(session, &writes.over).await?;
     executions(session, writes).await?;
     events(session, writes).await?;
     lines(session, writes).await?;
     inbox(session, writes).await?;
     keys(session, writes).await?;
     records(session, writes, known).await?;
-    blobs(session, writes).await
+    blobs(session, writes).await?;
+    uses(session, writes).await
 }
 
 /// Runs a statement that must change so many rows, which are locked or absent.
@@ -94,7 +97,7 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             execution_columns!(),
             ", shard) SELECT * FROM unnest($1::bytea[], $11::text[], $12::bytea[], $13::text[], \
              $14::int8[], $15::int8[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], \
-             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $16::int2[])"
+             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $17::bytea[], $16::int2[])"
         );
         let statement = heads(query(sql), &made)
             .bind(column(&made, |(_, row, _)| row.tenant.as_str()))
@@ -104,7 +107,8 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             .bind(column(&made, |(_, row, _)| row.workflow_name.as_str()))
             .bind(column(&made, |(_, row, _)| i64::from(row.workflow_version)))
             .bind(column(&made, |(_, row, _)| instant(row.created_at)))
-            .bind(column(&made, |(id, ..)| i16::from(id.shard().0)));
+            .bind(column(&made, |(id, ..)| i16::from(id.shard().0)))
+            .bind(column(&made, |(_, row, _)| row.origin.map(id_bytes)));
         change(session, "executions", made.len(), statement).await?;
     }
     if !changed.is_empty() {
@@ -290,5 +294,28 @@ async fn blobs(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(), Fa
     statement.execute(&mut *session).await?;
     // A session would keep room for the largest batch that it ever wrote.
     session.shrink_buffers();
+    Ok(())
+}
+
+/// What refers to blobs, and which may be without a use.
+async fn uses(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(), Failed> {
+    if !writes.uses.is_empty() {
+        let sql = "INSERT INTO blob_uses (execution, digest) \
+                   SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT DO NOTHING";
+        let rows: Vec<_> = writes.uses.iter().collect();
+        let statement = query(sql)
+            .bind(column(&rows, |(id, _)| id_bytes(*id)))
+            .bind(column(&rows, |(_, digest)| *digest.as_bytes()));
+        statement.execute(&mut *session).await?;
+    }
+    let sql = "INSERT INTO blob_pins (digest) SELECT unnest($1::bytea[]) ON CONFLICT DO NOTHING";
+    let suspects = "INSERT INTO blob_suspects (digest) SELECT unnest($1::bytea[]) \
+                    ON CONFLICT (digest) DO UPDATE SET since = NULL";
+    for (sql, digests) in [(sql, &writes.pins), (suspects, &writes.suspects)] {
+        if !digests.is_empty() {
+            let digests: Vec<_> = digests.iter().map(|digest| *digest.as_bytes()).collect();
+            query(sql).bind(digests).execute(&mut *session).await?;
+        }
+    }
     Ok(())
 }

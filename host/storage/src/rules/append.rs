@@ -25,6 +25,11 @@ impl<'a> Ledger<'a> {
             .ok_or(LogError::NotFound(id))?;
         let row = row.as_mut().map_err(|trouble| trouble.clone())?;
         check(request, &row.head)?;
+        let letters = request.outbox.iter().flat_map(|letter| &letter.blobs);
+        let mut blobs = request.blobs.iter().chain(letters);
+        if let Some(missing) = blobs.find(|d| !self.facts.blobs.contains(d)) {
+            return Err(LogError::NoBlob(*missing));
+        }
 
         let head = &mut row.head;
         let was_consumed = head.consumed;
@@ -54,6 +59,7 @@ impl<'a> Ledger<'a> {
         }));
 
         self.touched.insert(id);
+        self.uses(id, &request.blobs);
         if consumed > was_consumed {
             self.take(id, was_consumed, consumed);
         }
@@ -65,7 +71,7 @@ impl<'a> Ledger<'a> {
         }
         if let Some(last) = request.events.last() {
             for letter in &request.outbox {
-                self.deliver(letter, &tenant, last.at);
+                self.deliver(letter, id, &tenant, last.at);
             }
         }
         Ok(())
@@ -73,7 +79,7 @@ impl<'a> Ledger<'a> {
 
     /// Puts a message from one execution into the inbox of another, or makes that.
     /// What its receiver cannot take does not keep the sender from going on.
-    fn deliver(&mut self, letter: &Letter, tenant: &TenantId, at: Timestamp) {
+    fn deliver(&mut self, letter: &Letter, from: ExecutionId, tenant: &TenantId, at: Timestamp) {
         let id = letter.outgoing.execution;
         let ended =
             |row: &Result<ExecutionRow, _>| matches!(row, Ok(row) if row.head.status.is_final());
@@ -89,8 +95,11 @@ impl<'a> Ledger<'a> {
             expect: None,
             durability: Durability::Now,
         };
-        match self.place(&submission, &letter.body) {
-            Ok(seq) => self.news.push(News::Arrival(arrival(&submission, seq))),
+        match self.place(&submission, &letter.body, Some(from)) {
+            Ok(seq) => {
+                self.uses(id, &letter.blobs);
+                self.news.push(News::Arrival(arrival(&submission, seq)));
+            }
             Err(error) => {
                 tracing::warn!(execution = %id, %error, "a message from another execution is lost");
             }

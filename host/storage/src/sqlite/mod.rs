@@ -7,9 +7,10 @@
 //! - [`open`]: the folder, its lock, the connections.
 //! - [`schema`]: the tables, and how an older file becomes a newer one.
 //! - [`store`]: batches as transactions.
-//! - [`read`]: the reads as statements.
+//! - [`read`]: the reads as statements; [`over`]: what is over.
 
 mod open;
+mod over;
 mod read;
 mod schema;
 mod store;
@@ -22,7 +23,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
-use nebula_flow::ports::{ExecutionQuery, Record, Unfinished};
+use nebula_flow::ports::{EndedQuery, ExecutionQuery, Record, Unfinished};
 use rusqlite::Connection;
 
 use crate::feeds::Feeds;
@@ -206,6 +207,14 @@ impl Backend for SqliteFile {
     ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
         self.read(move |c| read::executions(c, &tenant, &query))
             .await
+    }
+
+    async fn ended(
+        &self,
+        tenant: TenantId,
+        query: EndedQuery,
+    ) -> Result<Vec<(ExecutionId, ExecutionRow)>, Trouble> {
+        self.read(move |c| over::ended(c, &tenant, &query)).await
     }
 
     async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble> {

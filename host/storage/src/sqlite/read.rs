@@ -50,7 +50,7 @@ fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<ExecutionId> {
 }
 
 /// An execution's row as one of the statements above selects it.
-fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow), Trouble> {
+pub(super) fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow), Trouble> {
     let id = id(row, 0)?;
     let read = || -> rusqlite::Result<ExecutionCells> {
         Ok(ExecutionCells {
@@ -70,6 +70,7 @@ fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow), Trouble> 
                 wake_at: row.get(13)?,
                 error: row.get(14)?,
             },
+            origin: row.get(15)?,
         })
     };
     let cells = read().map_err(|e| Trouble::from(e).at(|| format!("execution {id}")))?;
@@ -77,7 +78,7 @@ fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow), Trouble> 
 }
 
 /// Every row of a statement.
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     values: &[&dyn ToSql],

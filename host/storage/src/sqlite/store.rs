@@ -6,7 +6,7 @@ use nebula_flow::id::ExecutionId;
 use nebula_flow::planted::{self, Bug};
 use rusqlite::{Connection, params};
 
-use super::read;
+use super::{over, read};
 use crate::batch::Store;
 use crate::cells::{HeadCells, id_bytes, instant, number};
 use crate::rows::{ExecutionRow, Facts, Needs, ShardRow, Writes, Written};
@@ -124,10 +124,12 @@ fn facts(connection: &Connection, needs: &Needs) -> Result<Facts, Trouble> {
             facts.shards.insert(shard, ShardRow { owner, epoch });
         }
     }
+    over::facts(connection, needs, &mut facts)?;
     Ok(facts)
 }
 
 fn write(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {
+    over::write(connection, &writes.over)?;
     for (id, row) in &writes.executions {
         match row {
             Written::Inserted(row) => insert_execution(connection, *id, row)?,
@@ -150,7 +152,7 @@ fn insert_execution(
     let sql = concat!(
         "INSERT INTO executions (shard, ",
         execution_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
     );
     let head = HeadCells::of(&row.head)?;
     connection.prepare_cached(sql)?.execute(params![
@@ -170,6 +172,7 @@ fn insert_execution(
         head.finished_at,
         head.wake_at,
         head.error,
+        row.origin.map(id_bytes),
     ])?;
     Ok(())
 }
@@ -274,6 +277,27 @@ fn write_records(connection: &Connection, writes: &Writes<'_>) -> Result<(), Tro
         connection.prepare_cached("INSERT INTO blobs (digest, bytes) VALUES (?1, ?2)")?;
     for (digest, bytes) in &writes.blobs {
         insert.execute(params![digest.as_bytes(), &***bytes])?;
+    }
+    write_uses(connection, writes)
+}
+
+/// What refers to blobs, and which may be without a use.
+fn write_uses(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {
+    let sql = "INSERT OR IGNORE INTO blob_uses (execution, digest) VALUES (?1, ?2)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (id, digest) in &writes.uses {
+        insert.execute(params![id_bytes(*id), digest.as_bytes()])?;
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO blob_pins (digest) VALUES (?1)")?;
+    for digest in &writes.pins {
+        insert.execute([digest.as_bytes()])?;
+    }
+    let sql = "INSERT INTO blob_suspects (digest) VALUES (?1) \
+               ON CONFLICT (digest) DO UPDATE SET since = NULL";
+    let mut insert = connection.prepare_cached(sql)?;
+    for digest in &writes.suspects {
+        insert.execute([digest.as_bytes()])?;
     }
     Ok(())
 }

@@ -30,6 +30,32 @@ fn every_page_is_read_from_an_index_in_its_order() {
     }
 }
 
+#[test]
+fn what_has_ended_is_read_from_the_index_of_the_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = open::Folder::lock(dir.path()).unwrap().writer().unwrap();
+    let mut statement = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", over::ENDED))
+        .unwrap();
+    let plan: Vec<String> = statement
+        .raw_query()
+        .mapped(|row| row.get(3))
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    let searches: Vec<_> = plan
+        .iter()
+        .filter(|line| line.contains("executions"))
+        .collect();
+    assert!(
+        searches.len() == 2
+            && searches
+                .iter()
+                .all(|line| line.contains("INDEX executions_ended (tenant=? AND workflow=?")),
+        "{plan:?}"
+    );
+    assert!(!plan.iter().any(|line| line.contains("TEMP")), "{plan:?}");
+}
+
 #[tokio::test]
 async fn the_writers_figures_say_what_was_committed_together() {
     let dir = tempfile::tempdir().expect("a folder");

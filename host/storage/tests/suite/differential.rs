@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::id::{ExecutionId, Shard};
-use nebula_flow::ports::{Append, ExecutionQuery, Expect, Fence, Kind, Outgoing, Status};
+use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
+use nebula_flow::id::{Digest, ExecutionId, Shard};
+use nebula_flow::payload::Payload;
+use nebula_flow::ports::{
+    Append, EndedQuery, ExecutionQuery, Expect, Fence, Kind, Outgoing, Status,
+};
+use nebula_flow::time::Timestamp;
 use nebula_storage::{Memory, Postgres, Sqlite};
 use proptest::prelude::*;
 
@@ -66,6 +70,16 @@ enum Operation {
     Blob {
         content: u8,
     },
+    Pin {
+        content: u8,
+    },
+    Expunge {
+        executions: Vec<u8>,
+        at: u8,
+    },
+    Sweep {
+        day: u8,
+    },
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -89,6 +103,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(kind, key, value, expect)| O::Put { kind, key, value, expect }),
         1 => (0..4u8, 0..6u8).prop_map(|(kind, key)| O::Remove { kind, key }),
         1 => (0..4u8).prop_map(|content| O::Blob { content }),
+        1 => (0..4u8).prop_map(|content| O::Pin { content }),
+        2 => (prop::collection::vec(0..12u8, 1..3), 0..10u8)
+            .prop_map(|(executions, at)| O::Expunge { executions, at }),
+        2 => (0..20u8).prop_map(|day| O::Sweep { day }),
     ]
 }
 
@@ -100,6 +118,29 @@ const KINDS: [Kind; 4] = [
 ];
 const NAMES: [&str; 6] = ["a", "a/b", "a/c", "b", "é", "a/\0"];
 const ENDS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled];
+
+/// Of these, each is a blob.
+fn blob(content: u8) -> Bytes {
+    Bytes::from(vec![content; 10])
+}
+
+/// An event of which every other one refers to a blob.
+fn large(mut recorded: Recorded) -> Recorded {
+    if let Event::StepReady { input, .. } = &mut recorded.event
+        && recorded.version.is_multiple_of(2)
+    {
+        let bytes = blob(u8::try_from(recorded.version / 2 % 4).unwrap());
+        *input = Payload::Blob {
+            digest: Digest::of(&bytes),
+            size: 10,
+        };
+    }
+    recorded
+}
+
+fn day(n: u8) -> Timestamp {
+    at(1_000 + 86_400_000 * u64::from(n))
+}
 
 fn execution(n: u8) -> ExecutionId {
     in_shard(n % 5, u64::from(n))
@@ -175,6 +216,10 @@ async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence
                 outbox: told.into_iter().map(letter).collect(),
                 ..append(id, expected, count.into())
             };
+            let append = Append {
+                events: append.events.into_iter().map(large).collect(),
+                ..append
+            };
             let held = fences.get(usize::from(id.shard().0)).copied();
             let mut fence = held.unwrap_or(Fence {
                 shard: id.shard(),
@@ -218,9 +263,14 @@ async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence
             let (kind, name) = (KINDS[usize::from(kind)], NAMES[usize::from(key)]);
             format!("{:?}", store.remove(kind, &tenant(), name).await)
         }
-        O::Blob { content } => {
-            format!("{:?}", store.put_blob(Bytes::from(vec![content; 10])).await)
+        O::Blob { content } => format!("{:?}", store.put_blob(blob(content)).await),
+        O::Pin { content } => format!("{:?}", store.pin_blob(Digest::of(&blob(content))).await),
+        O::Expunge { executions, at } => {
+            let ids: Vec<_> = executions.into_iter().map(execution).collect();
+            let removed = store.remove_executions(&tenant(), &ids, day(at)).await;
+            format!("{removed:?}")
         }
+        O::Sweep { day: n } => format!("{:?}", store.sweep(day(n)).await),
     }
 }
 
@@ -252,6 +302,20 @@ async fn state(store: &AnyStore) -> Vec<String> {
             ..ExecutionQuery::default()
         };
         seen.push(format!("{:?}", store.executions(&tenant(), &query).await));
+    }
+    for beyond in 0..3 {
+        let query = EndedQuery {
+            workflow: workflow(1),
+            before: at(1_000_000),
+            beyond,
+            after: None,
+            limit: 5,
+        };
+        seen.push(format!("{:?}", store.ended(&tenant(), &query).await));
+    }
+    for content in 0..4 {
+        let digest = Digest::of(&blob(content));
+        seen.push(format!("{:?}", store.blob(digest).await));
     }
     for kind in KINDS {
         seen.push(format!(

@@ -5,12 +5,14 @@
 //! - `parts`: what each part of the sandbox's profile costs.
 //! - `load`: executions per second over HTTP with everything on disk.
 //! - `node`: cold start and memory of `nebula dev`.
+//! - `verify`: what it costs to check a signed package.
 
 mod calls;
 mod load;
 mod node;
 mod parts;
 mod stats;
+mod verify;
 
 /// Whatever went wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -39,6 +41,9 @@ async fn run() -> Result<(), Error> {
     }
     if wanted("node") {
         node::cold_start().await?;
+    }
+    if wanted("verify") {
+        verify::run()?;
     }
     Ok(())
 }

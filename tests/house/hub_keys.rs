@@ -160,10 +160,14 @@ fn keys_are_trusted_replaced_and_revoked_in_the_file_of_the_node() {
     assert_eq!(at("/2/revoked"), "it leaked");
     assert_eq!(at("/2/cosign_only"), true);
 
+    // One more namespace of a key that is known.
+    let known = good(&cli, &["trust", "add", "acme-labs", &new]);
+    assert!(known.starts_with("acme-2 "), "{known}");
+
     let text = fs::read_to_string(cli.folder().join("data/trust.toml")).expect("it is kept");
     for (arguments, why) in [
         (
-            &["trust", "add", "acme", &theirs][..],
+            &["trust", "add", "acme", &theirs, "--cosign-only"][..],
             "trusted already, as `globex-1`",
         ),
         (

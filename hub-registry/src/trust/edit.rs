@@ -5,8 +5,11 @@ use nebula_flow::Timestamp;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::policy::line;
-use super::{Policy, TrustError, TrustedKey};
+use super::{Policy, Scope, TrustError, TrustedKey};
 use crate::key::{KeyId, PublicKey, is_name};
+
+/// Characters of a name that leave room for a number behind it.
+const MAX_LABEL: usize = 50;
 
 /// What is written into a new file.
 const HEAD: &str = "\
@@ -34,6 +37,35 @@ pub fn add(text: &str, file: &str, label: &str, key: &TrustedKey) -> Result<Stri
     keys(&mut document, file)?.insert(label, Item::Table(entry(key)));
     let head = if text.is_empty() { HEAD } else { "" };
     checked(format!("{head}{document}"), file)
+}
+
+/// The text with a key that may sign for one thing more: the key is added, under
+/// the name of the namespace or one like it, if it is not there yet.
+///
+/// # Errors
+/// When the text is no policy.
+pub fn pin(text: &str, file: &str, scope: &Scope, key: &PublicKey) -> Result<String, TrustError> {
+    let policy = Policy::parse(text, file)?;
+    let Some((label, trusted)) = policy.find(key.id()) else {
+        let label = free(&policy, scope.namespace());
+        let trusted = TrustedKey::new(key.clone(), scope.clone());
+        return add(text, file, &label, &trusted);
+    };
+    let mut scopes = trusted.namespaces.clone();
+    scopes.insert(scope.clone());
+    change(text, file, label, |entry| {
+        entry.insert("namespaces", list(scopes.iter().map(ToString::to_string)));
+    })
+}
+
+/// A name for a key that no other has: this one, or with a number behind it.
+#[must_use]
+pub fn free(policy: &Policy, name: &str) -> String {
+    let name: String = name.chars().take(MAX_LABEL).collect();
+    let numbered = (2..).map(|n| format!("{}-{n}", name.trim_end_matches('-')));
+    let mut names = std::iter::once(name.clone()).chain(numbered);
+    let free = names.find(|name| is_name(name) && !policy.keys.contains_key(name));
+    free.unwrap_or(name)
 }
 
 /// The text with a key revoked, for a reason.
@@ -135,11 +167,10 @@ fn keys<'a>(
 
 fn entry(key: &TrustedKey) -> Table {
     let mut entry = Table::new();
-    let list = |items: Vec<String>| value(items.into_iter().collect::<Array>());
-    let scopes = key.namespaces.iter().map(ToString::to_string).collect();
+    let scopes = key.namespaces.iter().map(ToString::to_string);
     entry.insert("namespaces", list(scopes));
     if !key.indexes.is_empty() {
-        entry.insert("indexes", list(key.indexes.iter().cloned().collect()));
+        entry.insert("indexes", list(key.indexes.iter().cloned()));
     }
     if let Some(not_after) = key.not_after {
         entry.insert("not_after", date_time(not_after));
@@ -157,6 +188,10 @@ fn entry(key: &TrustedKey) -> Table {
     }
     entry.insert("key", value(key.key.to_pem()));
     entry
+}
+
+fn list(items: impl Iterator<Item = String>) -> Item {
+    value(items.collect::<Array>())
 }
 
 fn date_time(time: Timestamp) -> Item {

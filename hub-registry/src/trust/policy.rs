@@ -127,26 +127,33 @@ impl Policy {
         if let Err(refusal) = trusted.usable(label, now) {
             return Judgement::Refused(refusal);
         }
-        if !trusted.namespaces.iter().any(|scope| scope.covers(name)) {
+        if trusted.namespaces.iter().any(|scope| scope.covers(name)) {
+            return Judgement::Trusted(label);
+        }
+        if self.owners(name.namespace()).next().is_some() {
             return Judgement::Refused(Refusal::KeyNotAllowed {
                 label: label.to_owned(),
                 name: name.clone(),
             });
         }
-        Judgement::Trusted(label)
+        // A second namespace of a publisher is met for the first time, too.
+        self.stranger(name, id)
+    }
+
+    /// The names of the keys that may sign for something in a namespace. Also a
+    /// key for one package only, or a revoked one: the namespace has an owner, and
+    /// another key is a change that a person makes.
+    fn owners(&self, namespace: &str) -> impl Iterator<Item = &String> {
+        let of_it = move |scope: &Scope| scope.namespace() == namespace;
+        let keys = self.keys.iter();
+        keys.filter(move |(_, trusted)| trusted.namespaces.iter().any(of_it))
+            .map(|(label, _)| label)
     }
 
     fn stranger(&self, name: &PackageName, id: KeyId) -> Judgement<'_> {
         let namespace = name.namespace();
         let scopes = || self.keys.values().flat_map(|trusted| &trusted.namespaces);
-        // Also a key for one package only, or a revoked one: the namespace has
-        // an owner, and another key is a change that a person makes.
-        let owners: Vec<_> = self
-            .keys
-            .iter()
-            .filter(|(_, key)| key.namespaces.iter().any(|s| s.namespace() == namespace))
-            .map(|(label, _)| label.clone())
-            .collect();
+        let owners: Vec<_> = self.owners(namespace).cloned().collect();
         if !owners.is_empty() {
             return Judgement::Refused(Refusal::OtherKey {
                 namespace: namespace.to_owned(),

@@ -131,6 +131,36 @@ fn a_key_is_added_revoked_and_replaced_and_what_a_person_wrote_stays() {
 }
 
 #[test]
+fn a_namespace_is_pinned_to_a_key_that_is_new_or_known() {
+    let key = key();
+    let pin = |text: &str, scope: &str, key: &PublicKey| {
+        edit::pin(text, "trust.toml", &scope.parse().unwrap(), key).unwrap()
+    };
+    let text = pin("", "acme", &key);
+    assert_eq!(parse(&text).keys["acme"].key, key);
+    let text = pin(&text, "acme-labs", &key);
+    let policy = parse(&text);
+    let scopes: Vec<_> = policy.keys["acme"]
+        .namespaces
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        (policy.keys.len(), scopes),
+        (1, vec!["acme".to_owned(), "acme-labs".to_owned()])
+    );
+    // The name is taken, by another key.
+    let text = pin(&text, "acme/mail", &self::key());
+    assert_eq!(parse(&text).keys["acme-2"].namespaces.len(), 1);
+
+    let policy = parse(&text);
+    assert_eq!(edit::free(&policy, "acme"), "acme-3");
+    assert_eq!(edit::free(&policy, "globex"), "globex");
+    let long = "a".repeat(60) + "-b";
+    assert!(crate::key::is_name(&edit::free(&policy, &long)));
+}
+
+#[test]
 fn a_change_that_makes_no_sense_is_refused() {
     let acme = trusted("acme");
     let text = edit::add("", "trust.toml", "acme", &acme).unwrap();

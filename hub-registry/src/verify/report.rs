@@ -84,7 +84,7 @@ pub enum Verdict {
     /// All passed.
     Accepted(Box<Accepted>),
     /// All others passed, but no key is trusted for the namespace yet: a person
-    /// may pin this one (`trust::edit::add`), and then it is verified again.
+    /// may pin this one (`trust::edit::pin`), and then it is verified again.
     FirstUse(Box<FirstUse>),
     /// One did not.
     Refused(Refusal),

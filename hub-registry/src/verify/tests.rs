@@ -427,13 +427,23 @@ fn keys_that_are_revoked_expired_or_not_allowed_for_the_name_are_refused() {
     assert!(matches!(refusal, Refusal::Expired { .. }), "{refusal}");
     asked.accepted(&at(NOW.as_millis()));
 
-    for scope in ["globex", "acme/mail"] {
-        let refusal = asked.refused(&trusting(&key, scope));
-        assert!(
-            matches!(refusal, Refusal::KeyNotAllowed { .. }),
-            "{refusal}"
-        );
-    }
+    let refusal = asked.refused(&trusting(&key, "acme/mail"));
+    assert!(
+        matches!(refusal, Refusal::KeyNotAllowed { .. }),
+        "{refusal}"
+    );
+    // A known key in a namespace that is nobody's yet is like one that is new.
+    let second = trusting(&key, "globex");
+    let report = asked.verify(&second);
+    assert!(matches!(report.verdict, Verdict::FirstUse(_)), "{report:?}");
+    let mut owned = second;
+    let owner = TrustedKey::new(self::key().public().clone(), "acme".parse().unwrap());
+    owned.keys.insert("owner".to_owned(), owner);
+    let refusal = asked.refused(&owned);
+    assert!(
+        matches!(refusal, Refusal::KeyNotAllowed { .. }),
+        "{refusal}"
+    );
     asked.accepted(&trusting(&key, "acme/weather"));
 }
 

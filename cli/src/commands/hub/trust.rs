@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use nebula_hub::key::{PublicKey, is_name};
+use nebula_hub::key::PublicKey;
 use nebula_hub::trust::{Policy, Scope, TrustError, TrustFile, TrustedKey, edit};
 use nebula_sandbox::nebula_flow::Timestamp;
 use serde_json::{Value, json};
@@ -66,6 +66,17 @@ pub(crate) struct Add {
     indexes: Vec<String>,
 }
 
+impl Add {
+    /// Whether it says more than that a key may sign for something.
+    const fn says_more(&self) -> bool {
+        self.name.is_some()
+            || self.until.is_some()
+            || self.minimum_serial > 0
+            || self.cosign_only
+            || !self.indexes.is_empty()
+    }
+}
+
 /// Columns of a list.
 const COLUMNS: &[Column] = &[
     ("NAME", "/name", Show::Key),
@@ -81,23 +92,7 @@ const COLUMNS: &[Column] = &[
 pub(super) fn run(context: &Context, verb: Trust) -> Result<ExitCode> {
     let file = TrustFile::of_node(&context.node.folder()?);
     match verb {
-        Trust::Add(add) => {
-            let trusted = TrustedKey {
-                not_after: add.until,
-                minimum_serial: add.minimum_serial,
-                cosign_only: add.cosign_only,
-                indexes: add.indexes.into_iter().collect(),
-                ..TrustedKey::new(public_key(&add.file)?, add.scope.clone())
-            };
-            let policy = file.policy().map_err(refused)?;
-            let name = add
-                .name
-                .unwrap_or_else(|| free(&policy, add.scope.namespace()));
-            let changed = file.change(|text, file| edit::add(text, file, &name, &trusted));
-            let id = trusted.key.id();
-            let said = format!("{name} ({id}) may sign for {}", add.scope);
-            report(context, changed, &name, &said)
-        }
+        Trust::Add(add) => add_key(context, &file, add),
         Trust::List => {
             let policy = file.policy().map_err(refused)?;
             let rows: Vec<_> = policy
@@ -124,7 +119,7 @@ pub(super) fn run(context: &Context, verb: Trust) -> Result<ExitCode> {
         } => {
             let policy = file.policy().map_err(refused)?;
             let old = edit::label_of(&policy, &key).map_err(refused)?;
-            let new = name.unwrap_or_else(|| free(&policy, &old));
+            let new = name.unwrap_or_else(|| edit::free(&policy, &old));
             let key = public_key(&path)?;
             let said = format!("{new} ({}) may sign what {old} may", key.id());
             let names = (&old[..], &new[..]);
@@ -134,15 +129,26 @@ pub(super) fn run(context: &Context, verb: Trust) -> Result<ExitCode> {
     }
 }
 
-/// A name for a key that no other has: this one, or with a number behind it.
-fn free(policy: &Policy, name: &str) -> String {
-    let mut names = (2..).map(|n| format!("{name}-{n}"));
-    let taken = policy.keys.contains_key(name);
-    let numbered = names.find(|name| is_name(name) && !policy.keys.contains_key(name));
-    match numbered {
-        Some(numbered) if taken => numbered,
-        _ => name.to_owned(),
+/// Adds a key; to one that is there already, what it may sign.
+fn add_key(context: &Context, file: &TrustFile, add: Add) -> Result<ExitCode> {
+    let policy = file.policy().map_err(refused)?;
+    let key = public_key(&add.file)?;
+    let said = |name: &str| format!("{name} ({}) may sign for {}", key.id(), add.scope);
+    if let (Some((name, _)), false) = (policy.find(key.id()), add.says_more()) {
+        let changed = file.change(|text, file| edit::pin(text, file, &add.scope, &key));
+        return report(context, changed, name, &said(name));
     }
+    let trusted = TrustedKey {
+        not_after: add.until,
+        minimum_serial: add.minimum_serial,
+        cosign_only: add.cosign_only,
+        indexes: add.indexes.iter().cloned().collect(),
+        ..TrustedKey::new(key.clone(), add.scope.clone())
+    };
+    let free = || edit::free(&policy, add.scope.namespace());
+    let name = add.name.clone().unwrap_or_else(free);
+    let changed = file.change(|text, file| edit::add(text, file, &name, &trusted));
+    report(context, changed, &name, &said(&name))
 }
 
 fn public_key(file: &str) -> Result<PublicKey> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use nebula_engine::{EngineConfig, ExecutionOptions, WorkflowEngine};
 use nebula_flow::control::Control;
 use nebula_flow::definition::Document;
-use nebula_flow::event::Failure;
+use nebula_flow::event::{Failure, Kept, Restart};
 use nebula_flow::ports::{Clock, ExecutionQuery, Status};
 use nebula_flow::time::Span;
 use nebula_flow::{Event, ExecutionId, Payload, Recorded, TenantId, Timestamp, payload};
@@ -93,6 +93,21 @@ impl Stage {
                 self.engines += 1;
                 self.config.owner = format!("engine-{}", self.engines);
                 self.engine = WorkflowEngine::new(self.config.clone());
+            }
+            "retry" | "replay" => {
+                let restart = match verb {
+                    "retry" => Restart::Retry,
+                    _ => Restart::Replay,
+                };
+                let made = self.engine.restart(self.id(), restart).await;
+                match made {
+                    Ok(made) => self.execution = Some(made.id()),
+                    Err(refused) => {
+                        let refused = nameless(&refused.to_string());
+                        return format!("{:>10}  refused: {refused}\n", "");
+                    }
+                }
+                self.told = 0;
             }
             control => {
                 let control = match control {
@@ -180,6 +195,20 @@ fn describe(event: &Event, since: impl Fn(Timestamp) -> String) -> String {
             )
         }
         Event::ChildStarted { step, .. } => format!("{name} {step}"),
+        Event::StepKept { step, outcome } => match outcome {
+            Kept::Succeeded { output, .. } => format!("{name} {step} → {}", shown(output)),
+            Kept::Failed { error } => format!("{name} {step}: {}", failure(error)),
+            Kept::Skipped { .. } => format!("{name} {step}: skipped"),
+        },
+        Event::UndoStarted { node, error } => {
+            let node = node.as_ref().map(|node| format!(" after {node}"));
+            let error = error.as_ref().map(|error| format!(": {}", failure(error)));
+            format!(
+                "{name}{}{}",
+                node.unwrap_or_default(),
+                error.unwrap_or_default()
+            )
+        }
         Event::SignalReceived {
             name: signal,
             payload,

@@ -8,11 +8,12 @@ use nebula_tests::client::Connection;
 use serde_json::Value;
 
 use crate::Error;
+use crate::families::{self, Families};
 use crate::ledger::Entry;
 use crate::model::{End, Expected, Input, Workflow};
 use crate::sink::Effect;
 use crate::story::Story;
-use crate::waits::{self, Signals, Told};
+use crate::waits::{self, Most, Signals, Told};
 
 /// What the judge found.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Verdict {
     pub(crate) violations: Vec<String>,
     pub(crate) executions: usize,
     pub(crate) cancelled: usize,
+    /// Executions that others started, besides.
+    pub(crate) children: usize,
     pub(crate) events: usize,
     /// Replies and streams that were compared with the history.
     pub(crate) shown: usize,
@@ -50,8 +53,11 @@ pub(crate) struct Judge<'a> {
     signals: HashMap<String, Signals>,
     /// By execution.
     effects: HashMap<String, Told>,
+    /// What a person said that a step gave, by execution and step.
+    said: HashMap<(String, String), String>,
     /// When a try may have been lost.
     deaths: Vec<Timestamp>,
+    families: Families,
     verdict: Verdict,
 }
 
@@ -70,7 +76,9 @@ impl<'a> Judge<'a> {
             shown: HashMap::new(),
             signals: HashMap::new(),
             effects: HashMap::new(),
+            said: HashMap::new(),
             deaths,
+            families: Families::default(),
             verdict: Verdict::default(),
         };
         judge.verdict.effects = effects.len();
@@ -115,6 +123,11 @@ impl<'a> Judge<'a> {
             Entry::SignalRefused { execution, why } => {
                 self.signals.entry(execution).or_default().refused.push(why);
             }
+            Entry::Resolving {
+                execution,
+                step,
+                token,
+            } => drop(self.said.insert((execution, step), token)),
             Entry::Refused { what } => self.verdict.violations.push(what),
             Entry::Shown { execution, events } => {
                 self.shown.entry(execution).or_default().push(events);
@@ -140,6 +153,10 @@ impl<'a> Judge<'a> {
                     .as_str()
                     .unwrap_or_default()
                     .to_owned();
+                if families::node_of(&story).is_some() {
+                    self.child(&id, &request, &story);
+                    continue;
+                }
                 if let Some(other) = seen.insert(request.clone(), id.clone()) {
                     self.broken(
                         &id,
@@ -154,6 +171,9 @@ impl<'a> Judge<'a> {
             }
         }
         self.lost(&seen);
+        for (id, what) in std::mem::take(&mut self.families).faults() {
+            self.broken(&id, what);
+        }
         Ok(self.verdict)
     }
 
@@ -181,6 +201,14 @@ impl<'a> Judge<'a> {
             .for_each(|(id, what)| self.broken(&id, what));
     }
 
+    /// An execution that another one started.
+    fn child(&mut self, id: &str, request: &str, story: &Story) {
+        self.verdict.children += 1;
+        self.verdict.events += story.events.len();
+        let told = self.effects.remove(id).unwrap_or_default();
+        self.families.child(id, request, story, &told, &self.deaths);
+    }
+
     fn execution(&mut self, id: &str, request: &str, story: &Story) {
         self.verdict.executions += 1;
         self.verdict.events += story.events.len();
@@ -202,6 +230,7 @@ impl<'a> Judge<'a> {
             let faults = waits::signals(story, &expected, &signals).into_iter();
             let faults = faults.chain(waits::timers(story, &expected, &told));
             faults.for_each(|what| self.broken(id, what));
+            self.families.parent(id, request, story, &expected);
             self.compare_with_model(id, story, &expected);
             self.compare_with_sink(id, story, &expected, &told);
             self.effects.insert(id.to_owned(), told);
@@ -302,7 +331,11 @@ impl<'a> Judge<'a> {
             self.compare_reads(id, story, &expected.reads[step], tries);
             let good = tries.iter().filter(|effect| effect.token.is_some()).count();
             self.verdict.repeated += good.saturating_sub(1);
-            for what in waits::tries(story, step, *flaky, tries, &self.deaths) {
+            let most = match expected.once.contains(step) {
+                true => Most::Once,
+                false => Most::Flaky(*flaky),
+            };
+            for what in waits::tries(story, step, most, tries, &self.deaths) {
                 self.broken(id, what);
             }
         }
@@ -310,14 +343,14 @@ impl<'a> Judge<'a> {
             return;
         }
         for step in expected.effects.keys() {
-            let tokens = told
-                .get(step)
-                .into_iter()
-                .flatten()
-                .map(|e| e.token.as_deref());
+            // One that is refused has no token, and is believed to have none.
+            let tokens = told.get(step).into_iter().flatten();
+            let tokens = tokens.map(|effect| effect.token.as_deref());
+            let said = self.said.get(&(id.to_owned(), step.clone()));
+            let said = said.filter(|_| story.was_unknown(step));
             let believed = story.token(step);
             if !tokens
-                .into_iter()
+                .chain(said.map(|said| Some(said.as_str())))
                 .any(|token| token.map(Value::from).as_ref() == believed)
             {
                 let believed = believed.cloned().unwrap_or_default();

@@ -40,6 +40,13 @@ pub(crate) enum Entry {
     Signalled { execution: String, token: String },
     /// It was refused, though the execution waits for it or will.
     SignalRefused { execution: String, why: String },
+    /// A person is about to say that a step whose outcome is unknown gave this token,
+    /// perhaps again.
+    Resolving {
+        execution: String,
+        step: String,
+        token: String,
+    },
     /// Another request was refused that must not be.
     Refused { what: String },
     /// Events that were shown of an execution that runs, from its first on.

@@ -106,6 +106,52 @@ impl Client {
         Ok(())
     }
 
+    /// Says of every step whose outcome is unknown that it went well, until it is
+    /// dropped.
+    pub(crate) async fn resolve(mut self) -> Result<(), Error> {
+        loop {
+            let path = "/api/v1/executions?limit=200&status=waiting";
+            let list = self.look(path).await?;
+            for item in list["items"].as_array().into_iter().flatten() {
+                let id = item["id"].as_str().unwrap_or_default();
+                let execution = self.look(&format!("/api/v1/executions/{id}")).await?;
+                let steps = execution["steps"].as_array().into_iter().flatten();
+                for step in steps.filter(|step| step["status"] == "unknown") {
+                    let step = step["step"].as_str().unwrap_or_default();
+                    self.say(id, step).await?;
+                }
+            }
+            tokio::time::sleep(self.chance.millis(50, 300)).await;
+        }
+    }
+
+    async fn look(&mut self, path: &str) -> Result<Value, Error> {
+        match self.ask(Method::GET, path, &[], Bytes::new()).await? {
+            Answer::Good(seen) => Ok(seen),
+            Answer::Refused(..) | Answer::None => Ok(Value::Null),
+        }
+    }
+
+    async fn say(&mut self, execution: &str, step: &str) -> Result<(), Error> {
+        let token = format!("said of {execution} {step}");
+        self.world.ledger.write(&Entry::Resolving {
+            execution: execution.to_owned(),
+            step: step.to_owned(),
+            token: token.clone(),
+        })?;
+        let path = format!("/api/v1/executions/{execution}/resolve");
+        let body =
+            json!({ "step": step, "as": "succeeded", "output": { "json": { "token": token } } });
+        match self
+            .ask(Method::POST, &path, &[], body.to_string().into())
+            .await?
+        {
+            // It was said already, or the execution was cancelled.
+            Answer::Good(_) | Answer::Refused(StatusCode::CONFLICT, _) | Answer::None => Ok(()),
+            Answer::Refused(status, why) => self.refused(&path, status, &why),
+        }
+    }
+
     async fn start(&mut self, request: String) -> Result<(), Error> {
         let workflow = self.chance.index(self.world.workflows.len());
         let input = Input::draw(request.clone(), &mut self.chance);

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 
 mod chance;
 mod check;
+mod families;
 mod faults;
 mod ledger;
 mod load;
@@ -144,6 +145,7 @@ async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
         clients.spawn(client.run(number, orders.starts));
     }
     clients.spawn(Client::new(world.clone(), CLIENTS).keep_house());
+    let person = tokio::spawn(Client::new(world.clone(), CLIENTS + 1).resolve());
     let mut faults = chance.branch(2);
     let fired = tokio::select! {
         fired = torment(orders, &mut victims, &mut faults) => fired?,
@@ -154,6 +156,7 @@ async fn run(orders: &Orders, folder: &Path) -> Result<Vec<String>, Error> {
         client??;
     }
     settle(&address, orders.settle).await?;
+    person.abort();
     let seconds = begin.elapsed().as_secs_f64();
 
     let judge = Judge::new(
@@ -210,8 +213,9 @@ async fn torment(
 
 async fn deploy(address: &str, workflows: &[Workflow]) -> Result<(), Error> {
     let mut connection = Connection::open(address).await?;
-    for workflow in workflows {
-        let body = serde_json::to_vec(&workflow.definition())?;
+    let own = workflows.iter().map(Workflow::definition);
+    for definition in std::iter::once(model::child()).chain(own) {
+        let body = serde_json::to_vec(&definition)?;
         connection.post("/api/v1/workflows", body.into()).await?;
     }
     Ok(())
@@ -259,13 +263,14 @@ fn report(orders: &Orders, fired: &Fired, verdict: &Verdict, seconds: f64) {
         violations,
         executions,
         cancelled,
+        children,
         events,
         shown,
         effects,
         repeated,
     } = verdict;
     print(&format!(
-        "seed {}: {executions} executions ended in {seconds:.0} s ({cancelled} cancelled), {events} events, \
+        "seed {}: {executions} executions ended in {seconds:.0} s ({cancelled} cancelled) with {children} children, {events} events, \
          {effects} effects ({repeated} repeated), {shown} replies and streams compared; {}; {} violations",
         orders.seed,
         fired.join(", "),

@@ -13,6 +13,12 @@ pub(crate) const SINK: &str = "sink.example";
 /// What every wait for a signal is for.
 pub(crate) const SIGNAL: &str = "go";
 
+/// The workflow that nodes run: it tells the sink in one step.
+pub(crate) const CHILD: &str = "torture-child";
+
+/// The step of [`CHILD`] that does.
+pub(crate) const CHILD_STEP: &str = "tell";
+
 /// A value of so many bytes is kept as a blob.
 const BLOB: usize = 70_000;
 
@@ -25,12 +31,16 @@ enum Work {
     Effect { flaky: u64, millis: u64 },
     /// Tells the sink, which refuses for good: the connection for failures is taken.
     Refused,
+    /// Tells the sink at most once, and a person says what became of it if nobody knows.
+    Once { millis: u64 },
     /// Tells the sink once for each item of the input's list.
     Map { concurrency: u64 },
     /// Waits so many milliseconds.
     Delay { millis: u64 },
     /// Waits for a [`SIGNAL`], and gives what it says.
     Signal,
+    /// Runs the workflow [`CHILD`], and gives what it gives.
+    Child,
 }
 
 /// A connection from an earlier node.
@@ -84,6 +94,10 @@ pub(crate) struct Expected {
     pub(crate) timers: BTreeMap<String, u64>,
     /// The nodes that wait for a signal.
     pub(crate) signals: BTreeSet<String>,
+    /// Those of the steps that tell the sink at most once.
+    pub(crate) once: BTreeSet<String>,
+    /// The nodes that run a child.
+    pub(crate) children: BTreeSet<String>,
 }
 
 impl Workflow {
@@ -91,7 +105,7 @@ impl Workflow {
         let count = 2 + chance.index(6);
         let mut nodes = Vec::new();
         for index in 0..count {
-            nodes.push(match chance.below(13) {
+            nodes.push(match chance.below(17) {
                 0..3 => Work::Pure,
                 3..7 => Work::Effect {
                     flaky: if chance.percent(30) {
@@ -111,6 +125,10 @@ impl Workflow {
                     millis: 0,
                 },
                 10..12 => Work::Signal,
+                12..14 => Work::Child,
+                14..16 => Work::Once {
+                    millis: chance.below(60),
+                },
                 _ => Work::Delay {
                     millis: 50 + chance.below(1_500),
                 },
@@ -177,23 +195,7 @@ impl Workflow {
             .before(index)
             .map(|from| (node(from), json!(format!("${{ {} }}", self.token(from)))))
             .collect();
-        let tell = |step: String, query: String| {
-            json!({
-                "action": "http.request",
-                "input": {
-                    "method": "POST",
-                    "url": format!("http://{SINK}/effect{query}"),
-                    "json": {
-                        "execution": "${ $execution.id }", "request": "${ $input.request }",
-                        "step": step, "read": read.clone(),
-                    },
-                    "idempotent": true,
-                    "fail_on_status": true,
-                },
-                "retry": { "max_attempts": 50, "initial": "20ms", "factor": 1.5, "max": "300ms" },
-                "timeout": "30s",
-            })
-        };
+        let tell = |step: String, query: String| tell(&step, &query, read.clone().into());
         match &self.nodes[index] {
             Work::Pure => json!({
                 "action": "condition.check",
@@ -203,6 +205,11 @@ impl Workflow {
                 tell(node(index), format!("?flaky={flaky}&millis={millis}"))
             }
             Work::Refused => tell(node(index), "?refuse=true".into()),
+            Work::Once { millis } => {
+                let mut once = tell(node(index), format!("?millis={millis}"));
+                once["delivery"] = json!("at-most-once");
+                once
+            }
             Work::Map { concurrency } => json!({
                 "map": "${ $input.items }",
                 "concurrency": concurrency,
@@ -210,6 +217,10 @@ impl Workflow {
             }),
             Work::Delay { millis } => json!({ "wait": { "for": format!("{millis}ms") } }),
             Work::Signal => json!({ "wait": { "signal": SIGNAL } }),
+            Work::Child => json!({
+                "workflow": CHILD,
+                "input": { "request": "${ $input.request }", "child": node(index), "read": read },
+            }),
         }
     }
 
@@ -262,13 +273,46 @@ impl Workflow {
             Work::Pure => {}
             Work::Delay { millis } => drop(expected.timers.insert(node(index), millis)),
             Work::Signal => drop(expected.signals.insert(node(index))),
+            Work::Child => drop(expected.children.insert(node(index))),
             Work::Effect { flaky, .. } => tell(node(index), flaky),
             Work::Refused => tell(node(index), 0),
+            Work::Once { .. } => {
+                tell(node(index), 0);
+                expected.once.insert(node(index));
+            }
             Work::Map { .. } => {
                 (0..input.items).for_each(|item| tell(format!("{}[{item}]", node(index)), 0));
             }
         }
     }
+}
+
+/// A node that tells the sink.
+fn tell(step: &str, query: &str, read: Value) -> Value {
+    json!({
+        "action": "http.request",
+        "input": {
+            "method": "POST",
+            "url": format!("http://{SINK}/effect{query}"),
+            "json": {
+                "execution": "${ $execution.id }", "request": "${ $input.request }",
+                "step": step, "read": read,
+            },
+            "idempotent": true,
+            "fail_on_status": true,
+        },
+        "retry": { "max_attempts": 50, "initial": "20ms", "factor": 1.5, "max": "300ms" },
+        "timeout": "30s",
+    })
+}
+
+/// The document of [`CHILD`].
+pub(crate) fn child() -> Value {
+    json!({
+        "apiVersion": "nebula/v1", "kind": "Workflow", "name": CHILD,
+        "nodes": { CHILD_STEP: tell(CHILD_STEP, "?millis=5", json!({})) },
+        "output": format!("${{ $nodes.{CHILD_STEP}.result }}"),
+    })
 }
 
 impl Link {

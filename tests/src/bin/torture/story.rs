@@ -61,6 +61,12 @@ impl Story {
         begun.filter_map(|event| instant(event, "at")).collect()
     }
 
+    /// Whether the outcome of a step was unknown.
+    pub(crate) fn was_unknown(&self, step: &str) -> bool {
+        let unknown = |event: &Value| event["type"] == "step_unknown" && name(event) == step;
+        self.events.iter().any(unknown)
+    }
+
     /// When a step ended.
     pub(crate) fn ended(&self, step: &str) -> Option<Timestamp> {
         let ends = ["step_succeeded", "step_failed", "step_skipped"];

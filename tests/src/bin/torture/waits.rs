@@ -80,13 +80,22 @@ pub(crate) fn signals(story: &Story, expected: &Expected, signals: &Signals) -> 
     faults
 }
 
+/// How often a step may tell the sink.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Most {
+    /// Once, whatever happens.
+    Once,
+    /// Once more than so many times, and again for each death of the node.
+    Flaky(u64),
+}
+
 /// What is wrong with how often and when a step told the sink: an attempt is on
 /// disk before its effect starts, and only a death of the node while the step
 /// was under way, or a refusal, lets it be repeated.
 pub(crate) fn tries(
     story: &Story,
     step: &str,
-    flaky: u64,
+    most: Most,
     tries: &[Effect],
     deaths: &[Timestamp],
 ) -> Vec<String> {
@@ -106,7 +115,10 @@ pub(crate) fn tries(
     let meanwhile = deaths
         .iter()
         .filter(|at| **at >= begun && ended.is_none_or(|ended| **at <= ended));
-    let most = usize::try_from(flaky).unwrap_or(usize::MAX) + 1 + meanwhile.count();
+    let most = match most {
+        Most::Once => 1,
+        Most::Flaky(flaky) => usize::try_from(flaky).unwrap_or(usize::MAX) + 1 + meanwhile.count(),
+    };
     if tries.len() > most {
         let times = tries.len();
         faults.push(format!(

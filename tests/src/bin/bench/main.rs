@@ -3,16 +3,24 @@
 //!
 //! - `calls`: a fresh store, instance and call; compiling; loading from the cache.
 //! - `parts`: what each part of the sandbox's profile costs.
+//! - `limits`: what the machine gives at the most, each part alone.
 //! - `load`: executions per second over HTTP with everything on disk.
+//! - `waiting`: executions that wait, timers, recovery.
+//! - `long`: large maps and long histories.
 //! - `node`: cold start and memory of `nebula dev`.
 //! - `verify`: what it costs to check a signed package.
+//!
+//! Arguments choose: `bench sqlite limits`. Without any all run, some minutes.
 
 mod calls;
+mod limits;
 mod load;
+mod long;
 mod node;
 mod parts;
 mod stats;
 mod verify;
+mod waiting;
 
 /// Whatever went wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -32,12 +40,23 @@ async fn run() -> Result<(), Error> {
     if wanted("parts") {
         parts::run().await?;
     }
-    if wanted("node") || wanted("load") {
-        let node = node::Node::start().await?;
-        if wanted("load") {
-            load::run(&node).await?;
-        }
-        node.stop();
+    if wanted("limits") {
+        limits::run().await?;
+    }
+    if wanted("sqlite") {
+        load::sqlite().await?;
+    }
+    if wanted("postgres") {
+        load::postgres().await?;
+    }
+    if wanted("long") {
+        long::run().await?;
+    }
+    if wanted("waiting") {
+        waiting::run().await?;
+    }
+    if wanted("finished") {
+        load::finished().await?;
     }
     if wanted("node") {
         node::cold_start().await?;

@@ -1,7 +1,7 @@
-//! A `nebula dev` of its own: start, memory, address.
+//! A `nebula dev` of its own: start, memory, processor, address.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,59 @@ use crate::stats::Samples;
 
 const STARTS: usize = 15;
 
+/// How often the kernel counts a process's time, a second (`USER_HZ`, 100 on
+/// every Linux).
+const TICKS: f64 = 100.0;
+
 /// A node on a data folder of its own.
 pub(crate) struct Node {
     child: Child,
     /// `host:port`.
     pub(crate) address: String,
-    folder: tempfile::TempDir,
+    home: Home,
 }
 
-impl Node {
-    /// Starts one on a new folder.
-    pub(crate) async fn start() -> Result<Self, crate::Error> {
-        Self::start_on(tempfile::tempdir()?).await
+/// What a node runs on; outlives it.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+    /// In place of SQLite in the folder.
+    store: Option<String>,
+    /// Besides the packs.
+    components: Vec<PathBuf>,
+}
+
+impl Home {
+    /// A new folder.
+    pub(crate) fn new() -> Result<Self, crate::Error> {
+        Ok(Self {
+            folder: tempfile::tempdir()?,
+            store: None,
+            components: Vec::new(),
+        })
     }
 
-    async fn start_on(folder: tempfile::TempDir) -> Result<Self, crate::Error> {
-        let mut child = Command::new(binary()?)
-            .arg("--data")
-            .arg(folder.path())
-            .args(["dev", "--port", "0"])
+    /// The same with executions kept elsewhere.
+    pub(crate) fn on(mut self, store: String) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The same with a component of one's own.
+    pub(crate) fn with(mut self, component: &Path) -> Self {
+        self.components.push(component.to_owned());
+        self
+    }
+
+    /// Starts a node on it, and waits for its first answer.
+    pub(crate) async fn start(self) -> Result<Node, crate::Error> {
+        let mut command = Command::new(binary()?);
+        command.arg("--data").arg(self.folder.path());
+        command.args(["dev", "--port", "0"]);
+        for component in &self.components {
+            command.arg("--component").arg(component);
+        }
+        command.envs(self.store.iter().map(|store| ("NEBULA_STORE", store)));
+        let mut child = command
             .env("NEBULA_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()?;
@@ -46,33 +80,53 @@ impl Node {
             .to_owned();
         let mut connection = Connection::open(&address).await?;
         connection.get("/api/v1/health").await?;
-        Ok(Self {
+        Ok(Node {
             child,
             address,
-            folder,
+            home: self,
         })
     }
+}
 
+impl Node {
     /// Resident memory, MiB.
     pub(crate) fn resident(&self) -> Result<f64, crate::Error> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("VmRSS:"))
-            .ok_or("no VmRSS")?;
-        let kib: f64 = line.split_whitespace().nth(1).ok_or("no figure")?.parse()?;
+        let kib = field(&status, "VmRSS:").ok_or("no VmRSS")?;
         Ok(kib / 1024.0)
     }
 
-    /// Ends it.
-    pub(crate) fn stop(mut self) {
-        self.kill();
+    /// Processor time so far, in user and kernel mode.
+    pub(crate) fn processor(&self) -> Result<Duration, crate::Error> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may have spaces: the 12th and 13th field.
+        let rest = stat.rsplit_once(')').ok_or("no stat")?.1;
+        let ticks: Vec<f64> = rest
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        Ok(Duration::from_secs_f64(ticks.iter().sum::<f64>() / TICKS))
     }
 
-    fn kill(&mut self) {
+    /// Bytes that it has sent to the disk so far.
+    pub(crate) fn written(&self) -> Result<f64, crate::Error> {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        Ok(field(&io, "write_bytes:").ok_or("no write_bytes")?)
+    }
+
+    /// Ends it with `kill -9`; its home is left.
+    pub(crate) fn kill(mut self) -> Home {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.home
     }
+}
+
+fn field(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The `nebula` beside this program.
@@ -85,20 +139,40 @@ fn binary() -> Result<PathBuf, crate::Error> {
     }
 }
 
+/// The component of `tests/guests/effectful`, built.
+pub(crate) fn effectful() -> Result<PathBuf, crate::Error> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/effectful");
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--target", "wasm32-wasip2"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(&folder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("the guest does not build: {said}").into());
+    }
+    let files = output.stdout.split(|byte| *byte == b'\n').flat_map(|line| {
+        let message: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        message["filenames"].as_array().cloned().unwrap_or_default()
+    });
+    let file = files
+        .filter_map(|file| file.as_str().map(PathBuf::from))
+        .rfind(|file| file.extension().is_some_and(|kind| kind == "wasm"));
+    Ok(file.ok_or("no component")?)
+}
+
 /// From the start of the process to its first answer, with cached components.
 pub(crate) async fn cold_start() -> Result<(), crate::Error> {
-    let mut node = Node::start().await?;
+    let node = Home::new()?.start().await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let idle = node.resident()?;
-    node.kill();
-    let mut folder = node.folder;
+    let mut home = node.kill();
     let mut starts = Samples::default();
     for _ in 0..STARTS {
         let begin = Instant::now();
-        let mut node = Node::start_on(folder).await?;
+        let node = home.start().await?;
         starts.add(begin.elapsed());
-        node.kill();
-        folder = node.folder;
+        home = node.kill();
     }
     print("\n| figure | value |\n|---|---|");
     print(&format!(

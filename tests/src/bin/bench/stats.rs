@@ -12,16 +12,6 @@ impl Samples {
         self.0.push(duration.as_secs_f64() * 1e6);
     }
 
-    /// Takes another's samples.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The value below which this part (0 to 1) of the samples lies, µs.
     pub(crate) fn quantile(&mut self, part: f64) -> f64 {
         self.0.sort_by(f64::total_cmp);

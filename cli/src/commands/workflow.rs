@@ -39,6 +39,9 @@ pub(crate) enum Workflow {
         /// Makes a repeated start harmless
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
+        /// Which goes first among those that wait for a place, from -100 to 100; the workflow's if not given
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        priority: Option<i32>,
     },
     /// List workflows
     List {
@@ -77,9 +80,13 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
             input,
             wait,
             idempotency_key,
+            priority,
         } => {
-            let input = input.value()?;
-            execute(context, node, &workflow, &input, wait, idempotency_key).await
+            let mut body = Body::json(&input.value()?);
+            if let Some(key) = idempotency_key {
+                body = body.header("idempotency-key", key);
+            }
+            execute(context, node, &workflow, body, priority, wait).await
         }
         Workflow::List { filter, args } => {
             let filter = (!filter.is_empty()).then(|| filter.join(","));
@@ -206,15 +213,14 @@ async fn execute(
     context: &Context,
     node: &Node,
     workflow: &str,
-    input: &Value,
+    body: Body,
+    priority: Option<i32>,
     wait: bool,
-    key: Option<String>,
 ) -> Result<ExitCode> {
-    let mut body = Body::json(input);
-    if let Some(key) = key {
-        body = body.header("idempotency-key", key);
-    }
-    let path = format!("/api/v1/workflows/{}/execute", segment(workflow));
+    let query = priority
+        .map(|p| format!("?priority={p}"))
+        .unwrap_or_default();
+    let path = format!("/api/v1/workflows/{}/execute{query}", segment(workflow));
     let started = node.client.call(Method::POST, &path, body).await?;
     super::execution::started(context, node, &started, wait).await
 }

@@ -24,6 +24,9 @@ pub struct ExecuteQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1)]
     pub version: Option<u32>,
+    /// Which goes first among those that wait for a place: -100 to 100; the workflow's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
 }
 
 /// An execution as its starter sees it: with its result, if it has ended.

@@ -103,6 +103,9 @@ pub struct ExecutionOptions {
     pub idempotency_key: Option<String>,
     /// Which version of the workflow; the newest if absent.
     pub version: Option<u32>,
+    /// Which goes first among those that wait for a place, from -100 to 100; the
+    /// workflow's if absent.
+    pub priority: Option<i8>,
     /// How soon the start must be on disk, which it is when the handle is given.
     pub durability: Durability,
 }
@@ -114,6 +117,7 @@ impl Default for ExecutionOptions {
         Self {
             idempotency_key: None,
             version: None,
+            priority: None,
             durability: Durability::WithAppend,
         }
     }
@@ -216,6 +220,7 @@ impl WorkflowEngine {
             workflow: &workflow,
             input: &input,
             key: options.idempotency_key.as_deref(),
+            priority: options.priority,
             execution,
             at,
             durability: options.durability,

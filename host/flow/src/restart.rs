@@ -108,6 +108,7 @@ pub async fn restart(
             input,
             parent: None,
             origin: Some(again.origin),
+            priority: again.workflow.definition.priority,
             follows: None,
         },
         expect: None,

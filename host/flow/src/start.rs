@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::definition::Diagnostic;
+use crate::definition::{Diagnostic, MAX_PRIORITY, is_priority};
 use crate::deploy::DeployedWorkflow;
 use crate::id::{Digest, ExecutionId, TenantId};
 use crate::payload::{self, MAX_INLINE, Payload, PayloadError};
@@ -36,6 +36,8 @@ pub struct Start<'a> {
     pub input: &'a Value,
     /// The caller's key, which makes a repeat harmless.
     pub key: Option<&'a str>,
+    /// Which goes first among those that wait for a place; the workflow's if absent.
+    pub priority: Option<i8>,
     /// A fresh id.
     pub execution: ExecutionId,
     /// When it was asked for.
@@ -59,6 +61,9 @@ pub enum StartError {
     /// The key is one of the host's own.
     #[error("an idempotency key does not begin with `{RESERVED}`: these are the host's own")]
     ReservedKey,
+    /// No such priority.
+    #[error("a priority is between -{MAX_PRIORITY} and {MAX_PRIORITY}, not {0}")]
+    InvalidPriority(i8),
     /// The log refused.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -100,6 +105,9 @@ pub(crate) async fn start_by_trigger(
 }
 
 fn check(start: &Start<'_>) -> Result<Bytes, StartError> {
+    if let Some(priority) = start.priority.filter(|priority| !is_priority(*priority)) {
+        return Err(StartError::InvalidPriority(priority));
+    }
     let problems = start.workflow.check_input(start.input);
     if !problems.is_empty() {
         return Err(StartError::InvalidInput(problems));
@@ -127,6 +135,7 @@ async fn submit(
             parent: None,
             origin: None,
             follows: None,
+            priority: start.priority.unwrap_or(start.workflow.definition.priority),
         },
         expect: None,
         durability: start.durability,

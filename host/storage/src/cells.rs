@@ -13,7 +13,7 @@ use crate::trouble::Trouble;
 macro_rules! execution_columns {
     () => {
         "id, tenant, workflow, workflow_name, workflow_version, created_at, \
-         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error, origin"
+         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error, origin, priority"
     };
 }
 
@@ -27,6 +27,7 @@ pub(crate) struct ExecutionCells {
     pub(crate) created_at: i64,
     pub(crate) head: HeadCells,
     pub(crate) origin: Option<Vec<u8>>,
+    pub(crate) priority: i16,
 }
 
 /// The part of it that changes.
@@ -69,6 +70,7 @@ impl ExecutionCells {
                 .map_err(|e| damaged("workflow_version", e))?,
             created_at: at(self.created_at),
             origin: origin.map(id),
+            priority: priority(self.priority)?,
             head: self.head.checked()?,
         })
     }
@@ -148,6 +150,11 @@ pub(crate) const fn at(stored: i64) -> Timestamp {
 /// A tenant that was stored.
 pub(crate) fn tenant(stored: &str) -> Result<TenantId, Trouble> {
     stored.parse().map_err(|e| damaged("tenant", e))
+}
+
+/// A priority that was stored.
+pub(crate) fn priority(stored: i16) -> Result<i8, Trouble> {
+    i8::try_from(stored).map_err(|e| damaged("priority", e))
 }
 
 /// A status as stored; the indices of the unfinished have those up to 2.

@@ -240,6 +240,7 @@ impl Backend for InMemory {
             (!row.head.is_at_rest()).then(|| Unfinished {
                 tenant: row.tenant.clone(),
                 execution: *id,
+                priority: row.priority,
                 wake_at: row.head.wake_at,
                 has_inbox: row.head.submitted > row.head.consumed,
             })

@@ -211,12 +211,12 @@ impl Request {
     /// any other message has a place in an inbox that only the writer knows.
     pub(crate) fn early_arrival(&mut self) -> Option<Arrival> {
         match self {
-            Self::Submit(submit)
-                if submit.submission.key.is_none()
-                    && matches!(submit.submission.message, Message::Start { .. }) =>
-            {
+            Self::Submit(submit) if submit.submission.key.is_none() => {
+                let Message::Start { priority, .. } = submit.submission.message else {
+                    return None;
+                };
                 submit.announced = true;
-                Some(arrival(&submit.submission, 1))
+                Some(arrival(&submit.submission, priority, 1))
             }
             _ => None,
         }
@@ -229,7 +229,7 @@ impl Request {
 }
 
 /// A submission as the owner hears of it.
-pub(crate) fn arrival(submission: &Submission, seq: u64) -> Arrival {
+pub(crate) fn arrival(submission: &Submission, priority: i8, seq: u64) -> Arrival {
     let row = InboxRow {
         seq,
         at: submission.at,
@@ -238,6 +238,7 @@ pub(crate) fn arrival(submission: &Submission, seq: u64) -> Arrival {
     Arrival::Message {
         tenant: submission.tenant.clone(),
         execution: submission.execution,
+        priority,
         row: Arc::new(row),
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct ExecutionRow {
     pub(crate) created_at: Timestamp,
     /// The execution that started it, or that it goes on with or repeats.
     pub(crate) origin: Option<ExecutionId>,
+    pub(crate) priority: i8,
     pub(crate) head: Head,
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard};
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
-    Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status, Submission,
-    Submitted,
+    Arrival, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status,
+    Submission, Submitted,
 };
 
 use crate::feeds::News;
@@ -123,12 +123,20 @@ impl<'a> Ledger<'a> {
             self.facts.keys.insert(name.clone(), row.clone());
             self.writes.keys.insert(name, row);
         }
-        self.news.push(if request.announced {
+        let news = if request.announced {
             News::Known(submission.execution, seq)
         } else {
-            News::Arrival(arrival(submission, seq))
-        });
+            News::Arrival(self.arrival(submission, seq))
+        };
+        self.news.push(news);
         Ok(Submitted::Accepted)
+    }
+
+    /// A message that was placed, as the owner hears of it.
+    fn arrival(&self, submission: &Submission, seq: u64) -> Arrival {
+        let row = self.facts.executions.get(&submission.execution);
+        let priority = row.map_or(0, |row| row.as_ref().map_or(0, |row| row.priority));
+        arrival(submission, priority, seq)
     }
 
     /// Refuses what refers to a blob that is not there.
@@ -208,6 +216,7 @@ impl<'a> Ledger<'a> {
             workflow,
             name,
             version,
+            priority,
             ..
         } = &submission.message
         else {
@@ -220,6 +229,7 @@ impl<'a> Ledger<'a> {
             workflow_version: *version,
             created_at: submission.at,
             origin,
+            priority: *priority,
             head: Head {
                 status: Status::Queued,
                 version: 0,

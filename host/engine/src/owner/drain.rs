@@ -15,7 +15,6 @@ impl Owner {
     pub(super) async fn drain(mut self, order: Drain) {
         tracing::info!(active = self.active.len(), "draining");
         self.queue.clear();
-        self.queued.clear();
         self.tell(&Signal::Drain);
         if !self.all_end_within(order.grace).await {
             tracing::warn!(

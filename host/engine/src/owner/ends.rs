@@ -21,7 +21,8 @@ impl Owner {
         if self.active.get(&id).is_none_or(|a| a.epoch != epoch) {
             return;
         }
-        self.active.remove(&id);
+        let priority = self.active.remove(&id).map_or(0, |a| a.priority);
+        let whose = (tenant, priority);
         let unread: Vec<_> = std::iter::from_fn(|| mailbox.try_recv().ok())
             .filter_map(|signal| match signal {
                 Signal::Row(row) => Some(row),
@@ -36,15 +37,15 @@ impl Owner {
             Exit::Finished | Exit::Vanished | Exit::Drained => {}
             Exit::Waiting(at) if unread.is_empty() => {
                 if let Some(at) = at {
-                    self.timers.set(at, id, tenant);
+                    self.timers.set(at, id, whose);
                 }
             }
             Exit::Waiting(_) => unread
                 .into_iter()
-                .for_each(|row| self.enqueue(id, tenant.clone(), Some(row))),
+                .for_each(|row| self.enqueue(id, whose.clone(), Some(row))),
             // What it had to hear is in the log.
-            Exit::Behind => self.enqueue(id, tenant, None),
-            Exit::Stumbled(why) => self.stumbled(id, tenant, &why),
+            Exit::Behind => self.enqueue(id, whose, None),
+            Exit::Stumbled(why) => self.stumbled(id, whose, &why),
             Exit::Parked(why) => self.park(id, &why),
             Exit::Fenced => {
                 tracing::warn!(shard = id.shard().0, epoch, "shard is no longer held");
@@ -55,7 +56,7 @@ impl Owner {
     }
 
     /// What stumbled is loaded again from the log, a few times and not at once.
-    fn stumbled(&mut self, id: ExecutionId, tenant: TenantId, why: &str) {
+    fn stumbled(&mut self, id: ExecutionId, whose: (TenantId, i8), why: &str) {
         let (times, backoff) = self
             .stumbles
             .entry(id)
@@ -67,7 +68,7 @@ impl Owner {
         }
         let at = self.core.clock.now().plus(backoff.delay());
         tracing::warn!(execution = %id, why, "execution stumbled; loading it again");
-        self.timers.set(at, id, tenant);
+        self.timers.set(at, id, whose);
     }
 
     fn park(&mut self, id: ExecutionId, why: &str) {

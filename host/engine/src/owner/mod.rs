@@ -2,11 +2,12 @@
 //! with something to do a task of its own. It never waits for the log itself.
 //!
 //! - `keeper`: claims shards, looks for unfinished executions.
+//! - `queue`: what waits for a free place.
 //! - `timers`: when waiting executions are due.
 //! - `ends`: what becomes of an execution when its task has ended.
 //! - `drain`: how the owner ends.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,11 @@ use crate::task::{self, Assignment, Exit, Signal};
 mod drain;
 mod ends;
 mod keeper;
+mod queue;
 mod timers;
 
 use keeper::Found;
+use queue::Queue;
 use timers::Timers;
 
 /// How often the log is asked for what was missed. Only a safety net.
@@ -48,10 +51,9 @@ pub(crate) struct Owner {
     held: HashMap<Shard, Fence>,
     active: HashMap<ExecutionId, Active>,
     tasks: JoinSet<Ended>,
-    /// What waits for a free place, in order of arrival.
-    queue: VecDeque<ExecutionId>,
-    queued: HashMap<ExecutionId, Due>,
-    timers: Timers<TenantId>,
+    /// What waits for a free place.
+    queue: Queue<Due>,
+    timers: Timers<(TenantId, i8)>,
     parked: HashSet<ExecutionId>,
     stumbles: HashMap<ExecutionId, (u32, Backoff)>,
     /// Shards to look through next, and whether a look is under way.
@@ -74,6 +76,7 @@ struct Active {
     signals: mpsc::UnboundedSender<Signal>,
     abort: AbortHandle,
     epoch: u64,
+    priority: i8,
 }
 
 /// An execution with something to do.
@@ -110,8 +113,7 @@ impl Owner {
             held: HashMap::new(),
             active: HashMap::new(),
             tasks: JoinSet::new(),
-            queue: VecDeque::new(),
-            queued: HashMap::new(),
+            queue: Queue::new(),
             timers: Timers::new(),
             parked: HashSet::new(),
             stumbles: HashMap::new(),
@@ -172,12 +174,10 @@ impl Owner {
     /// Gives free places to what waits for one.
     fn fill(&mut self) {
         while self.active.len() < self.core.max_active.max(1) {
-            let Some(id) = self.queue.pop_front() else {
+            let Some((id, priority, due)) = self.queue.pop() else {
                 break;
             };
-            if let Some(due) = self.queued.remove(&id) {
-                self.activate(id, due);
-            }
+            self.activate(id, priority, due);
         }
         if !self.scanning && !self.to_scan.is_empty() {
             let shards = std::mem::take(&mut self.to_scan).into_iter().collect();
@@ -185,7 +185,7 @@ impl Owner {
         }
     }
 
-    fn activate(&mut self, id: ExecutionId, due: Due) {
+    fn activate(&mut self, id: ExecutionId, priority: i8, due: Due) {
         let Some(fence) = self.held.get(&id.shard()).copied() else {
             return;
         };
@@ -205,27 +205,32 @@ impl Owner {
                 signals,
                 abort,
                 epoch: fence.epoch,
+                priority,
             },
         );
     }
 
     /// Lets an execution run: at once, when a place is free, or when the log is
-    /// read again.
-    fn enqueue(&mut self, id: ExecutionId, tenant: TenantId, row: Option<Arc<InboxRow>>) {
-        if let Some(due) = self.queued.get_mut(&id) {
+    /// read again. In a full queue it takes the place of one of a lower priority.
+    fn enqueue(
+        &mut self,
+        id: ExecutionId,
+        (tenant, priority): (TenantId, i8),
+        row: Option<Arc<InboxRow>>,
+    ) {
+        if let Some(due) = self.queue.get_mut(id) {
             due.rows.extend(row);
-        } else if self.has_room() {
-            self.queue.push_back(id);
-            self.queued.insert(
-                id,
-                Due {
-                    tenant,
-                    rows: row.into_iter().collect(),
-                },
-            );
-        } else {
-            self.to_scan.insert(id.shard());
+            return;
         }
+        if !self.has_room() {
+            let Some(last) = self.queue.make_room(priority) else {
+                self.to_scan.insert(id.shard());
+                return;
+            };
+            self.to_scan.insert(last.shard());
+        }
+        let rows = row.into_iter().collect();
+        self.queue.push(id, priority, Due { tenant, rows });
     }
 
     fn arrived(&mut self, arrival: Arrival) {
@@ -233,13 +238,14 @@ impl Owner {
             Arrival::Message {
                 tenant,
                 execution,
+                priority,
                 row,
-            } => self.message(execution, tenant, row),
+            } => self.message(execution, (tenant, priority), row),
             Arrival::Lagged => self.to_scan.extend(self.held.keys()),
         }
     }
 
-    fn message(&mut self, id: ExecutionId, tenant: TenantId, row: Arc<InboxRow>) {
+    fn message(&mut self, id: ExecutionId, whose: (TenantId, i8), row: Arc<InboxRow>) {
         if !self.held.contains_key(&id.shard()) {
             return;
         }
@@ -248,7 +254,7 @@ impl Owner {
             // Should the task have ended, the message is found in its mailbox.
             let _ = active.signals.send(Signal::Row(row));
         } else {
-            self.enqueue(id, tenant, Some(row));
+            self.enqueue(id, whose, Some(row));
         }
     }
 
@@ -282,7 +288,6 @@ impl Owner {
             keep
         });
         self.queue.retain(|id| id.shard() != shard);
-        self.queued.retain(|id, _| id.shard() != shard);
         self.timers.retain(|id| id.shard() != shard);
         self.parked.retain(|id| id.shard() != shard);
         self.stumbles.retain(|id, _| id.shard() != shard);
@@ -311,9 +316,10 @@ impl Owner {
         {
             return;
         }
+        let whose = (found.tenant, found.priority);
         match found.wake_at {
-            Some(at) if !found.has_inbox => self.timers.set(at, id, found.tenant),
-            _ => self.enqueue(id, found.tenant, None),
+            Some(at) if !found.has_inbox => self.timers.set(at, id, whose),
+            _ => self.enqueue(id, whose, None),
         }
     }
 
@@ -324,10 +330,10 @@ impl Owner {
             self.to_scan.extend(self.held.keys());
         }
         while self.has_room() {
-            let Some((id, tenant)) = self.timers.pop_due(now) else {
+            let Some((id, whose)) = self.timers.pop_due(now) else {
                 break;
             };
-            self.enqueue(id, tenant, None);
+            self.enqueue(id, whose, None);
         }
     }
 }

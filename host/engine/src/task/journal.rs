@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use nebula_flow::event::{Event, Failure};
-use nebula_flow::ports::{Append, Fence, LogError, LogLine, Outgoing, Status};
-use nebula_flow::{ExecutionId, Payload, Recorded, Timestamp};
+use nebula_flow::ports::{Append, Fence, LogError, LogLine, Message, Outgoing, Status};
+use nebula_flow::{ExecutionId, Payload, Recorded, TenantId, Timestamp};
 
 use super::Exit;
 use crate::chance::Backoff;
 use crate::config::Core;
+use crate::pinned;
 
 /// An event is on disk this long after it was decided, at the latest
 /// (`design.md`, output commit).
@@ -26,6 +27,7 @@ const EVENT: usize = 100;
 
 pub(super) struct Journal {
     core: Arc<Core>,
+    tenant: TenantId,
     fence: Fence,
     execution: ExecutionId,
     /// Version of the last event on disk.
@@ -54,12 +56,14 @@ struct Flight {
 impl Journal {
     pub(super) fn new(
         core: Arc<Core>,
+        tenant: TenantId,
         fence: Fence,
         execution: ExecutionId,
         committed: u64,
     ) -> Self {
         Self {
             core,
+            tenant,
             fence,
             execution,
             committed,
@@ -158,7 +162,12 @@ impl Journal {
         self.bytes = 0;
         self.since = None;
         self.consumed_unsaid = false;
-        let append = Box::pin(commit(self.core.clone(), self.fence, append));
+        let append = Box::pin(commit(
+            self.core.clone(),
+            self.tenant.clone(),
+            self.fence,
+            append,
+        ));
         self.flight = Some(Flight { version, append });
     }
 
@@ -206,8 +215,31 @@ impl Journal {
     }
 }
 
+/// Executions that these events start have the priority of their own workflow, as
+/// far as that can be read.
+async fn prioritise(core: &Core, tenant: &TenantId, outbox: &mut [Outgoing]) {
+    for outgoing in outbox {
+        if let Message::Start {
+            workflow,
+            version,
+            priority,
+            ..
+        } = &mut outgoing.message
+            && let Ok(plan) = pinned::plan(core, tenant, *workflow, *version).await
+        {
+            *priority = plan.deployed.definition.priority;
+        }
+    }
+}
+
 /// Appends; while the log is not available, again and again.
-async fn commit(core: Arc<Core>, fence: Fence, append: Append) -> Result<(), LogError> {
+async fn commit(
+    core: Arc<Core>,
+    tenant: TenantId,
+    fence: Fence,
+    mut append: Append,
+) -> Result<(), LogError> {
+    prioritise(&core, &tenant, &mut append.outbox).await;
     let mut backoff = Backoff::new();
     loop {
         match core.log.append(fence, append.clone()).await {

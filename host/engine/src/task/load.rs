@@ -59,7 +59,7 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     if execution.final_event().is_some() {
         return Err(Exit::Finished);
     }
-    let journal = Journal::new(core.clone(), fence, id, execution.version());
+    let journal = Journal::new(core.clone(), tenant.clone(), fence, id, execution.version());
     let mut task = Task::new(core, tenant, id, execution, journal, last_at);
     for row in rows {
         task.heard(&row).await?;

@@ -147,6 +147,7 @@ impl House {
             parent: None,
             origin: None,
             follows: None,
+            priority: deployed.definition.priority,
         };
         let at = self.clock.now();
         let submission = Submission {

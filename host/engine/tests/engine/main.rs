@@ -12,6 +12,7 @@ mod ends;
 mod expressions;
 mod faults;
 mod house;
+mod priority;
 mod pulse;
 mod recovery;
 mod restarts;

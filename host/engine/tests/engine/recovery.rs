@@ -238,6 +238,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         parent: None,
         origin: None,
         follows: None,
+        priority: 0,
     };
     let row = InboxRow {
         seq: 1,
@@ -247,6 +248,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
     house.log.announce(Arrival::Message {
         tenant: tenant(),
         execution,
+        priority: 0,
         row: Arc::new(row),
     });
     has_run.recv().await.unwrap();

@@ -7,7 +7,7 @@
 //! - `wait`: what a node waits for; `child`: the workflows that it names; `undo`:
 //!   what takes back what it did.
 //! - `trigger`: what starts the workflow by itself.
-//! - `retention`: which finished executions are kept.
+//! - `retention`: which finished executions are kept; `priority`: which go first.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -34,6 +34,7 @@ pub(crate) mod diagnostic;
 mod document;
 mod graph;
 mod json;
+mod priority;
 mod read;
 mod retention;
 mod scalar;
@@ -52,6 +53,7 @@ pub use call::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
 pub use check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES, check};
 pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
+pub use priority::{MAX_PRIORITY, is_priority};
 pub use retention::{MAX_AGE, MAX_COUNT, Retention};
 pub use schema::schema;
 pub use text::InvalidText;
@@ -104,6 +106,10 @@ pub struct WorkflowDefinition {
     /// Which of its finished executions are kept; absent, the node's settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Which of the executions that wait for a place go first: those of a higher
+    /// priority, from -100 to 100.
+    #[serde(default, skip_serializing_if = "priority::is_usual")]
+    pub priority: i8,
     /// What starts it by itself, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub triggers: IndexMap<TriggerName, Trigger>,
@@ -136,6 +142,7 @@ impl WorkflowDefinition {
             timeout: None,
             on_failure: None,
             retention: None,
+            priority: 0,
             triggers: IndexMap::new(),
             nodes: IndexMap::new(),
             connections: Vec::new(),

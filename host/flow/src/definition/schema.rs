@@ -36,6 +36,7 @@ pub fn schema() -> Value {
                 "description": "The workflow that is started whenever an execution of this one has failed."
             },
             "retention": super::retention::schema(),
+            "priority": super::priority::schema(),
             "triggers": super::trigger::schema(),
             "nodes": {
                 "description": "By id; their order decides which failure is reported.",

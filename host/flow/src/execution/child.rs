@@ -217,6 +217,8 @@ impl Execution {
             parent,
             origin: None,
             follows: self.follows(),
+            // Its owner knows it, and says it.
+            priority: 0,
         }
     }
 }

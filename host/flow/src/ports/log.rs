@@ -125,6 +125,8 @@ pub enum Arrival {
         tenant: TenantId,
         /// For which execution.
         execution: ExecutionId,
+        /// Of the execution.
+        priority: i8,
         /// The message.
         row: Arc<InboxRow>,
     },
@@ -252,6 +254,8 @@ pub struct Unfinished {
     pub tenant: TenantId,
     /// Which.
     pub execution: ExecutionId,
+    /// Its own.
+    pub priority: i8,
     /// When it must be looked at, if it waits for a time and its inbox is empty.
     pub wake_at: Option<Timestamp>,
     /// Whether its inbox has messages.

@@ -66,6 +66,11 @@ pub enum Durability {
     WithAppend,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_usual(priority: &i8) -> bool {
+    *priority == 0
+}
+
 /// What is asked of an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -89,6 +94,9 @@ pub enum Message {
         /// The execution whose end started it, or one that led to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         follows: Option<Follows>,
+        /// Among those that wait for a place: the highest goes first.
+        #[serde(default, skip_serializing_if = "is_usual")]
+        priority: i8,
     },
     /// A child has ended, to the execution that waits for it.
     ChildEnded {

@@ -53,6 +53,7 @@ impl House {
             workflow: &self.workflow,
             input,
             key,
+            priority: None,
             execution: ExecutionId::mint(at, random),
             at,
             durability: Durability::Now,

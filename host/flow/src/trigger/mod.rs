@@ -128,6 +128,7 @@ pub async fn fire(place: Place<'_>, firing: Firing<'_>) -> Result<Submitted, Tri
         workflow: firing.workflow,
         input: &input,
         key: firing.key,
+        priority: None,
         execution: firing.execution,
         at: firing.at,
         durability: firing.durability,

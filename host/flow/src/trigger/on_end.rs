@@ -90,6 +90,7 @@ impl Follower {
                 execution: ended.id(),
                 chain: chain(ended) + 1,
             }),
+            priority: self.workflow.definition.priority,
         }
     }
 }

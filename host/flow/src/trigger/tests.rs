@@ -359,6 +359,7 @@ fn callers_cannot_use_the_keys_of_slots() {
         workflow: &workflow,
         input: &json!(null),
         key: Some("nebula:cron/x"),
+        priority: None,
         execution: ExecutionId::mint(at("2026-01-01T00:00:00Z"), 7),
         at: at("2026-01-01T00:00:00Z"),
         durability: Durability::Now,

@@ -57,11 +57,19 @@ pub(crate) async fn execute(
     let start = Start {
         workflow: &workflow,
         version: query.version,
+        priority: query.priority.map(parse_priority).transpose()?,
         input: input(&app, request).await?,
         key,
         wait,
     };
     started(&start_execution::start(&app, start).await?)
+}
+
+fn parse_priority(priority: i32) -> Result<i8, Error> {
+    i8::try_from(priority).map_err(|_| Error::InvalidQuery {
+        parameter: "priority",
+        message: format!("{priority} is not between -100 and 100"),
+    })
 }
 
 /// The answer to what started an execution.

@@ -152,6 +152,10 @@ impl From<StartError> for Error {
             StartError::InvalidKey(_) | StartError::ReservedKey => Self::InvalidHeader {
                 message: error.to_string(),
             },
+            StartError::InvalidPriority(_) => Self::InvalidQuery {
+                parameter: "priority",
+                message: error.to_string(),
+            },
             StartError::Log(error) => error.into(),
             StartError::Records(error) => error.into(),
         }

@@ -19,6 +19,8 @@ pub(crate) struct Start<'a> {
     pub(crate) workflow: &'a str,
     /// The newest if absent.
     pub(crate) version: Option<u32>,
+    /// The workflow's if absent.
+    pub(crate) priority: Option<i8>,
     /// The workflow's input.
     pub(crate) input: Value,
     /// Makes a repeat harmless.
@@ -49,6 +51,7 @@ pub(crate) async fn start(app: &App, request: Start<'_>) -> Result<Started> {
         workflow: &workflow,
         input: &request.input,
         key: request.key.as_deref(),
+        priority: request.priority,
         execution,
         at: now,
         durability: if watch.is_some() {

@@ -240,7 +240,7 @@ impl Ear {
             return false;
         };
         let mut good = true;
-        for (tenant, execution, seq, row) in messages {
+        for (tenant, execution, priority, seq, row) in messages {
             let what = || format!("message {seq} of {execution}");
             match codec::decode::<Message>(&row.body, what) {
                 Ok(message) => {
@@ -252,6 +252,7 @@ impl Ear {
                     self.feeds.tell(News::Arrival(Arrival::Message {
                         tenant,
                         execution,
+                        priority,
                         row,
                     }));
                 }
@@ -273,8 +274,8 @@ impl Readers {
     async fn messages(
         &self,
         wanted: &[(ExecutionId, u64)],
-    ) -> Result<Vec<(TenantId, ExecutionId, u64, MessageRow)>, Trouble> {
-        let sql = "SELECT e.tenant, i.execution, i.seq, i.at, i.body \
+    ) -> Result<Vec<(TenantId, ExecutionId, i8, u64, MessageRow)>, Trouble> {
+        let sql = "SELECT e.tenant, i.execution, i.seq, i.at, i.body, e.priority \
                    FROM unnest($1::bytea[], $2::int8[]) AS w (execution, seq) \
                    JOIN inbox AS i ON i.execution = w.execution AND i.seq = w.seq \
                    JOIN executions AS e ON e.id = i.execution ORDER BY i.execution, i.seq";
@@ -288,7 +289,8 @@ impl Readers {
             };
             let tenant = cells::tenant(row.try_get(0)?)?;
             let seq = cells::unsigned("seq", row.try_get(2)?)?;
-            Ok((tenant, read::id(row, 1)?, seq, message))
+            let priority = cells::priority(row.try_get(5)?)?;
+            Ok((tenant, read::id(row, 1)?, priority, seq, message))
         })
     }
 }

@@ -32,7 +32,7 @@ pub(super) const EXECUTION: &str = concat!(
     " FROM executions WHERE id = $1"
 );
 
-pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed FROM executions \
+pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed, priority FROM executions \
      WHERE shard = $1 AND status <= 2 AND id > $2 \
      AND (status IN (0, 1) OR wake_at IS NOT NULL OR submitted > consumed) ORDER BY id LIMIT $3";
 
@@ -166,6 +166,7 @@ pub(super) fn execution_row(row: &PgRow, id: ExecutionId) -> Result<ExecutionRow
                 error: row.try_get(14)?,
             },
             origin: row.try_get(15)?,
+            priority: row.try_get(16)?,
         })
     };
     let place = || format!("execution {id}");
@@ -250,6 +251,7 @@ impl Readers {
                 tenant: cells::tenant(row.try_get(1)?)?,
                 wake_at: row.try_get::<Option<i64>, _>(2)?.map(at),
                 has_inbox: row.try_get(3)?,
+                priority: cells::priority(row.try_get(4)?)?,
             })
         })
     }

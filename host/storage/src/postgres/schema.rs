@@ -8,8 +8,11 @@ use super::url::PostgresUrl;
 use crate::migrations::Migrations;
 use crate::open::OpenError;
 
-const MIGRATIONS: Migrations =
-    Migrations(&[include_str!("schema/1.sql"), include_str!("schema/2.sql")]);
+const MIGRATIONS: Migrations = Migrations(&[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+]);
 
 /// Runs the migrations that the schema lacks, each in one transaction with its
 /// number; one process at a time. A schema that a newer or another program

@@ -97,7 +97,7 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             execution_columns!(),
             ", shard) SELECT * FROM unnest($1::bytea[], $11::text[], $12::bytea[], $13::text[], \
              $14::int8[], $15::int8[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], \
-             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $17::bytea[], $16::int2[])"
+             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $17::bytea[], $18::int2[], $16::int2[])"
         );
         let statement = heads(query(sql), &made)
             .bind(column(&made, |(_, row, _)| row.tenant.as_str()))
@@ -108,7 +108,8 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             .bind(column(&made, |(_, row, _)| i64::from(row.workflow_version)))
             .bind(column(&made, |(_, row, _)| instant(row.created_at)))
             .bind(column(&made, |(id, ..)| i16::from(id.shard().0)))
-            .bind(column(&made, |(_, row, _)| row.origin.map(id_bytes)));
+            .bind(column(&made, |(_, row, _)| row.origin.map(id_bytes)))
+            .bind(column(&made, |(_, row, _)| i16::from(row.priority)));
         change(session, "executions", made.len(), statement).await?;
     }
     if !changed.is_empty() {

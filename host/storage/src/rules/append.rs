@@ -7,7 +7,7 @@ use nebula_flow::ports::{Change, Durability, LogError, Submission};
 
 use super::Ledger;
 use crate::feeds::News;
-use crate::request::{AppendRows, Letter, arrival};
+use crate::request::{AppendRows, Letter};
 use crate::rows::{ExecutionRow, Head};
 use crate::trouble::Trouble;
 
@@ -98,7 +98,8 @@ impl<'a> Ledger<'a> {
         match self.place(&submission, &letter.body, Some(from)) {
             Ok(seq) => {
                 self.uses(id, &letter.blobs);
-                self.news.push(News::Arrival(arrival(&submission, seq)));
+                let arrival = self.arrival(&submission, seq);
+                self.news.push(News::Arrival(arrival));
             }
             Err(error) => {
                 tracing::warn!(execution = %id, %error, "a message from another execution is lost");

@@ -15,7 +15,7 @@ const EXECUTION: &str = concat!(
     " FROM executions WHERE id = ?1"
 );
 
-pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed FROM executions \
+pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed, priority FROM executions \
      WHERE shard = ?1 AND status <= 2 AND id > ?2 \
      AND (status IN (0, 1) OR wake_at IS NOT NULL OR submitted > consumed) ORDER BY id LIMIT ?3";
 
@@ -71,6 +71,7 @@ pub(super) fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow)
                 error: row.get(14)?,
             },
             origin: row.get(15)?,
+            priority: row.get(16)?,
         })
     };
     let cells = read().map_err(|e| Trouble::from(e).at(|| format!("execution {id}")))?;
@@ -157,6 +158,7 @@ pub(super) fn unfinished(
                 tenant: cells::tenant(&row.get::<_, String>(1)?)?,
                 wake_at: row.get::<_, Option<i64>>(2)?.map(at),
                 has_inbox: row.get(3)?,
+                priority: cells::priority(row.get(4)?)?,
             })
         },
     )

@@ -8,8 +8,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::migrations::Migrations;
 use crate::open::OpenError;
 
-const MIGRATIONS: Migrations =
-    Migrations(&[include_str!("schema/1.sql"), include_str!("schema/2.sql")]);
+const MIGRATIONS: Migrations = Migrations(&[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+]);
 
 /// Marks the file as ours: `NbLa`.
 const APPLICATION: u32 = 0x4e62_4c61;

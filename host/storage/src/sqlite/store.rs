@@ -152,7 +152,7 @@ fn insert_execution(
     let sql = concat!(
         "INSERT INTO executions (shard, ",
         execution_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
     );
     let head = HeadCells::of(&row.head)?;
     connection.prepare_cached(sql)?.execute(params![
@@ -173,6 +173,7 @@ fn insert_execution(
         head.wake_at,
         head.error,
         row.origin.map(id_bytes),
+        row.priority,
     ])?;
     Ok(())
 }

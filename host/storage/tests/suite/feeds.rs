@@ -20,12 +20,13 @@ fn message(arrival: Arrival) -> (nebula_flow::ExecutionId, nebula_flow::ports::I
         Arrival::Message {
             tenant: whose,
             execution,
+            priority: 0,
             row,
         } => {
             assert_eq!(whose, tenant());
             (execution, (*row).clone())
         }
-        Arrival::Lagged => panic!("nothing was lost"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn start_message() -> Message {
         parent: None,
         origin: None,
         follows: None,
+        priority: 0,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use nebula_flow::id::{Shard, WorkflowName};
 use nebula_flow::payload::Payload;
-use nebula_flow::ports::{Append, ExecutionQuery, Message, Status, Submission, Unfinished};
+use nebula_flow::ports::{
+    Append, Arrival, ExecutionQuery, Message, Status, Submission, Unfinished,
+};
 
 use crate::kit::*;
 
@@ -10,6 +12,7 @@ on_every_store! {
     unfinished_executions_of_a_shard_come_in_pages,
     an_unfinished_execution_tells_what_it_waits_for,
     an_execution_at_rest_is_found_again_when_it_has_a_message,
+    an_execution_tells_its_priority_wherever_it_is_heard_of,
     lines_come_numbered_and_in_pages,
     an_execution_is_seen_by_its_tenant_only,
     executions_come_newest_first_and_in_pages,
@@ -47,6 +50,7 @@ async fn an_unfinished_execution_tells_what_it_waits_for(store: AnyStore) {
     let fences = claim(&store, "me").await;
     let id = fresh();
     let found = |wake_at, has_inbox| Unfinished {
+        priority: 0,
         tenant: tenant(),
         execution: id,
         wake_at,
@@ -99,6 +103,30 @@ async fn an_execution_at_rest_is_found_again_when_it_has_a_message(store: AnySto
     assert_eq!(page(None, 2).await, [ids[0], ids[3]]);
     store.submit(signal(ids[2], "approval")).await.unwrap();
     assert_eq!(page(Some(ids[0]), 10).await, [ids[2], ids[3]]);
+}
+
+async fn an_execution_tells_its_priority_wherever_it_is_heard_of(store: AnyStore) {
+    claim(&store, "me").await;
+    let mut arrivals = store.arrivals();
+    let urgent = |n| {
+        let mut urgent = start(in_shard(3, n));
+        if let Message::Start { priority, .. } = &mut urgent.message {
+            *priority = -7;
+        }
+        urgent
+    };
+    store.submit(urgent(1)).await.unwrap();
+    store.submit(keyed(urgent(2), "k", "r")).await.unwrap();
+    store.submit(signal(in_shard(3, 1), "s")).await.unwrap();
+    for _ in 0..3 {
+        let Arrival::Message { priority, .. } = next(&mut arrivals).await else {
+            panic!("nothing was lost");
+        };
+        assert_eq!(priority, -7);
+    }
+    let found = store.unfinished(Shard(3), None, 10).await.unwrap();
+    let priorities: Vec<_> = found.iter().map(|u| u.priority).collect();
+    assert_eq!(priorities, [-7, -7]);
 }
 
 async fn lines_come_numbered_and_in_pages(store: AnyStore) {
@@ -177,6 +205,7 @@ async fn executions_are_filtered(store: AnyStore) {
             parent: None,
             origin: None,
             follows: None,
+            priority: 0,
         };
         store
             .submit(Submission {

@@ -127,6 +127,7 @@ async fn commit(log: Arc<Sqlite>, fences: Arc<[Fence]>, serial: u128) -> Result<
             parent: None,
             origin: None,
             follows: None,
+            priority: 0,
         },
         expect: None,
         durability: Durability::WithAppend,

@@ -11,12 +11,15 @@
 //! - [`trust`]: which keys this node trusts, and with what.
 //! - [`verify`]: the checks of what was fetched, each with its result.
 //! - [`index`]: the signed list of what a hub offers.
+//! - [`artifact`]: packages as OCI artifacts.
+//! - [`reference`]: registries, and packages within them.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
 //! - [`error`]: why a component, or a set of them, was refused.
 //! - [`serve`]: a hub of one's own, a registry over a folder.
 
+pub mod artifact;
 pub mod catalog;
 pub mod cosign;
 pub mod envelope;
@@ -25,6 +28,7 @@ pub mod index;
 mod instant;
 pub mod key;
 pub mod package;
+pub mod reference;
 pub mod serve;
 pub mod source;
 pub mod statement;

@@ -22,7 +22,7 @@ use crate::structure::{self, MAX_COMPONENT};
 use crate::{Catalog, HubError, embedded, local, stored};
 
 /// A component with our export and these further lines.
-fn component(lines: &str) -> Vec<u8> {
+pub(crate) fn component(lines: &str) -> Vec<u8> {
     let text = format!(
         r#"(component {lines} (instance $a) (export "nebula:action/actions@0.1.0" (instance $a)))"#
     );

@@ -13,6 +13,8 @@
 //! - [`index`]: the signed list of what a hub offers.
 //! - [`artifact`]: packages as OCI artifacts.
 //! - [`reference`]: registries, and packages within them.
+//! - [`oci`]: talking to a registry.
+//! - [`cache`]: what was pulled, on disk by digest.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
@@ -20,6 +22,7 @@
 //! - [`serve`]: a hub of one's own, a registry over a folder.
 
 pub mod artifact;
+pub mod cache;
 pub mod catalog;
 pub mod cosign;
 pub mod envelope;
@@ -27,6 +30,7 @@ pub mod error;
 pub mod index;
 mod instant;
 pub mod key;
+pub mod oci;
 pub mod package;
 pub mod reference;
 pub mod serve;

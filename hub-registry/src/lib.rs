@@ -15,6 +15,10 @@
 //! - [`reference`]: registries, and packages within them.
 //! - [`oci`]: talking to a registry.
 //! - [`cache`]: what was pulled, on disk by digest.
+//! - [`publish`]: pushing a package with its signatures, all or nothing.
+//! - [`fetch`]: finding packages in registries, or in the cache.
+//! - [`resolve`]: which versions go together.
+//! - [`lock`]: `nebula.lock`.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
@@ -27,12 +31,16 @@ pub mod catalog;
 pub mod cosign;
 pub mod envelope;
 pub mod error;
+pub mod fetch;
 pub mod index;
 mod instant;
 pub mod key;
+pub mod lock;
 pub mod oci;
 pub mod package;
+pub mod publish;
 pub mod reference;
+pub mod resolve;
 pub mod serve;
 pub mod source;
 pub mod statement;

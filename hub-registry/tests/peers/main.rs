@@ -12,6 +12,7 @@
 
 mod cosign;
 mod own;
+mod publish;
 mod recorded;
 mod registry;
 mod tools;

@@ -1,6 +1,7 @@
-//! The actions of this node, by name: those embedded in the binary and those
-//! in files that were named on the command line. What a deployed version
-//! pinned and this binary has no more comes from the store.
+//! The actions of this node, by name: those embedded in the binary, those in
+//! files that were named on the command line, and those of installed packages.
+//! What a deployed version pinned and this binary has no more comes from the
+//! store, and what the store has lost from a registry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -16,7 +17,9 @@ use nebula_flow::ports::{
 use nebula_flow::{ActionId, Component, Digest, Verified};
 use semver::VersionReq;
 
+use crate::demand::Demand;
 use crate::error::HubError;
+use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
@@ -42,6 +45,7 @@ pub struct Catalog {
     actions: BTreeMap<ActionId, ResolvedAction>,
     components: HashMap<Digest, Verified<Component>>,
     pinned: Mutex<HashMap<Digest, Verified<Component>>>,
+    demand: Option<Demand>,
 }
 
 /// A component under the name that messages call it by.
@@ -90,12 +94,20 @@ impl Catalog {
             actions: BTreeMap::new(),
             components: HashMap::new(),
             pinned: Mutex::default(),
+            demand: None,
         };
         let mut claims = HashMap::new();
         for (source, prepared) in sources.iter().zip(prepared) {
             catalog.add(source, prepared, &mut claims)?;
         }
         Ok(catalog)
+    }
+
+    /// With registries from which components come that the store has lost.
+    #[must_use]
+    pub fn with_demand(mut self, demand: Demand) -> Self {
+        self.demand = Some(demand);
+        self
     }
 
     fn add(
@@ -141,14 +153,54 @@ impl Catalog {
 
     /// The installed action whose name is nearest, if it is near enough to be a
     /// slip of the pen.
-    fn similar(&self, action: &ActionId) -> Option<ActionId> {
+    fn similar(&self, action: &ActionId, packages: &[InstalledPackage]) -> Option<ActionId> {
         let wanted = action.as_str();
+        let components = packages.iter().flat_map(|package| &package.components);
+        let installed = components.flat_map(|c| c.actions.iter().map(|action| &action.id));
         let distances = self
             .actions
             .keys()
+            .chain(installed)
             .map(|id| (strsim::osa_distance(wanted, id.as_str()), id));
         let (distance, id) = distances.min_by_key(|(distance, _)| *distance)?;
         (distance <= 2.max(wanted.len() / 3)).then(|| id.clone())
+    }
+
+    async fn packages(&self, tenant: &TenantId) -> Result<Vec<InstalledPackage>, ResolveError> {
+        installed::list(&*self.records, tenant, None)
+            .await
+            .map_err(trouble)
+    }
+
+    /// The bytes of a component that is not one of the binary's: from the store,
+    /// or from a registry if the store has lost them.
+    async fn stored(
+        &self,
+        tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<(bytes::Bytes, Origin), ResolveError> {
+        let bytes = self.records.blob(digest).await.map_err(trouble)?;
+        if let Some(bytes) = bytes {
+            // Where it came from was recorded with the version that pinned it;
+            // here it counts as what needs the least trust.
+            return Ok((bytes, Origin::Unsigned));
+        }
+        let unknown = ResolveError::UnknownComponent(digest);
+        let Some(demand) = &self.demand else {
+            return Err(unknown);
+        };
+        let packages = self.packages(tenant).await?;
+        let has = |package: &&InstalledPackage| {
+            let mut components = package.components.iter();
+            components.any(|component| component.digest == digest)
+        };
+        let package = packages.iter().find(has).ok_or(unknown)?;
+        let bytes = demand.pull(package, digest).await?;
+        self.records
+            .put_blob(bytes.clone())
+            .await
+            .map_err(trouble)?;
+        Ok((bytes, package.origin.clone()))
     }
 
     fn pinned(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Verified<Component>>> {
@@ -174,29 +226,39 @@ async fn prepare(runner: &dyn Runner, source: &Named) -> Result<Prepared, HubErr
 impl Components for Catalog {
     async fn resolve(
         &self,
-        _tenant: &TenantId,
+        tenant: &TenantId,
         action: &ActionId,
         range: &VersionReq,
     ) -> Result<ResolvedAction, ResolveError> {
-        let Some(found) = self.actions.get(action) else {
-            return Err(ResolveError::UnknownAction {
-                action: action.clone(),
-                similar: self.similar(action),
-            });
-        };
-        if range.matches(&found.metadata.version) {
+        let own = self.actions.get(action);
+        if let Some(found) = own
+            && range.matches(&found.metadata.version)
+        {
             return Ok(found.clone());
         }
-        Err(ResolveError::NoVersion {
-            action: action.clone(),
-            range: range.clone(),
-            installed: found.metadata.version.clone(),
-        })
+        let packages = self.packages(tenant).await?;
+        let mut offered: Vec<_> = packages.iter().filter_map(|p| p.action(action)).collect();
+        offered.sort_by(|one, other| other.metadata.version.cmp(&one.metadata.version));
+        let fits = |found: &&ResolvedAction| range.matches(&found.metadata.version);
+        if let Some(found) = offered.iter().find(fits) {
+            return Ok(found.clone());
+        }
+        match own.or(offered.first()) {
+            Some(found) => Err(ResolveError::NoVersion {
+                action: action.clone(),
+                range: range.clone(),
+                installed: found.metadata.version.clone(),
+            }),
+            None => Err(ResolveError::UnknownAction {
+                action: action.clone(),
+                similar: self.similar(action, &packages),
+            }),
+        }
     }
 
     async fn component(
         &self,
-        _tenant: &TenantId,
+        tenant: &TenantId,
         digest: Digest,
     ) -> Result<Verified<Component>, ResolveError> {
         if let Some(component) = self.components.get(&digest) {
@@ -205,18 +267,8 @@ impl Components for Catalog {
         if let Some(component) = self.pinned().get(&digest) {
             return Ok(component.clone());
         }
-        let bytes = self
-            .records
-            .blob(digest)
-            .await
-            .map_err(|error| match error {
-                RecordError::Unavailable(_) => ResolveError::Unavailable(error.to_string()),
-                _ => ResolveError::Damaged(error.to_string()),
-            })?;
-        let bytes = bytes.ok_or(ResolveError::UnknownComponent(digest))?;
-        // Where it came from was recorded with the version that pinned it; here
-        // it counts as what needs the least trust.
-        let component = source::stored(bytes, digest, Origin::Unsigned)
+        let (bytes, origin) = self.stored(tenant, digest).await?;
+        let component = source::stored(bytes, digest, origin)
             .map_err(|error| ResolveError::Damaged(error.to_string()))?;
         let mut pinned = self.pinned();
         if pinned.len() >= KEPT {
@@ -228,8 +280,21 @@ impl Components for Catalog {
 
     async fn actions(
         &self,
-        _tenant: &TenantId,
+        tenant: &TenantId,
     ) -> Result<BTreeMap<ActionId, ResolvedAction>, ResolveError> {
-        Ok(self.actions.clone())
+        let mut all = BTreeMap::new();
+        // The newest of a package comes first, and this binary's own last.
+        for package in self.packages(tenant).await?.iter().rev() {
+            all.extend(package.actions());
+        }
+        all.extend(self.actions.clone());
+        Ok(all)
+    }
+}
+
+fn trouble(error: RecordError) -> ResolveError {
+    match error {
+        RecordError::Unavailable(_) => ResolveError::Unavailable(error.to_string()),
+        _ => ResolveError::Damaged(error.to_string()),
     }
 }

@@ -19,9 +19,12 @@
 //! - [`fetch`]: finding packages in registries, or in the cache.
 //! - [`resolve`]: which versions go together.
 //! - [`lock`]: `nebula.lock`.
+//! - [`install`]: what would come, and how it comes.
+//! - [`installed`]: what is here, as it is recorded.
 //! - [`source`]: components embedded in this binary, in a file, in the store.
 //! - [`structure`]: what a file must be before anything compiles it.
 //! - [`catalog`]: the actions of this node, by name.
+//! - [`demand`]: components that are pulled when they are needed.
 //! - [`error`]: why a component, or a set of them, was refused.
 //! - [`serve`]: a hub of one's own, a registry over a folder.
 
@@ -29,10 +32,13 @@ pub mod artifact;
 pub mod cache;
 pub mod catalog;
 pub mod cosign;
+pub mod demand;
 pub mod envelope;
 pub mod error;
 pub mod fetch;
 pub mod index;
+pub mod install;
+pub mod installed;
 mod instant;
 pub mod key;
 pub mod lock;

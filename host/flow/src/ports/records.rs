@@ -71,6 +71,10 @@ pub enum Kind {
     /// Where a trigger stands, by `workflow/trigger` (names): its switch, what is
     /// done of its schedule, what it did last.
     Trigger,
+    /// A version of a package that is installed, by `namespace/name/version`.
+    Package,
+    /// Whose the first segment of action ids is, by that segment.
+    Claim,
 }
 
 impl Kind {
@@ -85,6 +89,8 @@ impl Kind {
             Self::ApiKey => "api_key",
             Self::Reached => "reached",
             Self::Trigger => "trigger",
+            Self::Package => "package",
+            Self::Claim => "claim",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`execution`]: starting executions, watching them, what each step cost.
 //! - [`trigger`]: what starts workflows by itself.
 //! - [`action`]: the actions that are installed.
+//! - [`package`]: packages, planned and installed.
 //! - [`access`]: credentials and grants.
 //! - [`key`]: keys of the API, and what each role may do.
 //! - [`node`]: health, readiness, and the file by which a node is found.
@@ -18,6 +19,7 @@ pub mod action;
 pub mod execution;
 pub mod key;
 pub mod node;
+pub mod package;
 pub mod page;
 pub mod problem;
 pub mod time;

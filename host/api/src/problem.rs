@@ -141,6 +141,8 @@ codes! {
     CredentialNotFound = "credential_not_found", 404, "There is no such credential";
     /// No such grant.
     GrantNotFound = "grant_not_found", 404, "There is no such grant";
+    /// No such package, or no version of it that fits.
+    PackageNotFound = "package_not_found", 404, "There is no such package";
     /// No such key.
     KeyNotFound = "key_not_found", 404, "There is no such key";
     /// The route has other methods.
@@ -165,6 +167,8 @@ codes! {
     OutcomeKnown = "outcome_known", 409, "The outcome of the step is not unknown";
     /// It has not ended, or nothing of it is left to retry.
     NotRestartable = "not_restartable", 409, "The execution is not one to retry or to replay";
+    /// Packages, or what they need or own, exclude each other.
+    PackageConflict = "package_conflict", 409, "Packages exclude each other";
     /// The body is over the cap.
     PayloadTooLarge = "payload_too_large", 413, "The body is too large";
     /// A body of this type is not taken here.
@@ -175,6 +179,10 @@ codes! {
     InvalidInput = "invalid_input", 422, "The input is not what the workflow takes";
     /// The payload is not what the signal takes.
     InvalidSignal = "invalid_signal", 422, "The payload is not what the signal takes";
+    /// A package is not signed by whom it should, or asks for more than was agreed to.
+    PackageUntrusted = "package_untrusted", 422, "The package is not trusted";
+    /// A package is not what its publisher published, or is something else.
+    PackageAltered = "package_altered", 422, "The package is not what it should be";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The idempotency key was used for another request";
     /// An execution keeps as many signals as it may.
@@ -183,6 +191,8 @@ codes! {
     TooManyStreams = "too_many_streams", 429, "Too many streams are open";
     /// A defect of the node.
     Internal = "internal", 500, "The node made a mistake";
+    /// A registry does not answer, or answers nonsense.
+    RegistryTrouble = "registry_trouble", 502, "A registry cannot be used now";
     /// The store is in trouble, or the node is about to stop.
     Unavailable = "unavailable", 503, "The node cannot do this now";
 }

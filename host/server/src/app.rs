@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::{Auth, Config, HttpConfig};
 use crate::hooked::HookKeeper;
 use crate::metrics::Metrics;
+use crate::packages::Packages;
 use crate::reached::ReachKeeper;
 use crate::service::keys::Touched;
 use crate::versions::Versions;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) records: Arc<dyn Records>,
     /// Actions.
     pub(crate) components: Arc<dyn Components>,
+    /// Packages.
+    pub(crate) packages: Arc<Packages>,
     /// What actions have reached.
     pub(crate) reached: Arc<ReachKeeper>,
     /// What webhooks did.
@@ -106,6 +109,8 @@ pub(crate) struct Company {
     pub(crate) hooks: Arc<HookKeeper>,
     /// The node's figures.
     pub(crate) metrics: Arc<Metrics>,
+    /// Packages.
+    pub(crate) packages: Arc<Packages>,
     /// Becomes true when the node is told to stop.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -127,6 +132,7 @@ impl Shared {
             hosts: Hosts::of(config),
             http: config.http.clone(),
             bell: company.bell,
+            packages: company.packages,
             reached: company.reached,
             hooks: company.hooks,
             metrics: company.metrics,

@@ -59,6 +59,18 @@ pub enum BuildError {
     /// The hub's folder does not open.
     #[error(transparent)]
     Hub(#[from] nebula_hub::serve::OpenError),
+    /// A registry that is none.
+    #[error("`packages.registries`: {0}")]
+    Registry(#[from] nebula_hub::reference::InvalidReference),
+    /// A namespace that is none.
+    #[error("`packages.namespace`: `{0}` is not a namespace: words of a-z and 0-9, joined by `-`")]
+    Namespace(String),
+    /// The cache of packages.
+    #[error(transparent)]
+    Cache(#[from] nebula_hub::cache::CacheError),
+    /// The registries cannot be set up.
+    #[error(transparent)]
+    Packages(#[from] nebula_hub::install::InstallError),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Randomness(getrandom::Error),

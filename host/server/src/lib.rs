@@ -16,6 +16,7 @@
 //! - `sealed`, `keys`: credentials at rest, and the node's own key.
 //! - `reached`, `hooked`: what actions have reached and webhooks have done, kept
 //!   every few seconds.
+//! - `packages`: what requests about packages share.
 //! - `packs`: the components that this binary brings along.
 
 mod app;
@@ -27,6 +28,7 @@ mod keys;
 mod metrics;
 mod node;
 mod node_file;
+mod packages;
 mod packs;
 mod reached;
 mod rest;
@@ -38,7 +40,8 @@ mod watch;
 
 pub use build_error::BuildError;
 pub use config::{
-    Auth, Config, HttpConfig, HubConfig, Layers, LogConfig, LogFormat, PORT, Settings, TlsConfig,
+    Auth, Config, HttpConfig, HubConfig, Layers, LogConfig, LogFormat, PORT, PackagesConfig,
+    Settings, TlsConfig,
 };
 pub use keys::KeyError;
 pub use node::{Running, Server, build, check, embedded};

@@ -12,6 +12,7 @@ use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::TenantId;
 use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::Catalog;
+use nebula_hub::demand::Demand;
 use nebula_hub::serve::Registry;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::{FolderLock, OpenError, StoreUrl};
@@ -29,6 +30,7 @@ use crate::keys::{Keys, make_private_dir};
 use crate::metrics::Metrics;
 use crate::metrics::ports::{CountedLog, CountedRunner};
 use crate::node_file::Announcement;
+use crate::packages::Packages;
 use crate::packs::PACKS;
 use crate::reached::ReachKeeper;
 use crate::rest::configure_routes;
@@ -48,6 +50,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
     hub: Option<Registry>,
+    packages: Arc<Packages>,
     announcement: Announcement,
 }
 
@@ -157,6 +160,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     /// What actions have reached.
     pub(crate) ledger: Arc<Ledger>,
+    /// Packages.
+    pub(crate) packages: Arc<Packages>,
     /// The data folder's lock, unless the store has it.
     pub(crate) lock: Option<FolderLock>,
 }
@@ -201,13 +206,16 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         ..SandboxConfig::default()
     };
     let runner: Arc<dyn Runner> = Arc::new(Sandbox::new(sandbox, egress)?);
+    let packages = Arc::new(Packages::open(config, Arc::clone(&runner))?);
+    let demand = Demand::new(Arc::new(packages.hub().await?));
     let components = Catalog::build(
         Arc::clone(&runner),
         Arc::clone(&records),
         PACKS,
         &config.components,
     )
-    .await?;
+    .await?
+    .with_demand(demand);
     let metrics = match store.figures {
         Some(figures) => Metrics::new().with_store(figures),
         None => Metrics::new(),
@@ -227,6 +235,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         engine,
         metrics,
         ledger,
+        packages,
         lock,
     })
 }
@@ -244,6 +253,7 @@ impl Server {
             mut engine,
             metrics,
             ledger,
+            packages,
             lock,
         } = parts;
         let metrics = Arc::new(metrics);
@@ -256,6 +266,9 @@ impl Server {
         let hub = serves_hub.then(|| hub::open(&config)).transpose()?;
         let now = nebula_api::Time::from_millis(engine.clock.now().as_millis());
         let url = door.url(address);
+        if serves_hub {
+            packages.beside(&url);
+        }
         let announcement =
             Announcement::write(&config.data_dir, &url, now, lock).map_err(|error| {
                 BuildError::Folder {
@@ -271,6 +284,7 @@ impl Server {
             metrics,
             ledger,
             hub,
+            packages,
             announcement,
         })
     }
@@ -295,6 +309,7 @@ impl Server {
             metrics,
             ledger,
             hub,
+            packages,
             announcement,
         } = self;
         let url = door.url(address);
@@ -319,6 +334,7 @@ impl Server {
             reached: Arc::clone(&reached),
             hooks: Arc::clone(&hooks),
             metrics: Arc::clone(&metrics),
+            packages,
             stopping: stopping.clone(),
         };
         let shared = Shared::new(ports, &config, company);

@@ -1,7 +1,7 @@
 //! What a node is told: inert data, nothing is opened or bound here.
 //!
 //! - [`Config`]: the settings as the node uses them.
-//! - `http`, `hub`, `log`: groups of settings, each with its own defaults.
+//! - `http`, `hub`, `log`, `packages`: groups of settings, each with its own defaults.
 //! - `layers`: defaults, a file, the environment, the command line, and
 //!   which of them a value came from.
 //! - `file`: the file.
@@ -12,6 +12,7 @@ mod http;
 mod hub;
 mod layers;
 mod log;
+mod packages;
 mod setting;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,6 +29,7 @@ pub use self::http::HttpConfig;
 pub use self::hub::HubConfig;
 pub use self::layers::{Layers, Mistake, Mistakes, Shown, Source};
 pub use self::log::{LogConfig, LogFormat};
+pub use self::packages::PackagesConfig;
 use self::setting::{Bytes, Setting, one_of};
 
 /// The port on which people find a node.
@@ -72,6 +74,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The hub beside the API.
     pub hub: HubConfig,
+    /// Where packages come from.
+    pub packages: PackagesConfig,
 }
 
 /// Who may use the API.
@@ -113,6 +117,7 @@ impl Config {
             compiler: None,
             http: HttpConfig::default(),
             hub: HubConfig::of_dev(),
+            packages: PackagesConfig::default(),
         }
     }
 
@@ -197,6 +202,7 @@ impl Config {
             compiler: self.compiler,
             http: self.http.read(from),
             hub: self.hub.read(from),
+            packages: self.packages.read(from),
         };
         let log = LogConfig::default().read(from);
         let shown = layers.finish()?;

@@ -7,7 +7,7 @@
 //! - [`extract`], [`reply`]: bodies and queries in, answers and problems out.
 //! - [`workflows`], [`executions`], [`control`], [`live`], [`triggers`],
 //!   [`hooks`],
-//!   [`actions`], [`access`], [`keys`], [`node`]: the handlers.
+//!   [`actions`], [`packages`], [`access`], [`keys`], [`node`]: the handlers.
 
 pub(crate) mod access;
 pub(crate) mod actions;
@@ -20,6 +20,8 @@ pub(crate) mod hooks;
 pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod node;
+mod package_problem;
+pub(crate) mod packages;
 pub(crate) mod reply;
 pub(crate) mod routes;
 pub(crate) mod triggers;

@@ -16,6 +16,7 @@ use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError};
 use serde::Serialize;
 
+use super::package_problem;
 use crate::service::Error;
 
 /// A refused request.
@@ -129,6 +130,8 @@ fn problem(error: Error) -> Problem {
         Error::Log(error) => log(error, detail),
         Error::Records(error) => records(&error, detail),
         Error::Resolve(error) => resolve(&error, detail),
+        Error::Package(error) => package_problem::install(&error, detail),
+        Error::PackageId(_) => Problem::new(Code::InvalidId, detail),
         Error::Damaged(_) => internal(&detail),
     }
 }
@@ -225,7 +228,7 @@ fn log(error: LogError, detail: String) -> Problem {
     }
 }
 
-fn records(error: &RecordError, detail: String) -> Problem {
+pub(super) fn records(error: &RecordError, detail: String) -> Problem {
     match error {
         RecordError::Conflict { .. } => {
             Problem::new(Code::Conflict, detail).hint("read it again and repeat")
@@ -249,7 +252,7 @@ fn unavailable(detail: &str) -> Problem {
     Problem::new(Code::Unavailable, "the store does not answer now").hint("try again in a moment")
 }
 
-fn internal(detail: &str) -> Problem {
+pub(super) fn internal(detail: &str) -> Problem {
     tracing::error!(%detail, "a request failed");
     Problem::new(
         Code::Internal,

@@ -11,7 +11,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use super::guard::{ADMIN, ANYONE, METRICS, Need, OPERATOR, Routes, SECRET, VIEWER};
 use super::reply::Refusal;
 use super::{
-    access, actions, control, door, executions, hooks, keys, live, node, triggers, workflows,
+    access, actions, control, door, executions, hooks, keys, live, node, packages, triggers,
+    workflows,
 };
 use crate::app::{App, Shared};
 
@@ -44,6 +45,11 @@ pub(crate) fn routes() -> Routes {
         .get("/actions", VIEWER, actions::list)
         .get("/actions/search", VIEWER, actions::search)
         .get("/actions/{action}", VIEWER, actions::get)
+        .get("/packages", VIEWER, packages::list)
+        .post("/packages", ADMIN, packages::install)
+        .post("/packages/plan", ADMIN, packages::plan)
+        .get("/packages/{namespace}/{package}", VIEWER, packages::get)
+        .delete("/packages/{namespace}/{package}", ADMIN, packages::remove)
         .get("/credentials", OPERATOR, access::list_credentials)
         .get("/credentials/{name}", OPERATOR, access::get_credential)
         .put("/credentials/{name}", ADMIN, access::set_credential)
@@ -192,6 +198,11 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         actions::list,
         actions::search,
         actions::get,
+        packages::list,
+        packages::get,
+        packages::plan,
+        packages::install,
+        packages::remove,
         access::list_credentials,
         access::get_credential,
         access::set_credential,

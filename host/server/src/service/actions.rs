@@ -139,7 +139,8 @@ pub(crate) const fn effect(effect: Effect) -> &'static str {
     }
 }
 
-const fn origin(origin: &Origin) -> &'static str {
+/// The name that an origin has everywhere.
+pub(super) const fn origin(origin: &Origin) -> &'static str {
     match origin {
         Origin::Statement => "statement",
         Origin::CosignOnly => "cosign-only",

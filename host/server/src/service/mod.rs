@@ -9,6 +9,7 @@
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
 //! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
+//! - [`packages`], [`plan_packages`], [`install_packages`]: where actions come from.
 //! - [`keys`]: who may do what through the API.
 //! - [`reach`]: what it has reached.
 //! - [`values`], [`paging`]: payloads as JSON, bounded lists.
@@ -20,8 +21,11 @@ pub(crate) mod deploy_workflow;
 pub(crate) mod executions;
 pub(crate) mod grants;
 pub(crate) mod history;
+pub(crate) mod install_packages;
 pub(crate) mod keys;
+pub(crate) mod packages;
 pub(crate) mod paging;
+pub(crate) mod plan_packages;
 pub(crate) mod reach;
 pub(crate) mod remove_execution;
 pub(crate) mod resolve_execution;
@@ -137,6 +141,10 @@ pub(crate) enum Error {
     Records(#[from] RecordError),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Package(#[from] nebula_hub::install::InstallError),
+    #[error("{0}")]
+    PackageId(String),
     #[error("the store holds something that does not read: {0}")]
     Damaged(String),
 }

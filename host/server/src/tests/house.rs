@@ -28,6 +28,7 @@ use semver::{Version, VersionReq};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::node::{Door, Parts, Running, Server};
+use crate::packages::Packages;
 use crate::sealed::SealedRecords;
 
 /// A running node on a folder of its own.
@@ -106,8 +107,11 @@ impl House {
         let engine = engine(folder.path(), Arc::clone(&panics));
         let door = Door::bind(&config).await.expect("binds");
         let ledger = Arc::<Ledger>::default();
+        let runner = Arc::clone(&engine.runner);
+        let packages = Packages::open(&config, runner).expect("opens");
         let parts = Parts {
             engine,
+            packages: Arc::new(packages),
             metrics: Metrics::new(),
             ledger: Arc::clone(&ledger),
             lock: None,

@@ -21,6 +21,16 @@ pub(crate) enum Exit {
     Node = 4,
     /// The execution was cancelled or terminated.
     Cancelled = 5,
+    /// No such package, or no version of it that fits.
+    NotFound = 6,
+    /// A package is not signed by whom it should, or was not agreed to.
+    Untrusted = 7,
+    /// A package is not what its publisher published.
+    Altered = 8,
+    /// A registry cannot be reached, or has no room.
+    Registry = 9,
+    /// A version is published already, or a name is somebody else's.
+    Taken = 10,
     /// Ctrl-C while something was watched: what was watched goes on.
     Detached = 130,
 }
@@ -79,6 +89,12 @@ impl Error {
         self.exit
     }
 
+    /// With an exit code of its own.
+    pub(crate) const fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// What to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -96,10 +112,14 @@ impl Error {
             .and_then(Value::as_array)
             .map(|errors| errors.iter().map(|e| detail(e, file)).collect())
             .unwrap_or_default();
-        let exit = if status >= 500 {
-            Exit::Node
-        } else {
-            Exit::Refused
+        let exit = match problem.get("code").and_then(Value::as_str) {
+            Some("package_not_found") => Exit::NotFound,
+            Some("package_untrusted") => Exit::Untrusted,
+            Some("package_altered") => Exit::Altered,
+            Some("package_conflict") => Exit::Taken,
+            Some("registry_trouble") => Exit::Registry,
+            _ if status >= 500 => Exit::Node,
+            _ => Exit::Refused,
         };
         Self {
             exit,

@@ -267,7 +267,7 @@ impl Node {
 }
 
 /// The address that a node left in its data folder.
-fn running(folder: &Path) -> Option<String> {
+pub(crate) fn running(folder: &Path) -> Option<String> {
     let text = std::fs::read_to_string(folder.join("node.json")).ok()?;
     let node: Value = serde_json::from_str(&text).ok()?;
     node.get("address")?.as_str().map(str::to_owned)

@@ -18,6 +18,11 @@ const EXIT_CODES: &str = "\
 3    what was given was refused: bad input, an unknown name, a missing confirmation
 4    the node cannot be reached or is in trouble
 5    the execution was cancelled or terminated
+6    there is no such package, or no version of it that fits
+7    a package is not signed by whom it should be, or was not agreed to
+8    a package is not what its publisher published
+9    a registry cannot be reached, or has no room
+10   a version is published already, or a name belongs to somebody else
 130  left with Ctrl-C while following; what was followed goes on";
 
 /// What the commands read from the environment.

@@ -32,7 +32,7 @@ use crate::output::Format;
 #[command(disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done · 1 the execution or action failed · 2 wrong usage · 3 refused · \
-4 the node cannot be reached or is in trouble · 5 the execution was cancelled or terminated · 130 left with Ctrl-C\n\
+4 the node cannot be reached or is in trouble · 5 the execution was cancelled or terminated · 6 to 10 a package was refused · 130 left with Ctrl-C\n\
 More: nebula help exit-codes, nebula help environment"
 )]
 pub(crate) struct Cli {

@@ -95,7 +95,9 @@ pub(crate) fn own(folder: &Path) -> Result<Config> {
     let settings = Config::serve(folder)
         .read(environment(file.as_deref())?)
         .map_err(|mistakes| Error::refused(mistakes.to_string()))?;
-    Ok(own.with_store(settings.config.store))
+    let mut own = own.with_store(settings.config.store);
+    own.packages = settings.config.packages;
+    Ok(own)
 }
 
 pub(crate) async fn run(context: &Context, serve: Serve) -> Result<ExitCode> {

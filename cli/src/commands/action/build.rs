@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::error::{Error, Result};
 
 /// The component of a path: a `.wasm` file as it is, a crate's folder built.
-pub(super) async fn component(path: &Path) -> Result<PathBuf> {
+pub(in crate::commands) async fn component(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path.to_owned());
     }

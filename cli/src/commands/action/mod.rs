@@ -16,7 +16,7 @@ use super::list::{List, ListArgs};
 use crate::error::Result;
 use crate::output::{Column, Show};
 
-mod build;
+pub(super) mod build;
 mod create;
 mod limits;
 mod mock;
@@ -29,6 +29,8 @@ pub(crate) enum Action {
     Create(create::Create),
     /// Run an action in the real sandbox, without a node
     Test(test::Test),
+    /// Publish the one action of a crate as a package of its own, as `nebula hub publish` does
+    Publish(super::hub::publish::Publish),
     /// List the actions that are installed
     List {
         /// Only those whose id, name or description has this text
@@ -43,6 +45,7 @@ pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
     match verb {
         Action::Create(create) => create::run(context, &create),
         Action::Test(test) => test::run(context, test).await,
+        Action::Publish(publish) => super::hub::publish::run(context, publish).await,
         Action::List { search, args } => list(context, search.as_deref(), &args).await,
     }
 }

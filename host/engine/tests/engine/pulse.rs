@@ -112,7 +112,7 @@ async fn cancelled(listens: bool, waits: bool) -> Vec<(&'static str, Duration)> 
         let begins = begins.clone();
         async move {
             if listens {
-                call.pulse.ask();
+                let _ = call.pulse.ask();
             }
             call.pulse.wait(waits);
             let _ = begins.send(());
@@ -173,7 +173,7 @@ async fn a_terminate_stops_a_guest_that_asks_too() {
     house.action("test.long", Effectful, move |call| {
         let (begins, held) = (begins.clone(), held.clone());
         async move {
-            call.pulse.ask();
+            let _ = call.pulse.ask();
             let _ = begins.send(());
             while !call.pulse.ask() {
                 tokio::time::sleep(Duration::from_millis(1)).await;

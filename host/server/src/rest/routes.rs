@@ -181,6 +181,8 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         executions::remove,
         executions::signal,
         executions::resolve,
+        executions::retry,
+        executions::replay,
         control::cancel,
         control::pause,
         control::resume,

@@ -11,6 +11,7 @@ mod follow;
 mod forgotten;
 mod golden;
 mod hub_keys;
+mod hub_packages;
 mod outputs;
 mod packs;
 mod rooms;

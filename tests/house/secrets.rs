@@ -617,6 +617,7 @@ impl House {
             } else {
                 let action = path.replace("{action}", "http.request");
                 let action = action.replace("{trigger}", "hook");
+                let action = action.replace("{namespace}/{package}", "acme/tools");
                 ["uses", "misuses", "good", "elsewhere"]
                     .map(|name| action.replace("{workflow}", name).replace("{name}", name))
                     .into()

@@ -444,7 +444,11 @@ fn whoever_is_killed_while_publishing_has_published_nothing_or_all() {
     }
     // Whether the user trusts it already hangs on what was whole before.
     let verified = user.run(&["hub", "verify", &format!("greeting@{first}")]);
-    for check in ["digest      passed", "signature   passed", "package     passed"] {
+    for check in [
+        "digest      passed",
+        "signature   passed",
+        "package     passed",
+    ] {
         assert!(verified.stdout.contains(check), "{verified:?}");
     }
 }

@@ -10,6 +10,7 @@ mod damage;
 mod follow;
 mod forgotten;
 mod golden;
+mod hub;
 mod hub_keys;
 mod hub_packages;
 mod outputs;

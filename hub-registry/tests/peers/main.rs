@@ -11,6 +11,7 @@
 )]
 
 mod cosign;
+mod library;
 mod own;
 mod publish;
 mod recorded;

@@ -36,15 +36,18 @@ impl Clock for Wall {
 
 /// A hub on loopback and a user who may do everything there, with the settings
 /// of clients in a home of their own.
-struct Own {
-    address: String,
+pub(crate) struct Own {
+    /// `host:port`.
+    pub(crate) address: String,
+    /// Allows everything.
+    pub(crate) token: String,
     folder: tempfile::TempDir,
-    /// It ends with the value.
-    _runtime: Runtime,
+    /// It serves as long as this lives.
+    pub(crate) runtime: Runtime,
 }
 
 impl Own {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let hub = folder.path().join("hub");
@@ -76,7 +79,8 @@ impl Own {
         Self {
             address,
             folder,
-            _runtime: runtime,
+            token: token.to_string(),
+            runtime,
         }
     }
 
@@ -114,36 +118,48 @@ fn printed(said: &str) -> Value {
     values.next().unwrap().unwrap()
 }
 
-#[test]
-fn oras_pushes_pulls_copies_discovers_and_deletes() {
-    let Some(oras) = tools::or_say("oras", "oras against a hub of one's own") else {
-        return;
-    };
-    let own = Own::start();
-    let component = vec![42; 3_000_000];
-    own.write("weather.wasm", &component);
+/// Pushes a component with oras, and what is about it; where it is.
+fn push_with_oras(own: &Own, oras: &Path, component: &[u8]) -> String {
+    own.write("weather.wasm", component);
     own.write("sbom.json", b"{}");
     let at = format!("{}/acme/weather:1.0.0", own.address);
-    let other = format!("{}/globex/weather:1.0.0", own.address);
     let push = ["push", "--plain-http", &at, "weather.wasm:application/wasm"];
-    let refused = own.strange(&oras, &push);
+    let refused = own.strange(oras, &push);
     assert!(!refused.ok, "without a token nothing is pushed");
-    own.run(&oras, &push);
+    own.run(oras, &push);
     let attach = [
         "attach",
         "--plain-http",
         "--artifact-type",
         "application/x.sbom",
-        &at,
     ];
-    own.run(&oras, &[attach.as_slice(), &["sbom.json"]].concat());
+    own.run(oras, &[attach.as_slice(), &[&at, "sbom.json"]].concat());
+    at
+}
 
+#[test]
+fn oras_pushes_and_pulls() {
+    let Some(oras) = tools::or_say("oras", "oras against a hub of one's own") else {
+        return;
+    };
+    let own = Own::start();
+    let component = vec![42; 3_000_000];
+    let at = push_with_oras(&own, &oras, &component);
     std::fs::remove_file(own.home().join("weather.wasm")).unwrap();
     own.run(&oras, &["pull", "--plain-http", &at]);
     assert_eq!(own.read("weather.wasm"), component);
     let pulled = own.strange(&oras, &["pull", "--plain-http", &at]);
     assert!(pulled.ok, "pulls need no token here: {}", pulled.said);
+}
 
+#[test]
+fn oras_copies_discovers_lists_and_deletes() {
+    let Some(oras) = tools::or_say("oras", "oras against a hub of one's own") else {
+        return;
+    };
+    let own = Own::start();
+    let at = push_with_oras(&own, &oras, b"a component");
+    let other = format!("{}/globex/weather:1.0.0", own.address);
     let copy = [
         "cp",
         "-r",
@@ -153,15 +169,8 @@ fn oras_pushes_pulls_copies_discovers_and_deletes() {
         &other,
     ];
     own.run(&oras, &copy);
-    let layout = [
-        "cp",
-        "-r",
-        "--from-plain-http",
-        &other,
-        "--to-oci-layout",
-        "layout:1.0.0",
-    ];
-    own.run(&oras, &layout);
+    let layout = ["cp", "-r", "--from-plain-http", &other, "--to-oci-layout"];
+    own.run(&oras, &[layout.as_slice(), &["layout:1.0.0"]].concat());
     assert!(own.home().join("layout/oci-layout").is_file());
     let discover = ["discover", "--plain-http", "--format", "json", &other];
     let found = printed(&own.run(&oras, &discover));
@@ -169,15 +178,8 @@ fn oras_pushes_pulls_copies_discovers_and_deletes() {
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(list[0]["artifactType"], "application/x.sbom");
 
-    let tags = own.run(
-        &oras,
-        &[
-            "repo",
-            "tags",
-            "--plain-http",
-            at.trim_end_matches(":1.0.0"),
-        ],
-    );
+    let repository = at.trim_end_matches(":1.0.0");
+    let tags = own.run(&oras, &["repo", "tags", "--plain-http", repository]);
     assert!(tags.contains("1.0.0"));
     let repositories = own.run(&oras, &["repo", "ls", "--plain-http", &own.address]);
     assert!(repositories.contains("acme/weather") && repositories.contains("globex/weather"));
@@ -185,11 +187,9 @@ fn oras_pushes_pulls_copies_discovers_and_deletes() {
         &oras,
         &["manifest", "delete", "--plain-http", "--force", &at],
     );
-    assert!(
-        !own.strange(&oras, &["pull", "--plain-http", &at]).ok,
-        "it is gone"
-    );
-    assert!(own.strange(&oras, &["pull", "--plain-http", &other]).ok);
+    let pull = |at: &str| own.strange(&oras, &["pull", "--plain-http", at]).ok;
+    assert!(!pull(&at), "it is gone");
+    assert!(pull(&other));
 }
 
 #[test]

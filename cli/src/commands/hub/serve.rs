@@ -19,13 +19,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// Let anyone pull; pushes need a token in any case
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     anonymous_pull: Option<bool>,
     /// Take and delete nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     read_only: Option<bool>,
     /// Keep tags that are versions, such as 1.2.3, where they point to [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     immutable_tags: Option<bool>,
     /// Bytes of a blob, e.g. 2GiB [default: 1GiB]
     #[arg(long, value_name = "BYTES")]

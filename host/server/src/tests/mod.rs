@@ -9,6 +9,7 @@ mod door;
 mod generated;
 mod hostile;
 mod house;
+mod hub;
 mod keys;
 mod live;
 mod metrics;

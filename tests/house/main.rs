@@ -13,6 +13,7 @@ mod golden;
 mod hub;
 mod hub_keys;
 mod hub_packages;
+mod keeps;
 mod outputs;
 mod packs;
 mod rooms;

@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 
 use crate::again::Resumed;
 use crate::backend::Backend;
+use crate::blob::Blobs;
 use crate::error::{ActionError, Result};
 use crate::http::Http;
+use crate::state::State;
 
 /// What an action gets beside its input. In the sandbox the host is behind it;
 /// natively, what [`ActionContext::for_test`] was given.
@@ -133,6 +135,26 @@ impl ActionContext {
     pub fn get_credential(&self, name: &str) -> impl Future<Output = Result<String>> + use<> {
         let credential = self.backend.credential(name);
         async { credential }
+    }
+
+    /// Large values by content hash.
+    #[must_use]
+    pub const fn blobs(&self) -> Blobs<'_> {
+        Blobs::new(self)
+    }
+
+    /// What the action keeps for this node of the workflow from one execution to the
+    /// next.
+    #[must_use]
+    pub const fn state(&self) -> State<'_> {
+        State::new(self, None)
+    }
+
+    /// What is kept for this workflow under a key, for all actions of the same
+    /// publisher.
+    #[must_use]
+    pub const fn state_of<'a>(&'a self, key: &'a str) -> State<'a> {
+        State::new(self, Some(key))
     }
 
     /// Requests to the hosts that the action was granted.

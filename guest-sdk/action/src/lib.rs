@@ -11,6 +11,8 @@
 //! - [`error`]: why an action fails, and whether trying again may help.
 //! - [`context`]: who the call is, and what it may reach.
 //! - [`http`]: requests to the hosts that the action was granted.
+//! - [`blob`]: large values by content hash.
+//! - [`state`]: what is kept from one execution to the next.
 //! - [`schema`]: JSON Schema of an action's types.
 //! - [`wire`]: typed values to MessagePack and back.
 //! - [`invoke`]: from the bytes of a call to the action and back.
@@ -24,12 +26,14 @@ pub extern crate alloc;
 
 pub mod action;
 pub mod again;
+pub mod blob;
 pub mod context;
 pub mod error;
 pub mod http;
 pub mod invoke;
 pub mod metadata;
 pub mod schema;
+pub mod state;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
@@ -46,6 +50,7 @@ use native as backend;
 pub use action::{Action, ProcessAction, ProcessResult, SimpleAction};
 pub use again::{Encoded, Resumed, Wake, Woken};
 pub use backend::block_on;
+pub use blob::Blob;
 pub use context::ActionContext;
 pub use error::{ActionError, Result};
 pub use metadata::{ActionId, ActionMetadata};

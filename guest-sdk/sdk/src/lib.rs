@@ -66,7 +66,7 @@ pub mod workflow;
 pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
-        Action, ActionContext, ActionError, ProcessAction, ProcessResult, Result, Resumed,
+        Action, ActionContext, ActionError, Blob, ProcessAction, ProcessResult, Result, Resumed,
         SimpleAction, Wake, Woken,
     };
     pub use nebula_derive::{Action, Schema, data};

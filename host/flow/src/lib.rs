@@ -19,6 +19,8 @@
 //! - [`retry`]: when a failed attempt is tried again.
 //! - [`grant`]: which hosts and credentials a call may use.
 //! - [`reached`]: what actions have reached by them.
+//! - [`blob`]: large values of actions, by content hash.
+//! - [`state`]: what actions keep from one execution to the next.
 //! - [`ports`]: the five doors to the world.
 //! - [`deploy`], [`start`], [`restart`], [`signal`], [`control`], [`resolve`],
 //!   [`trigger`]: the use cases, as functions over the ports.
@@ -26,6 +28,7 @@
 //!   events and messages refer to.
 //! - [`planted`]: bugs that tests plant, and that nobody else can have.
 
+pub mod blob;
 pub mod component;
 pub mod control;
 pub mod decide;
@@ -52,6 +55,7 @@ pub mod schedule;
 pub mod shape;
 pub mod signal;
 pub mod start;
+pub mod state;
 pub mod time;
 pub mod trigger;
 mod uses;

@@ -9,10 +9,23 @@ wasmtime::component::bindgen!({
             import nebula:action/context@0.1.0;
             import nebula:action/log@0.1.0;
             import nebula:action/credentials@0.1.0;
+            import nebula:action/blobs@0.1.0;
+            import nebula:action/state@0.1.0;
             export nebula:action/actions@0.1.0;
         }
     ",
     world: "nebula:host/cell",
-    imports: { default: trappable },
+    imports: {
+        "nebula:action/blobs.size": async | trappable,
+        "nebula:action/blobs.read": async | trappable,
+        "nebula:action/blobs.[method]writer.write": async | trappable,
+        "nebula:action/blobs.[static]writer.finish": async | trappable,
+        "nebula:action/state.get": async | trappable,
+        "nebula:action/state.set": async | trappable,
+        default: trappable,
+    },
+    with: {
+        "nebula:action/blobs.writer": crate::host::blobs::Draft,
+    },
     exports: { default: async },
 });

@@ -25,6 +25,7 @@
 //! - `state`: what a store holds.
 //! - `host`: the imports: ours, time, randomness, stdio.
 //! - `http`: from `wasi:http` to the egress policy of the call.
+//! - `keep`: blobs and states of a call.
 //! - `lines`: what a call logs, capped.
 
 mod bindings;
@@ -35,6 +36,7 @@ mod compiled;
 mod describe;
 mod host;
 mod http;
+mod keep;
 mod limits;
 mod lines;
 mod load;

@@ -34,6 +34,10 @@ pub(crate) const HOSTCALL_BYTES: usize = MAX_PAYLOAD + (256 << 10);
 pub(crate) const HANDLES: usize = 1_024;
 /// Entries of one `poll`.
 pub(crate) const POLL_ENTRIES: usize = 1_024;
+/// Blobs that a call writes at once: a chunk of each is in memory.
+pub(crate) const BLOBS_AT_ONCE: u32 = 4;
+/// What of a blob is read at once, bytes.
+pub(crate) const BLOB_READ: usize = MAX_PAYLOAD;
 /// Random bytes per request.
 pub(crate) const RANDOM_BYTES: u64 = 64 << 10;
 /// Header fields of one request or response, bytes in memory.

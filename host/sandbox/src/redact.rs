@@ -126,6 +126,13 @@ impl Redactor {
         }
     }
 
+    /// Covers every form where it stands.
+    pub(crate) fn cover(&self, bytes: &mut [u8]) {
+        if let Some(covered) = self.covered(bytes) {
+            bytes.copy_from_slice(&covered);
+        }
+    }
+
     /// The bytes with every form covered, if there is one.
     fn covered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut covered = None;

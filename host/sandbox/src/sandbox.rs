@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use nebula_egress::Egress;
 use nebula_flow::component::{Component, Effect, Verified};
 use nebula_flow::event::{Failure, FailureKind, Usage};
-use nebula_flow::ports::{Call, Prepared, Report, Runner};
+use nebula_flow::ports::{Call, Prepared, Records, Report, Runner};
 use nebula_flow::{ActionId, ActionMetadata};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -21,6 +21,7 @@ use crate::host;
 use crate::host::clocks::GuestClock;
 use crate::host::random::GuestRandom;
 use crate::http::{Outgoing, Reach};
+use crate::keep::{Keeper, Turns};
 use crate::limits::StoreLimiter;
 use crate::lines::{Lines, cut};
 use crate::load::{self, Loaded, Shelf};
@@ -29,7 +30,7 @@ use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
 use crate::redact::Redactor;
 use crate::slots::{Slots, TenantMemory};
-use crate::state::{Caller, State};
+use crate::state::{Blobs, Caller, State};
 use crate::ticker::Ticker;
 
 /// What a sandbox is made of.
@@ -54,11 +55,18 @@ pub struct SandboxConfig {
     pub max_loaded: usize,
     /// Where instances come from.
     pub allocation: Allocation,
+    /// Where calls keep blobs and states; without it they are refused.
+    pub records: Option<Arc<dyn Records>>,
+    /// Bytes of blobs that a call may write.
+    pub blob_bytes_per_call: u64,
+    /// Bytes of blobs that a tenant may have.
+    pub blob_bytes_per_tenant: u64,
 }
 
 impl Default for SandboxConfig {
     /// No cache folder, no compiling process, 64 calls of one tenant or several,
-    /// 2 GiB for each tenant, 256 components, pooled.
+    /// 2 GiB for each tenant, 256 components, pooled; no records, blobs of 256 MiB for
+    /// each call and 10 GiB for each tenant.
     fn default() -> Self {
         Self {
             cache_dir: None,
@@ -69,6 +77,9 @@ impl Default for SandboxConfig {
             tenant_memory_bytes: 2 << 30,
             max_loaded: 256,
             allocation: Allocation::Pooled,
+            records: None,
+            blob_bytes_per_call: 256 << 20,
+            blob_bytes_per_tenant: 10 << 30,
         }
     }
 }
@@ -94,6 +105,9 @@ pub(crate) struct Inner {
     pub(crate) own_memory: Arc<TenantMemory>,
     egress: Arc<Egress>,
     allocation: Allocation,
+    records: Option<Arc<dyn Records>>,
+    turns: Arc<Turns>,
+    blobs: Blobs,
 }
 
 impl Sandbox {
@@ -133,6 +147,13 @@ impl Sandbox {
             own_memory: Arc::new(TenantMemory::new(config.tenant_memory_bytes)),
             egress,
             allocation,
+            records: config.records,
+            turns: Arc::default(),
+            blobs: Blobs {
+                call: config.blob_bytes_per_call,
+                written: 0,
+                tenant: config.blob_bytes_per_tenant,
+            },
         })))
     }
 
@@ -175,15 +196,16 @@ impl Inner {
         let permit = permit.map_err(|e| load::host(&e))?;
         let _ticking = self.ticker.tick();
         call.pulse.beat();
-        let (id, limits) = (call.action.clone(), call.limits);
-        let redactor = Redactor::new(&call.capabilities);
+        let (id, limits, pulse) = (call.action.clone(), call.limits, call.pulse.clone());
+        let redactor = Arc::new(Redactor::new(&call.capabilities));
         // No copy, unless somebody else holds the input too.
         let input = Vec::from(std::mem::take(&mut call.input));
         let state = match loaded.prepared.effect {
             Effect::Pure => pure(call, action, permit.memory()),
-            Effect::Effectful => self.effectful(call, action, permit.memory()),
+            Effect::Effectful => self.effectful(call, action, permit.memory(), &redactor),
         };
-        let ended = call::execute(
+        let keeper = state.keeper.clone();
+        let mut ended = call::execute(
             &self.engine,
             &loaded.pre,
             state,
@@ -192,6 +214,12 @@ impl Inner {
             &mut meter,
         )
         .await;
+        if let (Ok(Ok(_)), Some(keeper)) = (&ended.result, &keeper)
+            && !pulse.is_cancelled()
+            && let Err(failure) = keeper.commit().await
+        {
+            ended.result = Err(failure);
+        }
         let report = || {
             redactor.report(Report {
                 result: ended.result.and_then(outcome::answer),
@@ -207,9 +235,19 @@ impl Inner {
         call: Call,
         action: Arc<ActionMetadata>,
         tenant: Arc<TenantMemory>,
+        redactor: &Arc<Redactor>,
     ) -> State {
         let lines = Lines::default();
         let timeout = call.limits.timeout;
+        let keeper = self.records.as_ref().map(|records| {
+            Arc::new(Keeper::new(
+                Arc::clone(records),
+                Arc::clone(&self.turns),
+                (call.tenant.clone(), &action.id),
+                call.identity.clone(),
+                timeout / 4,
+            ))
+        });
         let caller = nebula_egress::Caller {
             tenant: call.tenant.to_string(),
             action: action.id.to_string(),
@@ -229,14 +267,18 @@ impl Inner {
             resumption: call.resumption,
             pulse: call.pulse,
         };
-        State::new(
+        let mut state = State::new(
             StoreLimiter::new(call.limits.memory_bytes, tenant),
             GuestClock::real(),
             GuestRandom::Machine,
             Some(caller),
             Outgoing::new(Some(reach), lines.clone()),
             lines,
-        )
+        );
+        state.keeper = keeper;
+        state.blobs = self.blobs;
+        state.redactor = Arc::clone(redactor);
+        state
     }
 }
 

@@ -12,8 +12,10 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::host::clocks::GuestClock;
 use crate::host::random::GuestRandom;
 use crate::http::Outgoing;
+use crate::keep::Keeper;
 use crate::limits::{HANDLES, HTTP_FIELD_BYTES, StoreLimiter};
 use crate::lines::Lines;
+use crate::redact::Redactor;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -24,11 +26,31 @@ pub(crate) struct State {
     pub(crate) lines: Lines,
     pub(crate) caller: Option<Caller>,
     pub(crate) outgoing: Outgoing,
+    /// What the call may keep; absent while a component describes itself, and on a
+    /// host without records.
+    pub(crate) keeper: Option<Arc<Keeper>>,
+    /// What of blobs it may write.
+    pub(crate) blobs: Blobs,
+    /// Blobs that it writes just now.
+    pub(crate) drafts: u32,
+    /// Covers the call's secrets in what it keeps.
+    pub(crate) redactor: Arc<Redactor>,
     /// Fuel that the host call under way costs (`charge`).
     pub(crate) owed: u64,
     /// Fuel that there was when the guest last made way after a host call.
     pub(crate) turn_began: u64,
     http: WasiHttpCtx,
+}
+
+/// Bytes of blobs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Blobs {
+    /// That a call may write.
+    pub(crate) call: u64,
+    /// That it has written.
+    pub(crate) written: u64,
+    /// That a tenant may have.
+    pub(crate) tenant: u64,
 }
 
 /// For whom the guest runs; absent while it describes itself.
@@ -65,6 +87,10 @@ impl State {
             lines,
             caller,
             outgoing,
+            keeper: None,
+            blobs: Blobs::default(),
+            drafts: 0,
+            redactor: Arc::default(),
             owed: 0,
             turn_began: u64::MAX,
             http,

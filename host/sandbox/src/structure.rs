@@ -12,11 +12,13 @@ use crate::lines::cut;
 
 /// Interfaces that a component may import, and the version track of each.
 /// Nebula's own, outgoing HTTP, and what a Rust standard library imports.
-const IMPORTS: [(&str, &str); 24] = [
+const IMPORTS: [(&str, &str); 26] = [
     ("nebula:action/types", "0.1."),
     ("nebula:action/context", "0.1."),
     ("nebula:action/log", "0.1."),
     ("nebula:action/credentials", "0.1."),
+    ("nebula:action/blobs", "0.1."),
+    ("nebula:action/state", "0.1."),
     ("wasi:http/types", "0.2."),
     ("wasi:http/outgoing-handler", "0.2."),
     ("wasi:io/error", "0.2."),
@@ -152,7 +154,8 @@ fn is(name: &str, (interface, track): (&str, &str)) -> bool {
 }
 
 fn is_effect(import: &str) -> bool {
-    import.starts_with("wasi:http/") || import.starts_with("nebula:action/credentials@")
+    let effects = ["credentials", "blobs", "state"].map(|name| format!("nebula:action/{name}@"));
+    import.starts_with("wasi:http/") || effects.iter().any(|effect| import.starts_with(effect))
 }
 
 /// A component that cannot be loaded, for this reason.
@@ -221,6 +224,8 @@ mod tests {
         assert_eq!(with("wasi:clocks/wall-clock@0.2.6"), Effect::Pure);
         assert_eq!(with("nebula:action/context@0.1.0"), Effect::Pure);
         assert_eq!(with("nebula:action/credentials@0.1.0"), Effect::Effectful);
+        assert_eq!(with("nebula:action/blobs@0.1.0"), Effect::Effectful);
+        assert_eq!(with("nebula:action/state@0.1.0"), Effect::Effectful);
         assert_eq!(with("wasi:http/types@0.2.6"), Effect::Effectful);
         assert_eq!(with("wasi:http/outgoing-handler@0.2.12"), Effect::Effectful);
     }

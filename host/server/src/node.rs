@@ -203,6 +203,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         compiler: config.compiler.clone(),
         max_concurrent_calls: config.max_concurrent_calls,
         max_calls_per_tenant: config.max_concurrent_calls,
+        records: Some(Arc::clone(&records)),
         ..SandboxConfig::default()
     };
     let runner: Arc<dyn Runner> = Arc::new(Sandbox::new(sandbox, egress)?);

@@ -4,6 +4,7 @@
 //! - `alone`: memory and panics, without the standard library.
 //! - `executor`: polls futures on `wasi:io/poll`.
 //! - `http`: requests through `wasi:http/outgoing-handler`.
+//! - `keep`: blobs and states.
 //! - `component`: the exports, made by [`export!`](crate::export).
 
 use alloc::format;
@@ -20,8 +21,10 @@ pub mod bindings;
 pub mod component;
 mod executor;
 mod http;
+mod keep;
 
 pub use executor::block_on;
+pub use keep::Draft;
 
 use bindings::nebula::action::{context, credentials, log};
 

@@ -9,6 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+mod keep;
+
+pub use keep::Draft;
+use keep::Kept;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -36,6 +40,7 @@ struct State {
     deadline_millis: Option<u64>,
     resumed: Option<Resumed<Encoded>>,
     heartbeats: u64,
+    kept: Kept,
 }
 
 impl ActionContext {
@@ -157,12 +162,7 @@ impl Backend {
         reason = "the backend in the sandbox has the same methods"
     )]
     pub(crate) fn idempotency_key(&self, operation: &str) -> String {
-        let hash = operation
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        format!("{hash:064x}")
+        fingerprint(operation.as_bytes())
     }
 
     pub(crate) fn deadline_millis(&self) -> Option<u64> {
@@ -227,6 +227,14 @@ impl Backend {
             ))),
         }
     }
+}
+
+/// 64 hex digits, equal for equal bytes (FNV-1a).
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:064x}")
 }
 
 /// Runs a future to its end on this thread.

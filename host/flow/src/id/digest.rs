@@ -38,6 +38,23 @@ impl Digest {
     }
 }
 
+/// Makes the digest of bytes that come in parts.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(sha2::Sha256);
+
+impl Hasher {
+    /// Adds a part.
+    pub fn update(&mut self, part: &[u8]) {
+        sha2::Digest::update(&mut self.0, part);
+    }
+
+    /// The digest of all parts.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(sha2::Digest::finalize(self.0).into())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.hex())

@@ -13,7 +13,7 @@ pub mod shard;
 pub mod step;
 pub mod ulid;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use name::{ActionId, NodeId, SignalName, TenantId, TriggerName, WorkflowName};
 pub use shard::{SHARDS, Shard};
 pub use step::StepKey;

@@ -75,6 +75,10 @@ pub enum Kind {
     Package,
     /// Whose the first segment of action ids is, by that segment.
     Claim,
+    /// A blob of an action, by its digest in hex, and how much a tenant has of them.
+    Blob,
+    /// What an action keeps, by `workflow/node/NODE` or `workflow/key/NAMESPACE/KEY`.
+    State,
 }
 
 impl Kind {
@@ -91,6 +95,8 @@ impl Kind {
             Self::Trigger => "trigger",
             Self::Package => "package",
             Self::Claim => "claim",
+            Self::Blob => "blob",
+            Self::State => "state",
         }
     }
 }

@@ -2,10 +2,12 @@
 //! WASI what a Rust standard library imports, with time and chance of our own.
 //! Each charges the guest for the call (`charge`).
 
+pub(crate) mod blobs;
 pub(crate) mod cli;
 pub(crate) mod clocks;
 pub(crate) mod nebula;
 pub(crate) mod random;
+mod state;
 
 use wasmtime::Engine;
 use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
@@ -21,6 +23,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     action::context::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
     action::log::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
     action::credentials::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
+    action::blobs::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
+    action::state::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
 
     wasi::io::error::add_to_linker::<_, Table>(l, |s: &mut State| &mut s.called().table)?;
     wasi::io::streams::add_to_linker::<_, Table>(l, |s: &mut State| &mut s.called().table)?;

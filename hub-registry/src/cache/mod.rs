@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
@@ -103,8 +104,11 @@ impl Cache {
     }
 
     fn prepare(&self) -> io::Result<()> {
-        fs::create_dir_all(self.folder.join(BLOBS))?;
-        fs::create_dir_all(self.folder.join(FRESH))?;
+        // As all of a data folder: its owner's alone.
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(self.folder.join(BLOBS))?;
+        private.create(self.folder.join(FRESH))?;
         let layout = self.folder.join(LAYOUT);
         if !layout.exists() {
             let text = json!({ "imageLayoutVersion": "1.0.0" }).to_string();
@@ -143,6 +147,7 @@ impl Cache {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(path)?;
         if alone {
             file.lock()?;

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let verb = match cli.command {
         // Nothing but the compiler: no runtime, no logs.
         Command::CompileComponent => return nebula_sandbox::compile_child(),
-        Command::Verb(verb) => verb,
+        Command::Verb(verb) => *verb,
     };
     if !verb.serves() {
         logs::init_quiet();

@@ -87,22 +87,8 @@ pub enum FetchError {
         there: String,
     },
     /// The tag names another manifest than it did.
-    #[error(
-        "{name} {version} is {found} in {registry} now, and was {expected}: its tag was moved. A version never changes; \
-         ask its publisher, and install nothing of it until you know why"
-    )]
-    Moved {
-        /// Which package.
-        name: PackageName,
-        /// Which version.
-        version: Version,
-        /// As it was.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
-        /// Where.
-        registry: String,
-    },
+    #[error(transparent)]
+    Moved(#[from] Box<Moved>),
     /// It says that it is another.
     #[error("what is published as {asked} says that it is {says}; do not use it")]
     OtherName {
@@ -133,6 +119,25 @@ pub enum FetchError {
     /// A signature's manifest that does not read.
     #[error(transparent)]
     Cosign(#[from] CosignError),
+}
+
+/// A tag that was moved.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name} {version} is {found} in {registry} now, and was {expected}: its tag was moved. A version never changes; \
+     ask its publisher, and install nothing of it until you know why"
+)]
+pub struct Moved {
+    /// Which package.
+    pub name: PackageName,
+    /// Which version.
+    pub version: Version,
+    /// As it was.
+    pub expected: Digest,
+    /// As it is.
+    pub found: Digest,
+    /// Where.
+    pub registry: String,
 }
 
 impl Hub {
@@ -220,13 +225,14 @@ impl Hub {
         if let Some(expected) = expected
             && manifest.digest != expected
         {
-            return Err(FetchError::Moved {
+            let moved = Moved {
                 name: name.clone(),
                 version: version.clone(),
                 expected,
                 found: manifest.digest,
                 registry: remote.registry().to_string(),
-            });
+            };
+            return Err(Box::new(moved).into());
         }
         self.read(Some(remote), name, version, manifest)
             .await

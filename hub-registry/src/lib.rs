@@ -18,7 +18,7 @@
 //! - [`publish`]: pushing a package with its signatures, all or nothing.
 //! - [`fetch`]: finding packages in registries, or in the cache.
 //! - [`resolve`]: which versions go together.
-//! - [`lock`]: `nebula.lock`.
+//! - [`lock`]: the file `nebula.lock`.
 //! - [`install`]: what would come, and how it comes.
 //! - [`installed`]: what is here, as it is recorded.
 //! - [`source`]: components embedded in this binary, in a file, in the store.

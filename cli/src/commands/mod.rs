@@ -62,7 +62,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(flatten)]
-    Verb(Verb),
+    Verb(Box<Verb>),
     /// Turn the component on standard input into machine code; a node starts it
     #[command(hide = true, name = COMPILE)]
     CompileComponent,

@@ -17,10 +17,13 @@ pub(crate) const KEYS: usize = 16;
 /// Turns that are remembered before those that nobody waits for are forgotten.
 const TURNS: usize = 1_024;
 
+/// The tenant and the key of a state.
+type Key = (TenantId, String);
+
 /// Calls that want the same state take turns, so that they do not undo each other's
 /// work. That is a courtesy: what may not be lost is compared when it is changed.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<(TenantId, String), Weak<Turn<()>>>>);
+pub(crate) struct Turns(Mutex<HashMap<Key, Weak<Turn<()>>>>);
 
 impl Turns {
     fn of(&self, tenant: &TenantId, key: &str) -> Arc<Turn<()>> {

@@ -64,8 +64,8 @@ impl Installer {
             return Err(InstallError::Changed {
                 name: name.clone(),
                 version: version.clone(),
-                expected: order.manifest,
-                found: found.manifest.digest,
+                expected: Box::new(order.manifest),
+                found: Box::new(found.manifest.digest),
             });
         }
         let attached = self.hub.attached(&found).await?;

@@ -123,9 +123,9 @@ pub enum InstallError {
         /// Which version.
         version: Version,
         /// As it was shown.
-        expected: Digest,
+        expected: Box<Digest>,
         /// As it is.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// Others depend on it.
     #[error("{name} cannot be removed: {by} depends on it; remove that first")]

@@ -176,7 +176,10 @@ async fn what_is_published_is_found_verified_and_there_without_the_registry_too(
         cache: world.hub.cache.clone(),
         remotes: vec![],
     };
-    assert_eq!(offline.versions(&name()).await.unwrap(), [version.clone()]);
+    assert_eq!(
+        offline.versions(&name()).await.unwrap(),
+        std::slice::from_ref(&version)
+    );
     let cached = offline
         .find(&name(), &version, Some(published.manifest))
         .await
@@ -294,7 +297,7 @@ async fn a_moved_tag_and_a_swapped_package_are_seen() {
         .await
         .unwrap_err();
     assert!(
-        matches!(known, FetchError::Moved { found, .. } if found == second.manifest),
+        matches!(known, FetchError::Moved(ref moved) if moved.found == second.manifest),
         "{known}"
     );
     let unknown = world.hub.find(&name(), &version, None).await.unwrap_err();

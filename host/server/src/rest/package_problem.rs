@@ -52,7 +52,7 @@ fn fetch(error: &FetchError, detail: String) -> Problem {
         }
         FetchError::NoRegistry => Problem::new(Code::BadRequest, detail),
         FetchError::Registry(RegistryError::Altered { .. } | RegistryError::TooLarge { .. })
-        | FetchError::Moved { .. }
+        | FetchError::Moved(_)
         | FetchError::OtherName { .. }
         | FetchError::Artifact { .. }
         | FetchError::Cosign(_) => Problem::new(Code::PackageAltered, detail),

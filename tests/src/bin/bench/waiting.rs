@@ -1,9 +1,12 @@
 //! Executions that wait: what a million of them cost, how late timers are, and how
 //! soon a node works again after `kill -9`.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nebula_engine::SystemClock;
+use nebula_flow::Timestamp;
+use nebula_flow::ports::Clock;
 use nebula_tests::client::Connection;
 use serde_json::{Value, json};
 
@@ -69,19 +72,19 @@ async fn timers() -> Result<(), crate::Error> {
     )
     .await?;
     // A thousand due within one second, each answered when its end is on disk.
-    let first = SystemTime::now() + Duration::from_secs(4);
+    let first = SystemClock.now().plus(Duration::from_secs(4));
     let mut tasks = Vec::new();
     for n in 0..1_000_u64 {
-        let due = first + Duration::from_millis(n);
+        let due = first.plus(Duration::from_millis(n));
         let mut connection = Connection::open(&node.address).await?;
         tasks.push(tokio::spawn(async move {
-            let body = instant(due)?.to_string();
+            let body = instant(due).to_string();
             let path = "/api/v1/workflows/timer/execute?wait=true";
             let answer = connection.post(path, body.into()).await?;
             if answer["status"] != "succeeded" {
                 return Err(format!("not succeeded: {answer}").into());
             }
-            Ok::<_, crate::Error>(SystemTime::now().duration_since(due)?)
+            Ok::<_, crate::Error>(SystemClock.now().since(due))
         }));
     }
     let mut late = Samples::default();
@@ -93,14 +96,14 @@ async fn timers() -> Result<(), crate::Error> {
         show(late.quantile(0.5)),
         show(late.quantile(0.99))
     ));
-    let due = SystemTime::now() + Duration::from_secs(10);
-    start(&node.address, "timer", &instant(due)?, 10_000).await?;
-    if SystemTime::now() > due {
+    let due = SystemClock.now().plus(Duration::from_secs(10));
+    start(&node.address, "timer", &instant(due), 10_000).await?;
+    if SystemClock.now() > due {
         return Err("the machine is too slow: they were due before all had started".into());
     }
-    tokio::time::sleep(due.duration_since(SystemTime::now())?).await;
+    tokio::time::sleep(due.since(SystemClock.now())).await;
     settle(&node, "timer", "succeeded", 11_000).await?;
-    let all = SystemTime::now().duration_since(due)?;
+    let all = SystemClock.now().since(due);
     print(&format!(
         "| 10,000 waits that are due at once, until all are over | {} |",
         show(all.as_secs_f64() * 1e6)
@@ -144,11 +147,8 @@ async fn recovery() -> Result<(), crate::Error> {
     Ok(())
 }
 
-fn instant(at: SystemTime) -> Result<Value, crate::Error> {
-    let millis = u64::try_from(at.duration_since(UNIX_EPOCH)?.as_millis())?;
-    Ok(nebula_flow::Timestamp::from_millis(millis)
-        .to_string()
-        .into())
+fn instant(at: Timestamp) -> Value {
+    at.to_string().into()
 }
 
 async fn deploy(node: &Node, name: &str, step: &Value) -> Result<(), crate::Error> {

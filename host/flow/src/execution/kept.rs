@@ -19,20 +19,22 @@ impl Execution {
     /// nothing took, and what was under way at the end.
     #[must_use]
     pub fn kept(&self, history: &[Recorded]) -> Vec<Event> {
+        let keeps = self.keeps();
         history
             .iter()
-            .filter_map(|recorded| self.kept_of(&recorded.event))
+            .filter_map(|recorded| self.kept_of(&recorded.event, &keeps))
             .collect()
     }
 
-    fn kept_of(&self, event: &Event) -> Option<Event> {
+    fn kept_of(&self, event: &Event, keeps: &[bool]) -> Option<Event> {
         let (step, outcome) = match event {
             Event::ConnectionDecided { connection, .. } => {
                 let source = self.plan.connections.get(*connection as usize)?.from;
-                return self.keeps(source).then(|| event.clone());
+                return keeps[source].then(|| event.clone());
             }
             Event::MapStarted { step, .. } => {
-                let open = step.path.is_empty() && !self.keeps(self.plan.index(&step.node)?);
+                let node = self.plan.index(&step.node)?;
+                let open = step.path.is_empty() && self.begins_anew(node, keeps);
                 return open.then(|| event.clone());
             }
             Event::StepKept { step, outcome } => (step, outcome.clone()),
@@ -52,30 +54,53 @@ impl Execution {
             }
             _ => return None,
         };
-        self.keeps_step(step, &outcome).then(|| Event::StepKept {
-            // It is one step, however often its action was called.
-            step: step.in_iteration(0),
-            outcome,
-        })
+        self.keeps_step(step, &outcome, keeps)
+            .then(|| Event::StepKept {
+                // It is one step, however often its action was called.
+                step: step.in_iteration(0),
+                outcome,
+            })
     }
 
-    fn keeps_step(&self, step: &StepKey, outcome: &Kept) -> bool {
+    fn keeps_step(&self, step: &StepKey, outcome: &Kept, keeps: &[bool]) -> bool {
         let Some(node) = self.plan.index(&step.node) else {
             return false;
         };
         match (step.path.len(), &self.plan.nodes[node].task) {
-            (0, _) => self.keeps(node),
+            (0, _) => keeps[node],
             (1, Task::Map { continues, .. }) => {
                 let failed = matches!(outcome, Kept::Failed { .. });
-                !self.keeps(node) && (*continues || !failed)
+                self.begins_anew(node, keeps) && (*continues || !failed)
             }
             // What is deeper belongs to an item that is kept, or runs again.
             _ => false,
         }
     }
 
+    /// Whether a node is not kept, and all that leads to it is.
+    fn begins_anew(&self, node: NodeIndex, keeps: &[bool]) -> bool {
+        let mut incoming = self.plan.nodes[node].incoming.iter();
+        !keeps[node] && incoming.all(|index| keeps[self.plan.connections[*index].from])
+    }
+
+    /// Which nodes are kept: those that ended well, and behind none that did not. (A
+    /// failure that a condition did not take has decided what is behind it.)
+    fn keeps(&self) -> Vec<bool> {
+        let mut keeps: Vec<bool> = (0..self.nodes.len()).map(|n| self.ended_well(n)).collect();
+        let mut lost: Vec<NodeIndex> = (0..keeps.len()).filter(|node| !keeps[*node]).collect();
+        while let Some(node) = lost.pop() {
+            for &index in &self.plan.nodes[node].outgoing {
+                let target = self.plan.connections[index].to;
+                if std::mem::take(&mut keeps[target]) {
+                    lost.push(target);
+                }
+            }
+        }
+        keeps
+    }
+
     /// Whether a node ended, and not in a failure that nothing took.
-    fn keeps(&self, node: NodeIndex) -> bool {
+    fn ended_well(&self, node: NodeIndex) -> bool {
         match &self.nodes[node].step {
             _ if self.plan.nodes[node].undoes.is_some() => false,
             Step::Succeeded(_) | Step::Skipped => true,

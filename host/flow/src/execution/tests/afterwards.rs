@@ -12,7 +12,7 @@ use crate::id::{ExecutionId, NodeId, StepKey};
 use crate::plan::Plan;
 use crate::ports::Status;
 
-use super::bench::{Bench, started};
+use super::bench::{Bench, plan, started};
 use super::properties::{Case, case, config, finish, order, replayed, run};
 use super::world::World;
 
@@ -159,10 +159,16 @@ proptest! {
             Event::StepKept { step, outcome: Kept::Succeeded { output, .. } } => Some((step.clone(), output.clone())),
             _ => None,
         }).collect();
-        for node in plan.own_nodes() {
-            let key = StepKey::root(node.id.clone());
-            let was = bench.execution.output_of(&node.id);
-            prop_assert_eq!(was, outputs.get(&key), "a node that succeeded is kept");
+        for (step, output) in outputs.iter().filter(|(step, _)| step.path.is_empty()) {
+            prop_assert_eq!(bench.execution.output_of(&step.node), Some(output));
+        }
+        let failed = plan.own_nodes().iter().filter(|node| {
+            matches!(bench.execution.node_status(&node.id), Some(StepStatus::Failed(_)))
+        });
+        if failed.count() == 0 {
+            let all = plan.own_nodes().iter().filter(|node| bench.execution.output_of(&node.id).is_some());
+            let kept = outputs.keys().filter(|step| step.path.is_empty());
+            prop_assert_eq!(kept.count(), all.count(), "without a failure all that succeeded is kept");
         }
         let calm = World { trouble: 0, ..case.world };
         let mut next = again(&plan, kept);
@@ -177,4 +183,21 @@ proptest! {
             prop_assert_eq!(next.execution.output_of(&step.node), Some(output));
         }
     }
+}
+
+#[test]
+fn what_stands_behind_a_failure_that_no_condition_took_is_not_kept() {
+    let nodes = json!({"after": {"action": "test.pure"}, "fails": {"action": "test.pure"}});
+    let connections =
+        json!([{"from": "fails", "to": "after", "on": "failure", "when": "$input > 1"}]);
+    let plan = plan(nodes, connections);
+    let mut bench = Bench::started(&plan);
+    bench.fail("fails");
+    bench.decided(0, false);
+    let _ = bench.commands();
+    assert_eq!(bench.execution.status().0, Status::Failed);
+    assert_eq!(bench.status_of("after").name(), "skipped");
+    assert_eq!(bench.execution.kept(&bench.log), []);
+    let next = again(&plan, Vec::new());
+    assert_eq!(next.status_of("fails").name(), "running");
 }

@@ -405,6 +405,12 @@ impl WorkflowEngine {
     /// Once it returns, the engine is at rest, whoever asked first.
     pub async fn shutdown_within(&self, grace: Duration) {
         self.core.stopping.store(true, Ordering::Relaxed);
+        // An end in these steps may have to be followed.
+        let patience = self.core.clock.now().plus(grace);
+        tokio::select! {
+            () = self.core.followers.looked() => {}
+            () = self.core.clock.until(patience) => {}
+        }
         // What it had decided and not started is started by the next engine.
         self.tasks[2].abort();
         self.tasks[3].abort();

@@ -46,12 +46,17 @@ impl Followers {
     /// Those that follow the ends of a workflow. Waits until they were looked for
     /// once, so that an engine which has just begun overlooks none.
     pub(crate) async fn of(&self, workflow: &WorkflowName) -> Option<Arc<[Follower]>> {
+        self.looked().await;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(workflow).cloned()
+    }
+
+    /// Waits until they were looked for once.
+    pub(crate) async fn looked(&self) {
         if !*self.looked.borrow() {
             // The sender lives as long as this.
             let _ = self.looked.subscribe().wait_for(|looked| *looked).await;
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(workflow).cloned()
     }
 
     /// They are these; none when they could not be read, and stay as they were.

@@ -85,6 +85,9 @@ pub(crate) async fn run(core: Arc<Core>, bell: TriggerBell) {
         known: BTreeMap::new(),
         core: core.clone(),
     };
+    // Who ends an execution waits for the first look; without one, for the end of this.
+    let _looked = Looked(core.clone());
+    triggers.read().await;
     let mut work = Work::new();
     while !triggers.core.stopping.load(Ordering::Relaxed) {
         if triggers.core.clock.now() >= triggers.next_poll {
@@ -98,6 +101,14 @@ pub(crate) async fn run(core: Arc<Core>, bell: TriggerBell) {
             () = core.followers.noted() => triggers.tell().await,
             () = alarm.ring() => {}
         }
+    }
+}
+
+struct Looked(Arc<Core>);
+
+impl Drop for Looked {
+    fn drop(&mut self) {
+        self.0.followers.set(None);
     }
 }
 

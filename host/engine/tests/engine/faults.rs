@@ -114,7 +114,7 @@ fn with_actions() -> House {
     house
 }
 
-fn engine(house: &House, store: &Arc<Struck>, owner: &str) -> WorkflowEngine {
+pub(crate) fn engine(house: &House, store: &Arc<Struck>, owner: &str) -> WorkflowEngine {
     WorkflowEngine::new(EngineConfig {
         log: store.clone(),
         records: store.clone(),

@@ -1,8 +1,9 @@
 //! A store of which one call fails: the n-th of its kind, with nothing done, or
-//! done and not said.
+//! done and not said; or of which the calls of one kind take their time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,14 +31,31 @@ pub(crate) struct Struck {
     store: Arc<Memory>,
     strike: Strike,
     calls: AtomicU32,
+    /// What each call of the kind takes besides.
+    slow: Duration,
 }
 
 impl Struck {
+    /// One of which nothing fails, and calls of this kind are slow.
+    pub(crate) fn slow(store: Arc<Memory>, call: &'static str, slow: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            strike: Strike {
+                call,
+                nth: 0,
+                done: false,
+            },
+            calls: AtomicU32::new(0),
+            slow,
+        })
+    }
+
     pub(crate) fn new(store: Arc<Memory>, strike: Strike) -> Arc<Self> {
         Arc::new(Self {
             store,
             strike,
             calls: AtomicU32::new(0),
+            slow: Duration::ZERO,
         })
     }
 
@@ -57,6 +75,9 @@ impl Struck {
             nth,
             done,
         } = self.strike;
+        if name == wanted && !self.slow.is_zero() {
+            tokio::time::sleep(self.slow).await;
+        }
         let strikes = name == wanted && self.calls.fetch_add(1, SeqCst) + 1 == nth;
         if strikes && !done {
             return Err(fails("told to fail".into()));

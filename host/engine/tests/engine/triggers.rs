@@ -7,12 +7,14 @@ use nebula_engine::WorkflowEngine;
 use nebula_flow::component::Effect::Pure;
 use nebula_flow::definition::{CatchUp, Overlap, TriggerBuilder};
 use nebula_flow::event::FailureKind;
-use nebula_flow::ports::{Clock, ExecutionQuery, ExecutionSummary, Status};
+use nebula_flow::ports::{Clock, Durability, ExecutionQuery, ExecutionSummary, Status};
 use nebula_flow::trigger::on_end::MAX_CHAIN;
 use nebula_flow::trigger::{self, State};
 use nebula_flow::{TriggerName, Value, WorkflowBuilder, WorkflowDefinition, json, payload};
 
+use crate::faults;
 use crate::house::{HandClock, House, gives, tenant, value};
+use crate::strikes::Struck;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -372,4 +374,26 @@ async fn a_workflow_that_is_not_there_or_its_own_is_not_followed() {
         running.to_string().contains("`running` is no end"),
         "{running}"
     );
+}
+
+#[tokio::test]
+async fn an_engine_that_is_stopped_before_it_knows_its_triggers_overlooks_no_end() {
+    let (house, _) = house();
+    let deployed = house.deploy(leads(&house)).await;
+    house.deploy(follows(&[], json!({}))).await;
+    let id = house.submit(&deployed, json!(1), Durability::Now).await;
+    let store = Struck::slow(house.records.clone(), "list", Duration::from_millis(300));
+    let engine = faults::engine(&house, &store, "slow");
+    let called = async {
+        while house.runner.calls().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    called.await;
+    let stopped = tokio::time::timeout(Duration::from_secs(20), engine.shutdown());
+    stopped.await.expect("it comes to rest");
+    assert_eq!(house.summary(id).await.status, Status::Succeeded);
+    let engine = house.engine("next");
+    assert_eq!(ended(&house, "w", 1).await.len(), 1);
+    drop(engine);
 }

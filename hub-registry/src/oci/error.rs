@@ -106,6 +106,13 @@ impl RegistryError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            // A blob that we have pushed is away for a moment while `docker-registry` puts
+            // another client's upload of the same bytes in its place.
+            Self::Refused {
+                status: 400,
+                reason,
+                ..
+            } => reason.contains("BLOB_UNKNOWN"),
             Self::Refused { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
             _ => false,
         }

@@ -341,7 +341,6 @@ impl Hub {
             let Some(blob) = attach::read_bundle(&manifest.bytes, subject)? else {
                 continue;
             };
-            let blob = Descriptor::from(blob);
             let bundle = small(remote, name, &blob, MAX_BUNDLE).await?;
             attached.bundles.push(bundle.to_vec());
             let whole = Descriptor::of(&manifest.media_type, &manifest.bytes);
@@ -350,7 +349,7 @@ impl Hub {
         }
         if let Some(manifest) = remote.tag(name, &attach::simple_tag(subject)).await? {
             for layer in attach::read_simple(&manifest.bytes)? {
-                let payload = Descriptor::from(layer.payload);
+                let payload = layer.payload;
                 let payload = small(remote, name, &payload, MAX_PAYLOAD).await?;
                 attached.simple.push(SimpleSignature {
                     payload: payload.to_vec(),
@@ -498,7 +497,7 @@ impl Hub {
             {
                 attached.bundles.push(bundle.to_vec());
                 attached.manifests.push((entry, manifest));
-                attached.manifests.push((blob.into(), bundle));
+                attached.manifests.push((blob, bundle));
             }
         }
         Ok(attached)
@@ -606,16 +605,4 @@ fn not_cached(name: &PackageName, digest: Digest) -> FetchError {
         registry: "the cache".to_owned(),
         what: format!("{digest} of {name}, and no registry is asked offline"),
     })
-}
-
-impl From<attach::Descriptor> for Descriptor {
-    fn from(other: attach::Descriptor) -> Self {
-        Self {
-            media_type: other.media_type,
-            digest: other.digest,
-            size: other.size,
-            artifact_type: other.artifact_type,
-            annotations: other.annotations,
-        }
-    }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{CosignError, SimpleSignature};
+use crate::artifact::Descriptor;
 use crate::envelope::bundle::{BUNDLE, Bundle, EnvelopeError};
 use crate::envelope::in_toto::predicate_type;
 
@@ -34,38 +35,6 @@ const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 
 /// The most signatures of one kind that are looked at, and listed.
 pub const MAX_SIGNATURES: usize = 64;
-
-/// What stands for some bytes in a manifest or an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Descriptor {
-    /// What they are.
-    pub media_type: String,
-    /// Their SHA-256.
-    pub digest: Digest,
-    /// How many.
-    pub size: u64,
-    /// What the artifact is, if they are a manifest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// What else is said of them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl Descriptor {
-    /// The descriptor of these bytes.
-    #[must_use]
-    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
-        Self {
-            media_type: media_type.to_owned(),
-            digest: Digest::of(bytes),
-            size: bytes.len() as u64,
-            artifact_type: None,
-            annotations: BTreeMap::new(),
-        }
-    }
-}
 
 /// A manifest with signatures, and all that must be pushed before it.
 #[derive(Debug, Clone, PartialEq, Eq)]

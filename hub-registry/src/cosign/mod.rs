@@ -12,7 +12,7 @@ pub mod simple;
 #[cfg(test)]
 mod tests;
 
-pub use attach::{Attachment, Descriptor};
+pub use attach::Attachment;
 pub use simple::SimpleSignature;
 
 use crate::envelope::EnvelopeError;

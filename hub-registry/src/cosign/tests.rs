@@ -2,6 +2,7 @@ use nebula_flow::Digest;
 use proptest::prelude::*;
 
 use super::*;
+use crate::artifact::Descriptor;
 use crate::envelope::bundle::{self, Bundle};
 use crate::envelope::in_toto::IN_TOTO;
 use crate::key::{Algorithm, SigningKey};

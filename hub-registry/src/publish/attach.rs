@@ -3,9 +3,9 @@
 //! kept here, by whoever holds the claim.
 
 use super::{PublishError, push_bytes};
-use crate::artifact::Artifact;
 use crate::artifact::manifest::{IMAGE_INDEX, IMAGE_MANIFEST};
-use crate::cosign::attach::{self, Attachment, Descriptor};
+use crate::artifact::{Artifact, Descriptor};
+use crate::cosign::attach::{self, Attachment};
 use crate::cosign::{sign as cosign_sign, simple};
 use crate::key::SigningKey;
 use crate::oci::Remote;

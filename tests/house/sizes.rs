@@ -1,11 +1,9 @@
 //! How large components are: what is loaded, compiled and kept for each.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use nebula_flow::component::Effect;
 use nebula_flow::ports::Runner;
-use serde_json::Value;
 
 /// Of a small component, bytes: what a Rust component without any SDK has.
 const SMALL: u64 = 61_440;
@@ -13,22 +11,7 @@ const SMALL: u64 = 61_440;
 /// Builds a guest as its author does, and gives its component.
 pub(crate) fn build(guest: &str) -> PathBuf {
     let folder = crate::root().join("tests/guests").join(guest);
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--target", "wasm32-wasip2"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(&folder)
-        .output()
-        .expect("cargo runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{guest} does not build: {said}");
-    let messages = output.stdout.split(|byte| *byte == b'\n');
-    let files = messages.flat_map(|line| {
-        let message: Value = serde_json::from_slice(line).unwrap_or_default();
-        message["filenames"].as_array().cloned().unwrap_or_default()
-    });
-    let mut components = files.filter(|file| file.as_str().is_some_and(|f| f.ends_with(".wasm")));
-    let component = components.next_back().expect("a component");
-    component.as_str().expect("a text").into()
+    nebula_tests::guest::build(&folder).expect("it builds")
 }
 
 #[tokio::test]

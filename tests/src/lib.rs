@@ -1,5 +1,6 @@
 //! What the whole-house tests and programs share.
 
 pub mod client;
+pub mod guest;
 pub mod postgres;
 pub mod station;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nebula_tests::client::Connection;
+use nebula_tests::guest;
 
 use crate::print;
 use crate::stats::Samples;
@@ -141,24 +142,7 @@ fn binary() -> Result<PathBuf, crate::Error> {
 
 /// The component of `tests/guests/effectful`, built.
 pub(crate) fn effectful() -> Result<PathBuf, crate::Error> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/effectful");
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--target", "wasm32-wasip2"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(&folder)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("the guest does not build: {said}").into());
-    }
-    let files = output.stdout.split(|byte| *byte == b'\n').flat_map(|line| {
-        let message: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-        message["filenames"].as_array().cloned().unwrap_or_default()
-    });
-    let file = files
-        .filter_map(|file| file.as_str().map(PathBuf::from))
-        .rfind(|file| file.extension().is_some_and(|kind| kind == "wasm"));
-    Ok(file.ok_or("no component")?)
+    guest::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/effectful"))
 }
 
 /// From the start of the process to its first answer, with cached components.

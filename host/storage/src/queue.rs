@@ -1,9 +1,11 @@
-//! Where requests wait for the writer, and when it must not wait.
+//! Where requests wait for the writer.
+//!
+//! - `waiting`: what waits, and when the writer must take it.
+//! - `company`: for how many it pays to wait.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -13,15 +15,17 @@ use crate::figures::Figures;
 use crate::request::Request;
 use crate::trouble::Trouble;
 
+use waiting::{Due, Waiting, Writer};
+
+mod company;
+mod waiting;
+
 /// A batch has at most this many requests: enough to make the cost of its fsync
 /// small for each, few enough to be committed in milliseconds.
 const BATCH_REQUESTS: usize = 512;
 
 /// A batch writes at most about this many bytes, unless its only request has more.
 const BATCH_BYTES: usize = 8 << 20;
-
-/// How long a patient request waits for company (`Durability::WithAppend`).
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// All that waits has at most about this many bytes; further callers wait
 /// before they are queued.
@@ -40,15 +44,6 @@ pub(crate) struct Queue {
     told: AtomicUsize,
     feeds: Arc<Feeds>,
     figures: Arc<Figures>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    items: VecDeque<Item>,
-    bytes: usize,
-    /// How many of them want a commit now.
-    urgent: usize,
-    closed: bool,
 }
 
 #[derive(Debug)]
@@ -85,7 +80,6 @@ impl Queue {
             .await
             .map_err(|_| Trouble::closed())?;
         let early = request.early_arrival();
-        let urgent = !request.is_patient();
 
         let mut waiting = self.lock();
         if waiting.closed {
@@ -94,21 +88,22 @@ impl Queue {
         if early.is_some() {
             self.told.fetch_add(1, Ordering::AcqRel);
         }
-        waiting.items.push_back(Item {
+        let now = Instant::now();
+        waiting.add(Item {
             request,
             bytes,
-            since: Instant::now(),
+            since: now,
             room,
         });
-        waiting.bytes += bytes;
-        waiting.urgent += usize::from(urgent);
         self.figures.queued();
         // Told under the lock: whoever acts on it is queued behind the
         // submission, and no later message of the same inbox is told before it.
         if let Some(arrival) = early {
             self.feeds.tell(News::Arrival(arrival));
         }
-        self.changed.notify_one();
+        if waiting.must_wake(now) {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -145,22 +140,23 @@ impl Queue {
     fn next(&self) -> Option<Vec<Item>> {
         let mut waiting = self.lock();
         loop {
-            let oldest = waiting.items.front().map(|item| item.since);
-            waiting = match oldest {
-                None if waiting.closed => return None,
-                None => self
-                    .changed
-                    .wait(waiting)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(_) if waiting.must_commit() => return Some(waiting.batch()),
-                Some(since) => match PATIENCE.checked_sub(since.elapsed()) {
-                    None | Some(Duration::ZERO) => return Some(waiting.batch()),
-                    Some(rest) => {
-                        let woken = self.changed.wait_timeout(waiting, rest);
-                        woken.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                },
+            let now = Instant::now();
+            waiting = match waiting.due(now) {
+                Due::Never if waiting.closed => return None,
+                Due::Now => return Some(waiting.take(now)),
+                Due::Never => {
+                    waiting.writer = Writer::Idle;
+                    let woken = self.changed.wait(waiting);
+                    woken.unwrap_or_else(PoisonError::into_inner)
+                }
+                Due::At(instant) => {
+                    waiting.writer = Writer::Until(instant);
+                    let rest = instant.saturating_duration_since(now);
+                    let woken = self.changed.wait_timeout(waiting, rest);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
             };
+            waiting.writer = Writer::Busy;
         }
     }
 
@@ -170,42 +166,13 @@ impl Queue {
     }
 }
 
-impl Waiting {
-    fn must_commit(&self) -> bool {
-        self.closed
-            || self.urgent > 0
-            || self.items.len() >= BATCH_REQUESTS
-            || self.bytes >= BATCH_BYTES
-    }
-
-    fn batch(&mut self) -> Vec<Item> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some(item) = self.items.front() {
-            if !batch.is_empty()
-                && (batch.len() >= BATCH_REQUESTS || bytes + item.bytes > BATCH_BYTES)
-            {
-                break;
-            }
-            let Some(item) = self.items.pop_front() else {
-                break;
-            };
-            bytes += item.bytes;
-            self.bytes -= item.bytes;
-            self.urgent -= usize::from(!item.request.is_patient());
-            batch.push(item);
-        }
-        batch
-    }
-}
-
 struct Abandon<'a>(&'a Queue);
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
         waiting.closed = true;
-        let left = std::mem::take(&mut waiting.items);
+        let left = waiting.empty();
         drop(waiting);
         self.0.room.close();
         drop(left);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use nebula_flow::Timestamp;
 use nebula_flow::id::{Digest, ExecutionId, TenantId};
 use nebula_flow::ports::{
-    Append, Arrival, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError, Removal,
-    Submission, Submitted,
+    Append, Arrival, Durability, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError,
+    Removal, Submission, Submitted,
 };
 use tokio::sync::oneshot;
 
@@ -200,10 +200,45 @@ impl Request {
         }
     }
 
-    /// Whether it may wait for company.
-    pub(crate) fn is_patient(&self) -> bool {
-        use nebula_flow::ports::Durability;
-        matches!(self, Self::Submit(s) if s.submission.durability == Durability::WithAppend)
+    /// The execution with whose first append it may be committed. Only if its owner
+    /// was told of it: else there is no such append before it is on disk.
+    pub(crate) fn patient(&self) -> Option<ExecutionId> {
+        match self {
+            Self::Submit(Submit {
+                submission,
+                announced: true,
+                ..
+            }) if submission.durability == Durability::WithAppend => Some(submission.execution),
+            _ => None,
+        }
+    }
+
+    /// The executions that it speaks of, behind whose earlier requests it must
+    /// stay; none if it must stay behind all requests.
+    pub(crate) fn executions(&self) -> Option<Vec<ExecutionId>> {
+        match self {
+            Self::Submit(submit) => {
+                let origin = submit.origin();
+                Some(
+                    origin
+                        .into_iter()
+                        .chain([submit.submission.execution])
+                        .collect(),
+                )
+            }
+            Self::Append(append) => {
+                let others = append.outbox.iter().map(|l| l.outgoing.execution);
+                Some(others.chain([append.head.execution]).collect())
+            }
+            Self::RemoveExecutions { executions, .. } => Some(executions.clone()),
+            Self::Put { .. }
+            | Self::Remove { .. }
+            | Self::PutBlob { .. }
+            | Self::PinBlob { .. } => Some(Vec::new()),
+            Self::Claim { .. } | Self::Release { .. } | Self::Flush { .. } | Self::Sweep { .. } => {
+                None
+            }
+        }
     }
 
     /// The arrival that may be told before the request is on disk: only that of

@@ -1,14 +1,21 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::ops::RangeInclusive;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
-use nebula_flow::id::{Digest, TenantId};
-use nebula_flow::ports::{Expect, Kind, RecordError};
+use nebula_flow::Timestamp;
+use nebula_flow::id::{Digest, ExecutionId, TenantId, WorkflowId};
+use nebula_flow::payload::Payload;
+use nebula_flow::ports::{
+    Append, Durability, Expect, Fence, Kind, LogError, Message, RecordError, Status, Submission,
+    Submitted,
+};
 
 use super::*;
-use crate::request::{Answer, Ticket, record_key};
+use crate::request::{Answer, AppendRows, Submit, Ticket, record_key};
 use crate::rows::{Facts, Needs, Writes};
 
 /// Tells the size of each batch, and begins one only when it is let.
@@ -24,7 +31,7 @@ impl Store for Gate {
         decide: &mut dyn FnMut(Facts) -> Writes<'a>,
     ) -> Result<(), Trouble> {
         self.sizes
-            .send(needs.records.len() + needs.blobs.len())
+            .send(needs.records.len() + needs.blobs.len() + needs.executions.len())
             .unwrap();
         self.open.recv().map_err(|_| Trouble::closed())?;
         decide(Facts::default());
@@ -56,6 +63,66 @@ fn blob(n: u8, size: usize) -> (Request, Answer<(), RecordError>) {
         },
         answer,
     )
+}
+
+fn start(n: u128, durability: Durability) -> (Request, Answer<Submitted, LogError>) {
+    let (ticket, answer) = Ticket::new();
+    let submission = Submission {
+        tenant: TenantId::default_tenant(),
+        execution: ExecutionId::from_u128(n),
+        key: None,
+        at: Timestamp::from_millis(0),
+        message: Message::Start {
+            workflow: WorkflowId::from_u128(1),
+            name: "w".parse().unwrap(),
+            version: 1,
+            input: Payload::Inline(Bytes::new()),
+            parent: None,
+            origin: None,
+            follows: None,
+            priority: 0,
+        },
+        expect: None,
+        durability,
+    };
+    let submit = Submit {
+        submission,
+        body: Bytes::new(),
+        blobs: Vec::new(),
+        announced: false,
+        ticket,
+    };
+    (Request::Submit(submit), answer)
+}
+
+fn append(n: u128, status: Status) -> (Request, Answer<(), LogError>) {
+    let (ticket, answer) = Ticket::new();
+    let execution = ExecutionId::from_u128(n);
+    let head = Append {
+        execution,
+        expected: 0,
+        events: Vec::new(),
+        lines: Vec::new(),
+        consumed: 1,
+        inbox_empty: false,
+        status,
+        wake_at: None,
+        error: None,
+        outbox: Vec::new(),
+    };
+    let append = AppendRows {
+        fence: Fence {
+            shard: execution.shard(),
+            epoch: 1,
+        },
+        head,
+        events: Vec::new(),
+        blobs: Vec::new(),
+        lines: Vec::new(),
+        outbox: Vec::new(),
+        ticket,
+    };
+    (Request::Append(append), answer)
 }
 
 /// A queue that is not served yet, and its writer's thread once it is.
@@ -98,6 +165,157 @@ async fn what_queues_up_during_a_commit_shares_the_next() {
     }
     queue.close();
     writer.join().unwrap();
+}
+
+/// The batches that a queue makes of what waits in it, until it has nothing more
+/// that is due within ten milliseconds.
+fn batches(queue: &Queue) -> Vec<Vec<u128>> {
+    let execution = |item: &Item| match &item.request {
+        Request::Submit(submit) => submit.submission.execution.as_u128(),
+        Request::Append(append) => 100 + append.head.execution.as_u128(),
+        _ => 0,
+    };
+    let mut batches = Vec::new();
+    let mut now = Instant::now();
+    loop {
+        let mut waiting = queue.lock();
+        match waiting.due(now) {
+            Due::Now => batches.push(waiting.take(now).iter().map(execution).collect()),
+            Due::At(instant) if instant < now + Duration::from_millis(10) => now = instant,
+            Due::At(_) | Due::Never => return batches,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_patient_start_shares_the_batch_of_its_own_first_append() {
+    let queue = queue();
+    for n in 1..=3 {
+        queue
+            .push(start(n, Durability::WithAppend).0)
+            .await
+            .unwrap();
+    }
+    assert!(batches(&queue).is_empty(), "all are patient");
+    queue.push(append(2, Status::Succeeded).0).await.unwrap();
+    assert_eq!(batches(&queue), [[2, 102]]);
+    queue.push(start(4, Durability::Now).0).await.unwrap();
+    assert_eq!(batches(&queue), [[4]], "one that is not patient goes alone");
+    let (ticket, _answer) = Ticket::new();
+    queue.push(Request::Flush { ticket }).await.unwrap();
+    assert_eq!(batches(&queue), [[1, 3, 0]], "a flush takes all before it");
+}
+
+#[tokio::test]
+async fn a_patient_start_without_an_append_is_committed_after_a_while() {
+    let queue = queue();
+    let (seen, let_go, writer) = serve(&queue);
+    let began = Instant::now();
+    let (request, answer) = start(1, Durability::WithAppend);
+    queue.push(request).await.unwrap();
+    assert_eq!(seen.recv().unwrap(), 1);
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    let_go.send(()).unwrap();
+    drop(answer);
+    queue.close();
+    writer.join().unwrap();
+}
+
+/// Queues appends of these executions, which run.
+async fn run(queue: &Queue, executions: std::ops::RangeInclusive<u128>) {
+    for n in executions {
+        queue.push(append(n, Status::Running).0).await.unwrap();
+    }
+}
+
+/// Queues appends of these executions, with this status; the instant before.
+async fn add(queue: &Queue, executions: RangeInclusive<u128>, status: Status) -> Instant {
+    let now = Instant::now();
+    for n in executions {
+        queue.push(append(n, status).0).await.unwrap();
+    }
+    now
+}
+
+#[tokio::test]
+async fn who_is_alone_is_never_kept_waiting() {
+    let queue = queue();
+    for _ in 0..100 {
+        let now = add(&queue, 1..=1, Status::Running).await;
+        let mut waiting = queue.lock();
+        assert_eq!(waiting.due(now), Due::Now);
+        waiting.take(now);
+    }
+}
+
+#[tokio::test]
+async fn the_writer_waits_for_half_of_those_that_it_knows() {
+    let queue = queue();
+    let began = add(&queue, 1..=10, Status::Running).await;
+    queue.lock().take(began);
+    // A try, since they came together; nothing comes, so that is left alone.
+    let now = add(&queue, 1..=2, Status::Running).await;
+    let mut waiting = queue.lock();
+    let Due::At(end) = waiting.due(now) else {
+        panic!("it waits");
+    };
+    waiting.take(end);
+    drop(waiting);
+    for n in 1..=5 {
+        assert!(
+            n == 1 || matches!(queue.lock().due(began), Due::At(_)),
+            "{n}"
+        );
+        add(&queue, n..=n, Status::Running).await;
+    }
+    let mut waiting = queue.lock();
+    assert_eq!(waiting.due(began), Due::Now, "half of ten are there");
+    waiting.take(began);
+    drop(waiting);
+    // Those that have not been heard of for long are not waited for.
+    let now = add(&queue, 1..=1, Status::Running).await;
+    let later = now + Duration::from_secs(1);
+    assert_eq!(queue.lock().due(later), Due::Now);
+}
+
+#[tokio::test]
+async fn the_writer_waits_as_long_as_requests_keep_coming_and_tries_ever_less_often() {
+    let queue = queue();
+    let now = add(&queue, 1..=2, Status::Succeeded).await;
+    queue.lock().take(now);
+    // Two that end, again and again: nothing is known to run, and nothing comes.
+    let (mut tries, mut batches) = (Vec::new(), 0);
+    while tries.len() < 5 {
+        let now = add(&queue, 1..=2, Status::Succeeded).await;
+        let mut waiting = queue.lock();
+        let end = match waiting.due(now) {
+            Due::At(end) => {
+                tries.push(std::mem::take(&mut batches));
+                end
+            }
+            Due::Now => now,
+            Due::Never => panic!("two wait"),
+        };
+        batches += 1;
+        waiting.take(end);
+    }
+    assert_eq!(tries[1..], [2, 3, 5, 9]);
+    for n in 0..16 {
+        let now = add(&queue, 1..=2, Status::Running).await;
+        let mut waiting = queue.lock();
+        assert_eq!(waiting.due(now), Due::Now, "{n}");
+        waiting.take(now);
+    }
+    // Enough come, so the next is a try again.
+    let now = add(&queue, 1..=31, Status::Running).await;
+    assert!(matches!(queue.lock().due(now), Due::At(_)));
+    add(&queue, 32..=32, Status::Running).await;
+    let mut waiting = queue.lock();
+    assert_eq!(waiting.due(now), Due::Now);
+    waiting.take(now);
+    drop(waiting);
+    let now = add(&queue, 1..=2, Status::Running).await;
+    assert!(matches!(queue.lock().due(now), Due::At(_)));
 }
 
 #[tokio::test]

@@ -97,6 +97,13 @@ pub struct ExecutionSummary {
     /// When it is due, if it waits for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Time>,
+    /// Which goes first among those that wait: the highest.
+    #[serde(default)]
+    pub priority: i8,
+    /// Whether it is queued because its workflow's concurrency limit lets no more
+    /// run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_slot: bool,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,

@@ -2,6 +2,8 @@
 //! or was stopped (a retry), or one that begins again (a replay). What has ended
 //! stays as it is.
 
+use serde_json::Value;
+
 use crate::deploy::DeployedWorkflow;
 use crate::event::{Event, Origin, Recorded, Restart};
 use crate::id::{ExecutionId, TenantId};
@@ -89,8 +91,10 @@ pub async fn restart(
     let Some(Event::Started { input, .. }) = first else {
         return Err(LogError::Damaged(format!("execution {id} has no start")).into());
     };
-    if !same {
-        check(records, again.workflow, &input).await?;
+    let value = read(records, &input).await?;
+    let problems = again.workflow.check_input(&value);
+    if !same && !problems.is_empty() {
+        return Err(StartError::InvalidInput(problems).into());
     }
     let key = again
         .key
@@ -110,6 +114,7 @@ pub async fn restart(
             origin: Some(again.origin),
             priority: again.workflow.definition.priority,
             follows: None,
+            slot: again.workflow.slot(&value),
         },
         expect: None,
         durability: Durability::Now,
@@ -152,12 +157,7 @@ fn request(again: &Again<'_>) -> String {
     }
 }
 
-/// Whether another version takes this input.
-async fn check(
-    records: &dyn Records,
-    workflow: &DeployedWorkflow,
-    input: &Payload,
-) -> Result<(), StartError> {
+async fn read(records: &dyn Records, input: &Payload) -> Result<Value, StartError> {
     let bytes = match input {
         Payload::Inline(bytes) => bytes.clone(),
         Payload::Blob { digest, .. } => {
@@ -165,11 +165,5 @@ async fn check(
             found.ok_or_else(|| RecordError::Damaged(format!("blob {digest} is not there")))?
         }
     };
-    let value = payload::decode(&bytes).map_err(|error: PayloadError| StartError::from(error))?;
-    let problems = workflow.check_input(&value);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(StartError::InvalidInput(problems))
-    }
+    payload::decode(&bytes).map_err(|error: PayloadError| error.into())
 }

@@ -136,6 +136,7 @@ async fn submit(
             origin: None,
             follows: None,
             priority: start.priority.unwrap_or(start.workflow.definition.priority),
+            slot: start.workflow.slot(start.input),
         },
         expect: None,
         durability: start.durability,

@@ -7,13 +7,15 @@ use nebula_flow::time::Timestamp;
 
 use crate::codec;
 use crate::rows::{ExecutionRow, Head};
+use crate::slots::{SlotRow, SlotState};
 use crate::trouble::Trouble;
 
 /// The columns of an execution, in the order in which every SQL store reads them.
 macro_rules! execution_columns {
     () => {
         "id, tenant, workflow, workflow_name, workflow_version, created_at, \
-         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error, origin, priority"
+         status, version, submitted, consumed, lines, updated_at, finished_at, wake_at, error, origin, priority, \
+         slot_group, slot_limit, slot_state"
     };
 }
 
@@ -28,6 +30,31 @@ pub(crate) struct ExecutionCells {
     pub(crate) head: HeadCells,
     pub(crate) origin: Option<Vec<u8>>,
     pub(crate) priority: i16,
+    pub(crate) slot: SlotCells,
+}
+
+/// An execution's part in a group of slots: the group, its limit and the state.
+pub(crate) type SlotCells = (Option<String>, Option<i64>, Option<i16>);
+
+/// It as stored.
+pub(crate) fn slot_cells(slot: Option<&SlotRow>) -> SlotCells {
+    (
+        slot.map(|slot| slot.group.clone()),
+        slot.map(|slot| slot.limit.into()),
+        slot.map(|slot| slot.state.number()),
+    )
+}
+
+/// One that was stored. Without a state there is none any more.
+fn slot(stored: SlotCells) -> Result<Option<SlotRow>, Trouble> {
+    let (Some(group), Some(limit), Some(state)) = stored else {
+        return Ok(None);
+    };
+    Ok(Some(SlotRow {
+        group,
+        limit: u32::try_from(limit).map_err(|e| damaged("slot_limit", e))?,
+        state: SlotState::of(state)?,
+    }))
 }
 
 /// The part of it that changes.
@@ -71,6 +98,7 @@ impl ExecutionCells {
             created_at: at(self.created_at),
             origin: origin.map(id),
             priority: priority(self.priority)?,
+            slot: slot(self.slot)?,
             head: self.head.checked()?,
         })
     }

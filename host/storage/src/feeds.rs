@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use futures_util::stream;
-use nebula_flow::id::ExecutionId;
+use nebula_flow::id::{ExecutionId, TenantId};
 use nebula_flow::ports::{Arrival, Change, Feed};
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -16,6 +16,14 @@ const BEHIND: usize = 4096;
 pub(crate) enum News {
     /// For the owner.
     Arrival(Arrival),
+    /// An execution has a slot now and may begin; for the owner.
+    Admitted {
+        tenant: TenantId,
+        execution: ExecutionId,
+        priority: i8,
+        /// Number of its last message.
+        last: u64,
+    },
     /// A message of which the listeners here heard before it was on disk.
     Known(ExecutionId, u64),
     /// For watchers.
@@ -65,6 +73,16 @@ impl Feeds {
         // An error only says that nobody listens.
         match news {
             News::Arrival(arrival) => drop(self.arrivals.send(arrival)),
+            News::Admitted {
+                tenant,
+                execution,
+                priority,
+                ..
+            } => drop(self.arrivals.send(Arrival::Admitted {
+                tenant,
+                execution,
+                priority,
+            })),
             News::Known(..) => {}
             News::Change(change) => drop(self.changes.send(change)),
         }

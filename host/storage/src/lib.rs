@@ -55,6 +55,7 @@ mod queue;
 mod request;
 mod rows;
 mod rules;
+mod slots;
 mod sqlite;
 mod trouble;
 mod url;

@@ -18,12 +18,13 @@ use crate::log::{Backend, Log};
 use crate::over::Chores;
 use crate::request::Request;
 use crate::rows::{
-    CallerKey, EventRow, ExecutionRow, Facts, KeyRow, MessageRow, Needs, RecordKey, ShardRow,
-    Writes, Written,
+    CallerKey, EventRow, ExecutionRow, Facts, GroupKey, KeyRow, MessageRow, Needs, RecordKey,
+    ShardRow, Writes, Written,
 };
 use crate::trouble::Trouble;
 
 mod over;
+mod slots;
 
 /// Everything in memory, nothing on disk. Cheap to clone; all clones are the
 /// same store.
@@ -43,6 +44,8 @@ struct InMemory {
 struct State {
     executions: BTreeMap<ExecutionId, ExecutionRow>,
     unfinished: BTreeSet<(Shard, ExecutionId)>,
+    /// The unfinished executions of each group of slots.
+    groups: BTreeMap<GroupKey, BTreeSet<ExecutionId>>,
     events: BTreeMap<(ExecutionId, u64), EventRow>,
     lines: BTreeMap<(ExecutionId, u64), Bytes>,
     messages: BTreeMap<(ExecutionId, u64), MessageRow>,
@@ -106,7 +109,7 @@ impl State {
         }
         let executions = pick(&self.executions, &needs.executions);
         let records = pick(&self.records, &needs.records);
-        Facts {
+        let mut facts = Facts {
             executions: executions
                 .into_iter()
                 .map(|(id, row)| (id, Ok(row)))
@@ -137,7 +140,10 @@ impl State {
             chores: needs
                 .sweep
                 .map_or_else(Chores::default, |now| self.chores(now)),
-        }
+            groups: BTreeMap::new(),
+        };
+        self.groups(needs, &mut facts);
+        facts
     }
 
     fn write(&mut self, writes: Writes<'_>) {
@@ -149,8 +155,10 @@ impl State {
             } else {
                 self.unfinished.insert((id.shard(), id));
             }
+            self.member(id, &row);
             self.executions.insert(id, row);
         }
+        self.set_slots(writes.slots);
         for (id, events) in writes.events {
             self.events
                 .extend(events.iter().map(|e| ((id, e.version), e.clone())));
@@ -237,7 +245,8 @@ impl Backend for InMemory {
         let ids = state.unfinished.range((from, to));
         let rows = ids.filter_map(|(_, id)| {
             let row = state.executions.get(id)?;
-            (!row.head.is_at_rest()).then(|| Unfinished {
+            let due = !row.head.is_at_rest() && !row.waits_for_slot();
+            due.then(|| Unfinished {
                 tenant: row.tenant.clone(),
                 execution: *id,
                 priority: row.priority,

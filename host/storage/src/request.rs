@@ -242,12 +242,18 @@ impl Request {
     }
 
     /// The arrival that may be told before the request is on disk: only that of
-    /// a start without a key. One with a key may turn out to be a duplicate, and
-    /// any other message has a place in an inbox that only the writer knows.
+    /// a start without a key and a slot. One with a key may turn out to be a
+    /// duplicate, one with a slot may have to wait for it, and any other message has
+    /// a place in an inbox that only the writer knows.
     pub(crate) fn early_arrival(&mut self) -> Option<Arrival> {
         match self {
             Self::Submit(submit) if submit.submission.key.is_none() => {
-                let Message::Start { priority, .. } = submit.submission.message else {
+                let Message::Start {
+                    priority,
+                    slot: None,
+                    ..
+                } = submit.submission.message
+                else {
                     return None;
                 };
                 submit.announced = true;
@@ -265,16 +271,22 @@ impl Request {
 
 /// A submission as the owner hears of it.
 pub(crate) fn arrival(submission: &Submission, priority: i8, seq: u64) -> Arrival {
-    let row = InboxRow {
-        seq,
-        at: submission.at,
-        message: submission.message.clone(),
-    };
+    let whose = (submission.tenant.clone(), submission.execution, priority);
+    arrival_of(whose, seq, submission.at, submission.message.clone())
+}
+
+/// A message as the owner of an execution of this priority hears of it.
+pub(crate) fn arrival_of(
+    (tenant, execution, priority): (TenantId, ExecutionId, i8),
+    seq: u64,
+    at: Timestamp,
+    message: Message,
+) -> Arrival {
     Arrival::Message {
-        tenant: submission.tenant.clone(),
-        execution: submission.execution,
+        tenant,
+        execution,
         priority,
-        row: Arc::new(row),
+        row: Arc::new(InboxRow { seq, at, message }),
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use nebula_flow::event::Failure;
 use nebula_flow::id::{Digest, ExecutionId, SHARDS, Shard, TenantId, WorkflowId, WorkflowName};
-use nebula_flow::ports::{ExecutionSummary, Fence, Status};
+use nebula_flow::ports::{ExecutionSummary, Fence, Message, Outgoing, Status, WhenFull};
 use nebula_flow::time::Timestamp;
 
 use crate::over::{Chores, Over};
 use crate::request::Request;
+use crate::slots::{Group, MOST_REPLACED, SlotRow, SlotState};
 use crate::trouble::Trouble;
 
 /// A record's name: its kind, tenant and key.
@@ -17,6 +18,9 @@ pub(crate) type RecordKey = (&'static str, TenantId, String);
 
 /// A caller's key: its tenant and text.
 pub(crate) type CallerKey = (TenantId, String);
+
+/// The name of a group of slots.
+pub(crate) type GroupKey = String;
 
 /// One execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +33,8 @@ pub(crate) struct ExecutionRow {
     /// The execution that started it, or that it goes on with or repeats.
     pub(crate) origin: Option<ExecutionId>,
     pub(crate) priority: i8,
+    /// The slot that it has or waits for. Of no matter once it has ended.
+    pub(crate) slot: Option<SlotRow>,
     pub(crate) head: Head,
 }
 
@@ -61,8 +67,15 @@ impl Head {
 }
 
 impl ExecutionRow {
+    /// Whether it has not begun because it has no slot.
+    pub(crate) fn waits_for_slot(&self) -> bool {
+        let slot = self.slot.as_ref().map(|slot| slot.state);
+        slot == Some(SlotState::Waits) && !self.head.status.is_final()
+    }
+
     /// As lists show it.
     pub(crate) fn summary(self, id: ExecutionId) -> ExecutionSummary {
+        let waits_for_slot = self.waits_for_slot();
         ExecutionSummary {
             id,
             workflow: self.workflow,
@@ -74,6 +87,8 @@ impl ExecutionRow {
             updated_at: self.head.updated_at,
             finished_at: self.head.finished_at,
             wake_at: self.head.wake_at,
+            priority: self.priority,
+            waits_for_slot,
             error: self.head.error,
         }
     }
@@ -117,6 +132,11 @@ pub(crate) struct Needs {
     pub(crate) keys: BTreeSet<CallerKey>,
     pub(crate) records: BTreeSet<RecordKey>,
     pub(crate) blobs: BTreeSet<Digest>,
+    /// Groups that starts are of; true if one of them may replace others.
+    pub(crate) groups: BTreeMap<GroupKey, bool>,
+    /// Executions whose group matters, if they have one: they end, or are told
+    /// something while they may wait for a slot.
+    pub(crate) members: BTreeSet<ExecutionId>,
     /// Executions that are to be removed, of which it must be known whether one
     /// that has not ended refers to them.
     pub(crate) removals: BTreeSet<ExecutionId>,
@@ -139,6 +159,7 @@ impl Needs {
                     let submission = &submit.submission;
                     needs.executions.insert(submission.execution);
                     needs.executions.extend(submit.origin());
+                    needs.member(submission.execution, &submission.message);
                     needs.blobs.extend(&submit.blobs);
                     if let Some(key) = &submission.key {
                         needs
@@ -149,8 +170,14 @@ impl Needs {
                 Request::Append(append) => {
                     needs.executions.insert(append.head.execution);
                     needs.shards.insert(append.fence.shard);
-                    let others = append.outbox.iter().map(|l| l.outgoing.execution);
-                    needs.executions.extend(others);
+                    if append.head.status.is_final() {
+                        needs.members.insert(append.head.execution);
+                    }
+                    for Outgoing { execution, message } in append.outbox.iter().map(|l| &l.outgoing)
+                    {
+                        needs.executions.insert(*execution);
+                        needs.member(*execution, message);
+                    }
                     let letters = append.outbox.iter().flat_map(|letter| &letter.blobs);
                     needs.blobs.extend(append.blobs.iter().chain(letters));
                 }
@@ -173,6 +200,27 @@ impl Needs {
             }
         }
         needs
+    }
+
+    fn member(&mut self, execution: ExecutionId, message: &Message) {
+        match message {
+            Message::Start { slot: None, .. } => {}
+            Message::Start {
+                slot: Some(slot), ..
+            } => {
+                let replaces = self.groups.entry(slot.group.clone()).or_default();
+                *replaces |= slot.when_full == WhenFull::Replace;
+            }
+            _ => {
+                self.members.insert(execution);
+            }
+        }
+    }
+
+    /// How many of those that wait for a slot of a group a batch may let begin, and
+    /// may replace.
+    pub(crate) fn waiting(&self) -> usize {
+        self.members.len() + MOST_REPLACED
     }
 
     /// Whether a shard's owner matters.
@@ -201,6 +249,9 @@ pub(crate) struct Facts {
     /// Their versions.
     pub(crate) records: BTreeMap<RecordKey, u64>,
     pub(crate) blobs: BTreeSet<Digest>,
+    /// The groups of starts and members. The rows of those that wait are among the
+    /// executions, and those of the oldest that may be replaced.
+    pub(crate) groups: BTreeMap<GroupKey, Group>,
     /// Of those to be removed: one that has not ended is their origin, or has them
     /// as its origin.
     pub(crate) in_use: BTreeSet<ExecutionId>,
@@ -243,6 +294,8 @@ pub(crate) struct Writes<'a> {
     pub(crate) records: BTreeMap<RecordKey, Option<(u64, &'a Bytes)>>,
     /// To insert.
     pub(crate) blobs: BTreeMap<Digest, &'a Bytes>,
+    /// To set, or to clear.
+    pub(crate) slots: BTreeMap<ExecutionId, Option<SlotState>>,
     /// To insert, unless they are there.
     pub(crate) uses: BTreeSet<(ExecutionId, Digest)>,
     /// To insert, unless they are there.
@@ -276,6 +329,7 @@ impl Writes<'_> {
             && self.keys.is_empty()
             && self.records.is_empty()
             && self.blobs.is_empty()
+            && self.slots.is_empty()
             && self.uses.is_empty()
             && self.pins.is_empty()
             && self.suspects.is_empty()

@@ -3,7 +3,7 @@
 //! Each request sees what the ones before it did; a refused one changes nothing.
 //!
 //! - `append`: what the owner of an execution adds to it.
-//! - `remove`: what is over.
+//! - `slots`: who may begin; `remove`: what is over.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard};
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
-    Arrival, Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status,
-    Submission, Submitted,
+    Expect, Fence, IdempotencyKey, LogError, Message, RecordError, Standing, Status, Submission,
+    Submitted,
 };
 
 use crate::feeds::News;
@@ -21,6 +21,7 @@ use crate::rows::{ExecutionRow, Facts, Head, KeyRow, MessageRow, RecordKey, Writ
 
 mod append;
 mod remove;
+mod slots;
 
 /// What a batch comes to.
 #[derive(Debug)]
@@ -113,6 +114,9 @@ impl<'a> Ledger<'a> {
         }
         let seq = self.place(submission, &request.body, origin)?;
         self.uses(submission.execution, &request.blobs);
+        if !request.announced {
+            self.tell(submission, seq);
+        }
         if let Some(key) = key {
             let name = (submission.tenant.clone(), key.key.clone());
             let row = KeyRow {
@@ -123,20 +127,23 @@ impl<'a> Ledger<'a> {
             self.facts.keys.insert(name.clone(), row.clone());
             self.writes.keys.insert(name, row);
         }
-        let news = if request.announced {
-            News::Known(submission.execution, seq)
-        } else {
-            News::Arrival(self.arrival(submission, seq))
-        };
-        self.news.push(news);
+        if request.announced {
+            self.news.push(News::Known(submission.execution, seq));
+        }
         Ok(Submitted::Accepted)
     }
 
-    /// A message that was placed, as the owner hears of it.
-    fn arrival(&self, submission: &Submission, seq: u64) -> Arrival {
-        let row = self.facts.executions.get(&submission.execution);
-        let priority = row.map_or(0, |row| row.as_ref().map_or(0, |row| row.priority));
-        arrival(submission, priority, seq)
+    /// Lets the owner hear of a message that was placed, unless its execution waits
+    /// for a slot, or was cancelled before it began: then the cancel is news.
+    fn tell(&mut self, submission: &Submission, seq: u64) {
+        let id = submission.execution;
+        let Some(Ok(row)) = self.facts.executions.get(&id) else {
+            return;
+        };
+        if !self.waits(id) && row.head.submitted == seq {
+            let arrival = arrival(submission, row.priority, seq);
+            self.news.push(News::Arrival(arrival));
+        }
     }
 
     /// Refuses what refers to a blob that is not there.
@@ -160,14 +167,24 @@ impl<'a> Ledger<'a> {
         origin: Option<ExecutionId>,
     ) -> Result<u64, LogError> {
         let seq = match &submission.message {
-            Message::Start { .. } => self.make(submission, origin)?,
+            Message::Start { slot, .. } => {
+                let seq = self.make(submission, origin)?;
+                if let Some(slot) = slot {
+                    self.enter(submission, slot)?;
+                }
+                seq
+            }
             Message::Cancel { .. }
             | Message::Signal { .. }
             | Message::ChildEnded { .. }
             | Message::Resolve { .. }
             | Message::Pause { .. }
             | Message::Resume { .. }
-            | Message::Terminate { .. } => self.queue(submission)?,
+            | Message::Terminate { .. } => {
+                let seq = self.queue(submission)?;
+                self.let_out(submission.execution, &submission.message);
+                seq
+            }
         };
         self.touched.insert(submission.execution);
         let row = MessageRow {
@@ -230,6 +247,7 @@ impl<'a> Ledger<'a> {
             created_at: submission.at,
             origin,
             priority: *priority,
+            slot: None,
             head: Head {
                 status: Status::Queued,
                 version: 0,
@@ -338,6 +356,8 @@ impl<'a> Ledger<'a> {
     }
 
     fn close(mut self) -> Decided<'a> {
+        // Their rows say it.
+        self.writes.slots.retain(|id, _| !self.made.contains(id));
         for id in self.touched {
             if let Some(Ok(row)) = self.facts.executions.remove(&id) {
                 let row = if self.made.contains(&id) {

@@ -91,6 +91,7 @@ const COLUMNS: &[Column] = &[
     ("CREATED", "/created_at", Show::Age),
     ("UPDATED", "/updated_at", Show::Wide(&Show::Age)),
     ("FINISHED", "/finished_at", Show::Wide(&Show::Age)),
+    ("PRIORITY", "/priority", Show::Wide(&Show::Count)),
     ("DUE", "/wake_at", Show::Wide(&Show::Age)),
     ("ERROR KIND", "/error/kind", Show::Wide(&Show::Key)),
     ("ERROR", "/error/message", Show::Text),

@@ -241,6 +241,11 @@ impl Owner {
                 priority,
                 row,
             } => self.message(execution, (tenant, priority), row),
+            Arrival::Admitted {
+                tenant,
+                execution,
+                priority,
+            } => self.admitted(execution, (tenant, priority)),
             Arrival::Lagged => self.to_scan.extend(self.held.keys()),
         }
     }
@@ -255,6 +260,12 @@ impl Owner {
             let _ = active.signals.send(Signal::Row(row));
         } else {
             self.enqueue(id, whose, Some(row));
+        }
+    }
+
+    fn admitted(&mut self, id: ExecutionId, whose: (TenantId, i8)) {
+        if self.held.contains_key(&id.shard()) && !self.active.contains_key(&id) {
+            self.enqueue(id, whose, None);
         }
     }
 

@@ -14,6 +14,7 @@ use super::Exit;
 use crate::chance::Backoff;
 use crate::config::Core;
 use crate::pinned;
+use crate::values;
 
 /// An event is on disk this long after it was decided, at the latest
 /// (`design.md`, output commit).
@@ -215,19 +216,27 @@ impl Journal {
     }
 }
 
-/// Executions that these events start have the priority of their own workflow, as
-/// far as that can be read.
-async fn prioritise(core: &Core, tenant: &TenantId, outbox: &mut [Outgoing]) {
+/// Executions that these events start have the priority of their own workflow, and
+/// need a slot of it, as far as that can be read.
+async fn complete(core: &Core, tenant: &TenantId, outbox: &mut [Outgoing]) {
     for outgoing in outbox {
         if let Message::Start {
             workflow,
             version,
+            input,
             priority,
+            slot,
             ..
         } = &mut outgoing.message
             && let Ok(plan) = pinned::plan(core, tenant, *workflow, *version).await
         {
-            *priority = plan.deployed.definition.priority;
+            let deployed = &plan.deployed;
+            *priority = deployed.definition.priority;
+            if deployed.definition.concurrency.is_some() {
+                let bytes = values::bytes(core, input).await.ok();
+                let input = bytes.and_then(|bytes| values::decode(&bytes).ok());
+                *slot = deployed.slot(&input.unwrap_or_default());
+            }
         }
     }
 }
@@ -239,7 +248,7 @@ async fn commit(
     fence: Fence,
     mut append: Append,
 ) -> Result<(), LogError> {
-    prioritise(&core, &tenant, &mut append.outbox).await;
+    complete(&core, &tenant, &mut append.outbox).await;
     let mut backoff = Backoff::new();
     loop {
         match core.log.append(fence, append.clone()).await {

@@ -148,6 +148,7 @@ impl House {
             origin: None,
             follows: None,
             priority: deployed.definition.priority,
+            slot: deployed.slot(&input),
         };
         let at = self.clock.now();
         let submission = Submission {

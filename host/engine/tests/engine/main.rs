@@ -7,6 +7,7 @@
 mod again;
 mod children;
 mod commits;
+mod concurrency;
 mod controls;
 mod ends;
 mod expressions;

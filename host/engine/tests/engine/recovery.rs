@@ -239,6 +239,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         origin: None,
         follows: None,
         priority: 0,
+        slot: None,
     };
     let row = InboxRow {
         seq: 1,

@@ -125,6 +125,7 @@ impl Check<'_> {
             self.problem(Code::InvalidValue, "/timeout", message);
         }
         self.retention(self.definition);
+        self.concurrency(self.definition);
         self.priority(self.definition.priority);
     }
 

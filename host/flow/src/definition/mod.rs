@@ -7,7 +7,8 @@
 //! - `wait`: what a node waits for; `child`: the workflows that it names; `undo`:
 //!   what takes back what it did.
 //! - `trigger`: what starts the workflow by itself.
-//! - `retention`: which finished executions are kept; `priority`: which go first.
+//! - `retention`: which finished executions are kept; `priority`: which go first;
+//!   `concurrency`: how many at once.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
 //! - `actions`: what can be known once the actions are.
 //! - `schema`: the JSON Schema of the document.
@@ -30,8 +31,10 @@ mod builder;
 mod call;
 mod check;
 pub(crate) mod child;
+mod concurrency;
 pub(crate) mod diagnostic;
 mod document;
+mod early;
 mod graph;
 mod json;
 mod priority;
@@ -51,6 +54,7 @@ mod yaml;
 pub use builder::{NodeBuilder, WorkflowBuilder};
 pub use call::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
 pub use check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES, check};
+pub use concurrency::{Concurrency, MAX_SLOTS};
 pub use diagnostic::{Code, Diagnostic, Position};
 pub use document::{Document, MAX_DOCUMENT};
 pub use priority::{MAX_PRIORITY, is_priority};
@@ -106,6 +110,9 @@ pub struct WorkflowDefinition {
     /// Which of its finished executions are kept; absent, the node's settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// How many of its executions may run at once; any number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// Which of the executions that wait for a place go first: those of a higher
     /// priority, from -100 to 100.
     #[serde(default, skip_serializing_if = "priority::is_usual")]
@@ -142,6 +149,7 @@ impl WorkflowDefinition {
             timeout: None,
             on_failure: None,
             retention: None,
+            concurrency: None,
             priority: 0,
             triggers: IndexMap::new(),
             nodes: IndexMap::new(),

@@ -36,6 +36,7 @@ pub fn schema() -> Value {
                 "description": "The workflow that is started whenever an execution of this one has failed."
             },
             "retention": super::retention::schema(),
+            "concurrency": super::concurrency::schema(),
             "priority": super::priority::schema(),
             "triggers": super::trigger::schema(),
             "nodes": {

@@ -217,8 +217,9 @@ impl Execution {
             parent,
             origin: None,
             follows: self.follows(),
-            // Its owner knows it, and says it.
+            // Its owner knows both, and says them.
             priority: 0,
+            slot: None,
         }
     }
 }

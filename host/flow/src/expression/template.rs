@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::operate::weight;
-use super::{Expression, ExpressionError, cut};
+use super::{Expression, ExpressionError, Scope, cut};
 use crate::payload::MAX_PAYLOAD;
 
 /// How deep a template may nest.
@@ -100,6 +100,20 @@ impl Template {
             room: Room::new(),
         };
         rendering.node(&self.root)
+    }
+
+    /// The same where nothing runs: every expression is evaluated directly.
+    ///
+    /// # Errors
+    /// When one cannot be, or errs, or the value is over the cap of a payload.
+    pub(crate) fn render_early(&self, scope: &dyn Scope) -> Result<Value, ExpressionError> {
+        self.render(&mut |expression| match expression.direct() {
+            Some(direct) => direct.evaluate(scope),
+            None => Err(ExpressionError::new(format!(
+                "`{}` would have to run in the sandbox",
+                expression.source()
+            ))),
+        })
     }
 }
 

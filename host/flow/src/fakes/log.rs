@@ -134,6 +134,8 @@ impl EventLog for Inbox {
             updated_at: all[index].at,
             finished_at: None,
             wake_at: None,
+            priority: 0,
+            waits_for_slot: false,
             error: None,
         }))
     }

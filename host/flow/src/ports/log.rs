@@ -47,7 +47,8 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Executions of a shard that are not finished, by id, after `after`:
     /// what an owner finds when it takes over, and what polling finds. One that
-    /// is at rest until a message comes, and has none, is not among them.
+    /// is at rest until a message comes, and has none, is not among them, nor one
+    /// that waits for a slot.
     async fn unfinished(
         &self,
         shard: Shard,
@@ -129,6 +130,15 @@ pub enum Arrival {
         priority: i8,
         /// The message.
         row: Arc<InboxRow>,
+    },
+    /// An execution that waited for a slot has one, and may begin.
+    Admitted {
+        /// Whose.
+        tenant: TenantId,
+        /// Which execution.
+        execution: ExecutionId,
+        /// Of the execution.
+        priority: i8,
     },
     /// The feed overran: look at [`EventLog::unfinished`].
     Lagged,
@@ -300,6 +310,10 @@ pub struct ExecutionSummary {
     pub finished_at: Option<Timestamp>,
     /// When it is due, if it waits for a time.
     pub wake_at: Option<Timestamp>,
+    /// Which goes first among those that wait for a place or a slot.
+    pub priority: i8,
+    /// Whether it waits for a slot of its workflow's concurrency limit.
+    pub waits_for_slot: bool,
     /// Why it failed.
     pub error: Option<Failure>,
 }

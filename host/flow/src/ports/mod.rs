@@ -32,7 +32,8 @@ pub use runner::{
     Call, Identity, Limits, Outcome, Prepared, Report, Resumption, Runner, Wake, Woken,
 };
 pub use submission::{
-    Durability, IdempotencyKey, InboxRow, Message, Resolution, Standing, Submission, Submitted,
+    Durability, IdempotencyKey, InboxRow, Message, Resolution, Slot, Standing, Submission,
+    Submitted, WhenFull,
 };
 
 /// A stream without an end of its own.

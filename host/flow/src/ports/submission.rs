@@ -66,6 +66,32 @@ pub enum Durability {
     WithAppend,
 }
 
+/// One of the slots of a group, of which an execution needs one before it begins
+/// and holds it until it has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Unique: it begins with the workflow's id.
+    pub group: String,
+    /// How many slots the group has, as the execution's version says.
+    pub limit: u32,
+    /// What becomes of it if none is free.
+    #[serde(default)]
+    pub when_full: WhenFull,
+}
+
+/// What becomes of an execution for which no slot is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// It waits for one; the highest priority gets it first, then the oldest.
+    #[default]
+    Queue,
+    /// It is cancelled before it begins.
+    Drop,
+    /// The oldest of its group is cancelled for it.
+    Replace,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 const fn is_usual(priority: &i8) -> bool {
     *priority == 0
@@ -97,6 +123,9 @@ pub enum Message {
         /// Among those that wait for a place: the highest goes first.
         #[serde(default, skip_serializing_if = "is_usual")]
         priority: i8,
+        /// What it needs before it begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Slot>,
     },
     /// A child has ended, to the execution that waits for it.
     ChildEnded {

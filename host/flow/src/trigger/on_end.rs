@@ -90,7 +90,9 @@ impl Follower {
                 execution: ended.id(),
                 chain: chain(ended) + 1,
             }),
-            priority: self.workflow.definition.priority,
+            // Its owner knows both, and says them.
+            priority: 0,
+            slot: None,
         }
     }
 }

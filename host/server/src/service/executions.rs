@@ -185,6 +185,8 @@ pub(crate) fn wire_summary(summary: ExecutionSummary) -> wire::ExecutionSummary 
         updated_at: values::time(summary.updated_at),
         finished_at: summary.finished_at.map(values::time),
         wake_at: summary.wake_at.map(values::time),
+        priority: summary.priority,
+        waits_for_slot: summary.waits_for_slot,
         error: summary.error.map(values::failure),
     }
 }

@@ -1,15 +1,16 @@
 //! The rows that a batch must know. What it may change is locked, always in the
-//! same order (shards, executions, records, blobs; each by key), so that two nodes
+//! same order (shards, groups of slots, executions, records, blobs; each by key), so that two nodes
 //! never wait for each other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nebula_flow::id::{Digest, Shard};
+use nebula_flow::id::{Digest, ExecutionId, Shard};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::failure::Failed;
-use super::{over, read};
+use super::{over, read, slots};
 use crate::cells::{self, at, id_bytes};
 use crate::rows::{Facts, KeyRow, Needs, ShardRow};
 use crate::trouble::Trouble;
@@ -35,8 +36,10 @@ pub(super) async fn read(
     } else if needs.owners() {
         fences(session, needs, &mut facts).await?;
     }
-    if !needs.executions.is_empty() {
-        executions(session, needs, &mut facts).await?;
+    let others = slots::facts(session, needs, &mut facts).await?;
+    if !needs.executions.is_empty() || !others.is_empty() {
+        let all = needs.executions.union(&others).copied().collect();
+        executions(session, &all, &mut facts).await?;
     }
     if !needs.keys.is_empty() {
         keys(session, needs, &mut facts).await?;
@@ -120,7 +123,7 @@ fn shard_row(row: &PgRow) -> Result<(Shard, ShardRow), Failed> {
 
 async fn executions(
     session: &mut PgConnection,
-    needs: &Needs,
+    wanted: &BTreeSet<ExecutionId>,
     facts: &mut Facts,
 ) -> Result<(), Failed> {
     let sql = concat!(
@@ -128,7 +131,7 @@ async fn executions(
         execution_columns!(),
         " FROM executions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
     );
-    let ids: Vec<_> = needs.executions.iter().map(|id| id_bytes(*id)).collect();
+    let ids: Vec<_> = wanted.iter().map(|id| id_bytes(*id)).collect();
     for row in sqlx::query(sql).bind(ids).fetch_all(session).await? {
         let id = read::id(&row, 0)?;
         // Only those who speak of this execution are told of a damage.

@@ -23,6 +23,7 @@ mod over;
 mod read;
 mod schema;
 mod session;
+mod slots;
 mod url;
 mod wire;
 mod write;

@@ -89,6 +89,9 @@ impl Outlet for Out {
             News::Arrival(Arrival::Message { execution, row, .. }) => {
                 Note::Arrived(*execution, row.seq)
             }
+            News::Admitted {
+                execution, last, ..
+            } => Note::Arrived(*execution, *last),
             News::Known(execution, seq) => Note::Arrived(*execution, *seq),
             News::Change(Change::Appended {
                 tenant,
@@ -101,7 +104,8 @@ impl Outlet for Out {
                 version: *version,
                 status: *status,
             },
-            News::Arrival(Arrival::Lagged) | News::Change(Change::Lagged) => return,
+            News::Arrival(Arrival::Admitted { .. } | Arrival::Lagged)
+            | News::Change(Change::Lagged) => return,
         };
         // The owner of a shard that is held here has heard of it.
         let ours = matches!(note, Note::Arrived(id, _) if self.0.held.contains(id.shard()));

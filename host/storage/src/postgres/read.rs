@@ -34,6 +34,7 @@ pub(super) const EXECUTION: &str = concat!(
 
 pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed, priority FROM executions \
      WHERE shard = $1 AND status <= 2 AND id > $2 \
+     AND slot_state IS DISTINCT FROM 1 \
      AND (status IN (0, 1) OR wake_at IS NOT NULL OR submitted > consumed) ORDER BY id LIMIT $3";
 
 macro_rules! page {
@@ -167,6 +168,7 @@ pub(super) fn execution_row(row: &PgRow, id: ExecutionId) -> Result<ExecutionRow
             },
             origin: row.try_get(15)?,
             priority: row.try_get(16)?,
+            slot: (row.try_get(17)?, row.try_get(18)?, row.try_get(19)?),
         })
     };
     let place = || format!("execution {id}");

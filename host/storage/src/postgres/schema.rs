@@ -12,6 +12,7 @@ const MIGRATIONS: Migrations = Migrations(&[
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ]);
 
 /// Runs the migrations that the schema lacks, each in one transaction with its

@@ -8,8 +8,8 @@ use sqlx::query::Query;
 use sqlx::{Connection, Postgres, query};
 
 use super::failure::Failed;
-use super::over;
-use crate::cells::{HeadCells, id_bytes, instant, number};
+use super::{over, slots};
+use crate::cells::{HeadCells, id_bytes, instant, number, slot_cells};
 use crate::rows::{ExecutionRow, RecordKey, Writes, Written};
 
 /// Writes it all in the name of this process; `known` are the records that are
@@ -23,6 +23,7 @@ pub(super) async fn write(
     shards(session, writes, writer).await?;
     over::write(session, &writes.over).await?;
     executions(session, writes).await?;
+    slots::write(session, writes).await?;
     events(session, writes).await?;
     lines(session, writes).await?;
     inbox(session, writes).await?;
@@ -97,7 +98,7 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             execution_columns!(),
             ", shard) SELECT * FROM unnest($1::bytea[], $11::text[], $12::bytea[], $13::text[], \
              $14::int8[], $15::int8[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], \
-             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $17::bytea[], $18::int2[], $16::int2[])"
+             $7::int8[], $8::int8[], $9::int8[], $10::bytea[], $17::bytea[], $18::int2[], $19::text[], $20::int8[], $21::int2[], $16::int2[])"
         );
         let statement = heads(query(sql), &made)
             .bind(column(&made, |(_, row, _)| row.tenant.as_str()))
@@ -109,7 +110,10 @@ async fn executions(session: &mut PgConnection, writes: &Writes<'_>) -> Result<(
             .bind(column(&made, |(_, row, _)| instant(row.created_at)))
             .bind(column(&made, |(id, ..)| i16::from(id.shard().0)))
             .bind(column(&made, |(_, row, _)| row.origin.map(id_bytes)))
-            .bind(column(&made, |(_, row, _)| i16::from(row.priority)));
+            .bind(column(&made, |(_, row, _)| i16::from(row.priority)))
+            .bind(column(&made, |(_, row, _)| slot_cells(row.slot.as_ref()).0))
+            .bind(column(&made, |(_, row, _)| slot_cells(row.slot.as_ref()).1))
+            .bind(column(&made, |(_, row, _)| slot_cells(row.slot.as_ref()).2));
         change(session, "executions", made.len(), statement).await?;
     }
     if !changed.is_empty() {

@@ -18,13 +18,14 @@ use nebula_flow::ports::Status;
 use crate::request::Request;
 
 /// More make a commit hardly cheaper for each.
-pub(super) const ENOUGH: usize = 32;
+const ENOUGH: usize = 32;
 
 /// For so long an urgent request waits at most.
-const WAIT: Duration = Duration::from_millis(4);
+const WAIT: Duration = Duration::from_millis(5);
 
-/// Requests that come one after the other have no gap as long as this.
-pub(super) const GAP: Duration = Duration::from_micros(600);
+/// Requests that come one after the other have no gap as long as this: those that
+/// were just answered are ahead of the next on the same cores.
+const GAP: Duration = Duration::from_micros(1_500);
 
 /// An execution that runs, and whose last append is older than this, is not
 /// expected to make its next one soon.

@@ -81,6 +81,7 @@ fn start(n: u128, durability: Durability) -> (Request, Answer<Submitted, LogErro
             origin: None,
             follows: None,
             priority: 0,
+            slot: None,
         },
         expect: None,
         durability,
@@ -219,13 +220,6 @@ async fn a_patient_start_without_an_append_is_committed_after_a_while() {
     drop(answer);
     queue.close();
     writer.join().unwrap();
-}
-
-/// Queues appends of these executions, which run.
-async fn run(queue: &Queue, executions: std::ops::RangeInclusive<u128>) {
-    for n in executions {
-        queue.push(append(n, Status::Running).0).await.unwrap();
-    }
 }
 
 /// Queues appends of these executions, with this status; the instant before.

@@ -69,6 +69,9 @@ impl<'a> Ledger<'a> {
         if !request.lines.is_empty() {
             self.writes.lines.push((id, first_line, &request.lines));
         }
+        if append.status.is_final() {
+            self.free(id);
+        }
         if let Some(last) = request.events.last() {
             for letter in &request.outbox {
                 self.deliver(letter, id, &tenant, last.at);
@@ -98,8 +101,7 @@ impl<'a> Ledger<'a> {
         match self.place(&submission, &letter.body, Some(from)) {
             Ok(seq) => {
                 self.uses(id, &letter.blobs);
-                let arrival = self.arrival(&submission, seq);
-                self.news.push(News::Arrival(arrival));
+                self.tell(&submission, seq);
             }
             Err(error) => {
                 tracing::warn!(execution = %id, %error, "a message from another execution is lost");

@@ -7,12 +7,14 @@
 //! - [`open`]: the folder, its lock, the connections.
 //! - [`schema`]: the tables, and how an older file becomes a newer one.
 //! - [`store`]: batches as transactions.
-//! - [`read`]: the reads as statements; [`over`]: what is over.
+//! - [`read`]: the reads as statements; [`over`]: what is over;
+//!   [`slots`]: who waits for a slot.
 
 mod open;
 mod over;
 mod read;
 mod schema;
+mod slots;
 mod store;
 
 use std::fmt;

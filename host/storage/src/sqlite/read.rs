@@ -17,6 +17,7 @@ const EXECUTION: &str = concat!(
 
 pub(super) const UNFINISHED: &str = "SELECT id, tenant, wake_at, submitted > consumed, priority FROM executions \
      WHERE shard = ?1 AND status <= 2 AND id > ?2 \
+     AND slot_state IS DISTINCT FROM 1 \
      AND (status IN (0, 1) OR wake_at IS NOT NULL OR submitted > consumed) ORDER BY id LIMIT ?3";
 
 macro_rules! page {
@@ -72,6 +73,7 @@ pub(super) fn execution_row(row: &Row<'_>) -> Result<(ExecutionId, ExecutionRow)
             },
             origin: row.get(15)?,
             priority: row.get(16)?,
+            slot: (row.get(17)?, row.get(18)?, row.get(19)?),
         })
     };
     let cells = read().map_err(|e| Trouble::from(e).at(|| format!("execution {id}")))?;

@@ -6,9 +6,9 @@ use nebula_flow::id::ExecutionId;
 use nebula_flow::planted::{self, Bug};
 use rusqlite::{Connection, params};
 
-use super::{over, read};
+use super::{over, read, slots};
 use crate::batch::Store;
-use crate::cells::{HeadCells, id_bytes, instant, number};
+use crate::cells::{HeadCells, id_bytes, instant, number, slot_cells};
 use crate::rows::{ExecutionRow, Facts, Needs, ShardRow, Writes, Written};
 use crate::trouble::Trouble;
 
@@ -124,6 +124,7 @@ fn facts(connection: &Connection, needs: &Needs) -> Result<Facts, Trouble> {
             facts.shards.insert(shard, ShardRow { owner, epoch });
         }
     }
+    slots::facts(connection, needs, &mut facts)?;
     over::facts(connection, needs, &mut facts)?;
     Ok(facts)
 }
@@ -140,6 +141,7 @@ fn write(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {
         run(connection, "COMMIT")?;
         run(connection, "BEGIN IMMEDIATE")?;
     }
+    slots::write(connection, writes)?;
     write_log(connection, writes)?;
     write_records(connection, writes)
 }
@@ -152,9 +154,10 @@ fn insert_execution(
     let sql = concat!(
         "INSERT INTO executions (shard, ",
         execution_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
     );
     let head = HeadCells::of(&row.head)?;
+    let (group, limit, state) = slot_cells(row.slot.as_ref());
     connection.prepare_cached(sql)?.execute(params![
         id.shard().0,
         id_bytes(id),
@@ -174,6 +177,9 @@ fn insert_execution(
         head.error,
         row.origin.map(id_bytes),
         row.priority,
+        group,
+        limit,
+        state,
     ])?;
     Ok(())
 }

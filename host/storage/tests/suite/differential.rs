@@ -7,7 +7,8 @@ use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
 use nebula_flow::id::{Digest, ExecutionId, Shard};
 use nebula_flow::payload::Payload;
 use nebula_flow::ports::{
-    Append, EndedQuery, ExecutionQuery, Expect, Fence, Kind, Outgoing, Status,
+    Append, EndedQuery, ExecutionQuery, Expect, Fence, Kind, Message, Outgoing, Slot, Status,
+    WhenFull,
 };
 use nebula_flow::time::Timestamp;
 use nebula_storage::{Memory, Postgres, Sqlite};
@@ -33,6 +34,7 @@ enum Operation {
         execution: u8,
         key: Option<u8>,
         request: u8,
+        slot: Option<(u8, u8, u8)>,
     },
     Cancel {
         execution: u8,
@@ -88,8 +90,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     let told = || prop::collection::vec((0..12u8, any::<bool>()), 0..3);
     let rarely = || proptest::bool::weighted(0.1);
     prop_oneof![
-        4 => (0..12u8, key(), 0..2u8)
-            .prop_map(|(execution, key, request)| O::Start { execution, key, request }),
+        4 => (0..12u8, key(), 0..2u8, proptest::option::of((0..2u8, 1..4u8, 0..6u8)))
+            .prop_map(|(execution, key, request, slot)| O::Start { execution, key, request, slot }),
         2 => (0..12u8, key(), 0..2u8, rarely())
             .prop_map(|(execution, key, request, stranger)| O::Cancel { execution, key, request, stranger }),
         9 => ((0..12u8, rarely(), 0..4u8, 0..3u8), (0..3u8, 0..16u8, any::<bool>(), rarely()), told()).prop_map(
@@ -118,6 +120,19 @@ const KINDS: [Kind; 4] = [
 ];
 const NAMES: [&str; 6] = ["a", "a/b", "a/c", "b", "é", "a/\0"];
 const ENDS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled];
+
+/// A slot of one of these groups, with so many slots.
+fn some_slot((group, limit, when_full): (u8, u8, u8)) -> Slot {
+    Slot {
+        group: NAMES[usize::from(group)].into(),
+        limit: limit.into(),
+        when_full: match when_full {
+            0 => WhenFull::Drop,
+            1 => WhenFull::Replace,
+            _ => WhenFull::Queue,
+        },
+    }
+}
 
 /// Of these, each is a blob.
 fn blob(content: u8) -> Bytes {
@@ -166,8 +181,12 @@ async fn perform(store: &AnyStore, operation: &Operation, fences: &mut Vec<Fence
             execution: n,
             key,
             request,
+            slot,
         } => {
             let mut submission = start(execution(n));
+            if let Message::Start { slot: needed, .. } = &mut submission.message {
+                *needed = slot.map(some_slot);
+            }
             if let Some(key) = key {
                 submission = keyed(submission, &key.to_string(), &request.to_string());
             }

@@ -561,14 +561,14 @@ fn a_newer_schema_is_refused_and_left_alone() {
             error,
             OpenError::Newer {
                 found: 77,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
         "{error}"
     );
     assert!(
-        error.to_string().contains("schema 77") && error.to_string().contains("up to 3"),
+        error.to_string().contains("schema 77") && error.to_string().contains("up to 4"),
         "{error}"
     );
     let connection = Connection::open(&file).unwrap();

@@ -86,7 +86,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
             error,
             OpenError::Newer {
                 found: 77,
-                known: 3,
+                known: 4,
                 ..
             }
         ),

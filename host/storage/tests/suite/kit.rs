@@ -63,6 +63,7 @@ pub(crate) fn start_message() -> Message {
         origin: None,
         follows: None,
         priority: 0,
+        slot: None,
     }
 }
 

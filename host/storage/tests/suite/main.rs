@@ -48,6 +48,7 @@ mod outage;
 mod over;
 mod reads;
 mod records;
+mod slots;
 mod submissions;
 
 #[allow(

@@ -206,6 +206,7 @@ async fn executions_are_filtered(store: AnyStore) {
             origin: None,
             follows: None,
             priority: 0,
+            slot: None,
         };
         store
             .submit(Submission {

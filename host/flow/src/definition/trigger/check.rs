@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{CatchUp, Cron, MAX_TRIGGERS, Overlap, Trigger};
 use crate::definition::WorkflowDefinition;
 use crate::definition::check::Check;
-use crate::definition::diagnostic::{Code, Diagnostic, child, did_you_mean};
-use crate::expression::{ExpressionError, Reference, Root, Scope, Segment, Template};
+use crate::definition::diagnostic::{Code, Diagnostic, child};
+use crate::expression::{ExpressionError, Root, Scope, Template};
 use crate::schedule::ScheduleError;
 use crate::shape::Shape;
 
@@ -75,30 +75,10 @@ impl Check<'_> {
             }
             return;
         };
-        let template = match Template::parse(input) {
-            Ok(template) => template,
-            Err(error) => {
-                let diagnostic = Diagnostic::new(Code::InvalidExpression, &at, error.message);
-                return self.problems.push(diagnostic.maybe_hint(error.hint));
-            }
+        let why = "a trigger's input is made before anything runs";
+        let Some(template) = self.early(&at, input, &Root::Trigger, why) else {
+            return;
         };
-        for expression in template.expressions() {
-            if expression.direct().is_none() {
-                let message = format!(
-                    "`{}` would have to run in the sandbox, and a trigger's input is made before anything runs",
-                    expression.source()
-                );
-                let diagnostic = Diagnostic::new(Code::InvalidExpression, &at, message);
-                self.problems.push(diagnostic.hint(
-                    "write paths, comparisons, arithmetic and `//`, and leave the rest to a node",
-                ));
-            }
-            let wrong = expression.references().iter();
-            let wrong: Vec<_> = wrong
-                .filter_map(|r| unknown(self.definition, &at, r))
-                .collect();
-            self.problems.extend(wrong);
-        }
         if let Some(constant) = template.constant() {
             self.constant(&at, &constant, "this");
         }
@@ -133,26 +113,6 @@ pub(crate) fn secrets(definition: &WorkflowDefinition) -> impl Iterator<Item = (
     })
 }
 
-/// What is wrong with what an expression of a trigger's input reads.
-fn unknown(
-    definition: &WorkflowDefinition,
-    pointer: &str,
-    reference: &Reference,
-) -> Option<Diagnostic> {
-    let (message, hint) = match (&reference.root, reference.path.first()) {
-        (Root::Vars, Some(Segment::Key(name))) if !definition.vars.contains_key(name) => (
-            format!("there is no constant `{name}` in `vars`"),
-            did_you_mean(name, definition.vars.keys().map(String::as_str)),
-        ),
-        (Root::Trigger | Root::Vars, _) => return None,
-        (root, _) => (
-            format!("`{root}` is not known before the workflow has started"),
-            Some("`$trigger` and `$vars` are".to_owned()),
-        ),
-    };
-    Some(Diagnostic::new(Code::InvalidExpression, pointer, message).maybe_hint(hint))
-}
-
 /// The input that a trigger's event makes.
 ///
 /// # Errors
@@ -165,17 +125,9 @@ pub(crate) fn input(
     let Some(input) = &trigger.input else {
         return Ok(event);
     };
-    let vars = definition.vars.iter();
-    let scope = Variables {
+    Template::parse(input)?.render_early(&Variables {
         event,
-        vars: Value::Object(vars.map(|(k, v)| (k.clone(), v.clone())).collect()),
-    };
-    Template::parse(input)?.render(&mut |expression| match expression.direct() {
-        Some(direct) => direct.evaluate(&scope),
-        None => Err(ExpressionError::new(format!(
-            "`{}` would have to run in the sandbox",
-            expression.source()
-        ))),
+        vars: definition.constants(),
     })
 }
 

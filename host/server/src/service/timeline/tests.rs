@@ -36,6 +36,8 @@ fn summary(status: &str) -> wire::ExecutionSummary {
         updated_at: Time::from_millis(0),
         finished_at: None,
         wake_at: None,
+        priority: 0,
+        waits_for_slot: false,
         error: None,
     }
 }

@@ -65,8 +65,11 @@ impl Stage {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let json = |text: &str| serde_json::from_str(text).expect("JSON");
         match verb {
-            "start" => {
-                let options = ExecutionOptions::default();
+            "start" | "start-paused" => {
+                let options = ExecutionOptions {
+                    paused: verb == "start-paused",
+                    ..ExecutionOptions::default()
+                };
                 let started = self.engine.execute_workflow(workflow, json(rest), options);
                 self.execution = Some(started.await.expect("starts").id());
                 (self.began, self.told) = (self.clock.now(), 0);
@@ -114,6 +117,7 @@ impl Stage {
                     "cancel" => Control::Cancel,
                     "pause" => Control::Pause,
                     "resume" => Control::Resume,
+                    "step" => Control::Step,
                     "terminate" => Control::Terminate,
                     other => panic!("nobody knows how to `{other}`"),
                 };
@@ -147,6 +151,9 @@ impl Stage {
         for _ in 0..2_000 {
             let found = log.execution(&tenant, self.id()).await.expect("reads");
             let found = found.expect("it is there");
+            if found.waits_for_slot {
+                return;
+            }
             let is_due = found.wake_at.is_some_and(|at| at <= self.clock.now());
             let rests = !matches!(found.status, Status::Queued | Status::Running) && !is_due;
             if rests && log.inbox(self.id()).await.expect("reads").is_empty() {
@@ -240,6 +247,7 @@ fn describe(event: &Event, since: impl Fn(Timestamp) -> String) -> String {
         Event::CancelRequested { reason }
         | Event::Paused { reason }
         | Event::Resumed { reason }
+        | Event::Stepped { reason }
         | Event::Cancelled { reason }
         | Event::Terminated { reason } => format!("{name}: {reason}"),
         Event::Succeeded { output } => format!("{name} → {}", shown(output)),

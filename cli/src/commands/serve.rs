@@ -138,10 +138,13 @@ async fn stop(running: Running, mut signals: Signals) -> Result<ExitCode> {
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM. Beside them SIGXFSZ is listened to and not heeded: it would
+/// end the process where a file may not grow, and so it is an error of the write,
+/// like a full disk.
 pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    _too_large: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -153,6 +156,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            _too_large: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

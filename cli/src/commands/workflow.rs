@@ -42,6 +42,9 @@ pub(crate) enum Workflow {
         /// Which goes first among those that wait for a place, from -100 to 100; the workflow's if not given
         #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
         priority: Option<i32>,
+        /// Pause it as soon as it has started; `nebula execution step` runs its steps one by one
+        #[arg(long, conflicts_with = "wait")]
+        paused: bool,
     },
     /// List workflows
     List {
@@ -81,12 +84,14 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
             wait,
             idempotency_key,
             priority,
+            paused,
         } => {
             let mut body = Body::json(&input.value()?);
             if let Some(key) = idempotency_key {
                 body = body.header("idempotency-key", key);
             }
-            execute(context, node, &workflow, body, priority, wait).await
+            let query = query(priority, paused);
+            execute(context, node, &workflow, body, &query, wait).await
         }
         Workflow::List { filter, args } => {
             let filter = (!filter.is_empty()).then(|| filter.join(","));
@@ -209,17 +214,26 @@ async fn validate(context: &Context, client: &Client, file: &str) -> Result<Exit
     })
 }
 
+/// How an execution is started, for its path.
+fn query(priority: Option<i32>, paused: bool) -> String {
+    let priority = priority.map(|priority| format!("priority={priority}"));
+    let paused = paused.then(|| "paused=true".to_owned());
+    let given: Vec<_> = priority.into_iter().chain(paused).collect();
+    if given.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", given.join("&"))
+    }
+}
+
 async fn execute(
     context: &Context,
     node: &Node,
     workflow: &str,
     body: Body,
-    priority: Option<i32>,
+    query: &str,
     wait: bool,
 ) -> Result<ExitCode> {
-    let query = priority
-        .map(|p| format!("?priority={p}"))
-        .unwrap_or_default();
     let path = format!("/api/v1/workflows/{}/execute{query}", segment(workflow));
     let started = node.client.call(Method::POST, &path, body).await?;
     super::execution::started(context, node, &started, wait).await

@@ -27,6 +27,9 @@ pub struct ExecuteQuery {
     /// Which goes first among those that wait for a place: -100 to 100; the workflow's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// Paused as soon as it has started, to be stepped through.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// An execution as its starter sees it: with its result, if it has ended.

@@ -106,6 +106,8 @@ pub struct ExecutionOptions {
     /// Which goes first among those that wait for a place, from -100 to 100; the
     /// workflow's if absent.
     pub priority: Option<i8>,
+    /// Whether it is paused as soon as it has started.
+    pub paused: bool,
     /// How soon the start must be on disk, which it is when the handle is given.
     pub durability: Durability,
 }
@@ -118,6 +120,7 @@ impl Default for ExecutionOptions {
             idempotency_key: None,
             version: None,
             priority: None,
+            paused: false,
             durability: Durability::WithAppend,
         }
     }
@@ -221,6 +224,7 @@ impl WorkflowEngine {
             input: &input,
             key: options.idempotency_key.as_deref(),
             priority: options.priority,
+            paused: options.paused,
             execution,
             at,
             durability: options.durability,

@@ -16,6 +16,8 @@ pub enum Control {
     Pause,
     /// Go on after a pause.
     Resume,
+    /// Go on after a pause until one more step has ended, and pause again.
+    Step,
     /// End at once, whatever is under way.
     Terminate,
 }
@@ -43,6 +45,7 @@ pub async fn control(
             Control::Cancel => Message::Cancel { reason },
             Control::Pause => Message::Pause { reason },
             Control::Resume => Message::Resume { reason },
+            Control::Step => Message::Step { reason },
             Control::Terminate => Message::Terminate { reason },
         },
         expect: None,

@@ -149,6 +149,23 @@ impl Walk<'_> {
             self.events.clear();
             self.wake = None;
         }
+        if execution.is_stepping() {
+            self.one_runs();
+        }
+    }
+
+    /// Leaves the attempts that have started, or else the first one.
+    fn one_runs(&mut self) {
+        let execution = self.execution;
+        let has_started = |command: &Command| match command {
+            Command::Run { step, .. } => execution.has_started(step),
+            _ => false,
+        };
+        let mut more = usize::from(!self.commands.iter().any(has_started));
+        self.commands.retain(|command| {
+            let free = !matches!(command, Command::Run { .. });
+            free || has_started(command) || std::mem::take(&mut more) == 1
+        });
     }
 
     fn active_nodes(&mut self) {

@@ -241,6 +241,11 @@ pub enum Event {
         /// As the caller gave it.
         reason: String,
     },
+    /// It goes on until one more step has succeeded or failed, and is paused then.
+    Stepped {
+        /// As the caller gave it.
+        reason: String,
+    },
     /// The end: every node is decided and none failed unhandled.
     Succeeded {
         /// The workflow's output.
@@ -293,6 +298,7 @@ impl Event {
             Self::CancelRequested { .. } => "cancel_requested",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
+            Self::Stepped { .. } => "stepped",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::Cancelled { .. } => "cancelled",

@@ -115,6 +115,7 @@ pub async fn restart(
             priority: again.workflow.definition.priority,
             follows: None,
             slot: again.workflow.slot(&value),
+            paused: false,
         },
         expect: None,
         durability: Durability::Now,

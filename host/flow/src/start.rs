@@ -38,6 +38,8 @@ pub struct Start<'a> {
     pub key: Option<&'a str>,
     /// Which goes first among those that wait for a place; the workflow's if absent.
     pub priority: Option<i8>,
+    /// Whether it is paused as soon as it has started.
+    pub paused: bool,
     /// A fresh id.
     pub execution: ExecutionId,
     /// When it was asked for.
@@ -137,6 +139,7 @@ async fn submit(
             follows: None,
             priority: start.priority.unwrap_or(start.workflow.definition.priority),
             slot: start.workflow.slot(start.input),
+            paused: start.paused,
         },
         expect: None,
         durability: start.durability,

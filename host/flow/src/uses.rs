@@ -51,6 +51,7 @@ impl Event {
             | Self::CancelRequested { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            | Self::Stepped { .. }
             | Self::Failed { .. }
             | Self::Cancelled { .. }
             | Self::Terminated { .. } => None,
@@ -83,6 +84,7 @@ impl Message {
             | Self::Cancel { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Step { .. }
             | Self::Terminate { .. } => return Vec::new(),
         };
         payload.blob().into_iter().collect()

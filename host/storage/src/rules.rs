@@ -180,6 +180,7 @@ impl<'a> Ledger<'a> {
             | Message::Resolve { .. }
             | Message::Pause { .. }
             | Message::Resume { .. }
+            | Message::Step { .. }
             | Message::Terminate { .. } => {
                 let seq = self.queue(submission)?;
                 self.let_out(submission.execution, &submission.message);

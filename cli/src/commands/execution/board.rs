@@ -92,7 +92,7 @@ impl Board {
             "cancel_requested" => self.status = "cancelling".into(),
             "undo_started" => self.undo(at),
             "paused" => self.status = "paused".into(),
-            "resumed" => self.status = "running".into(),
+            "resumed" | "stepped" => self.status = "running".into(),
             _ if self.status == "queued" => self.status = "running".into(),
             _ => {}
         }

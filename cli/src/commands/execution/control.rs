@@ -1,4 +1,4 @@
-//! `nebula execution cancel|pause|resume|terminate`: one execution, several, or
+//! `nebula execution cancel|pause|resume|step|terminate`: one execution, several, or
 //! all that match. More than one are listed first, and asked for.
 
 use std::process::ExitCode;
@@ -62,6 +62,11 @@ pub(super) const PAUSE: Verb = Verb {
 pub(super) const RESUME: Verb = Verb {
     name: "resume",
     done: "resumed",
+    statuses: &["paused"],
+};
+pub(super) const STEP: Verb = Verb {
+    name: "step",
+    done: "stepped",
     statuses: &["paused"],
 };
 pub(super) const TERMINATE: Verb = Verb {

@@ -9,7 +9,7 @@
 //! - `resolve`: what became of an attempt whose outcome is unknown.
 //! - `restart`: retry and replay: an execution from one that has ended.
 //! - `remove`: what has ended.
-//! - `control`: cancel, pause, resume, terminate: one, several, or all that match.
+//! - `control`: cancel, pause, resume, step, terminate: one, several, or all that match.
 
 use std::process::ExitCode;
 
@@ -77,6 +77,8 @@ pub(crate) enum Execution {
     Pause(control::Which),
     /// Let paused executions go on
     Resume(control::Which),
+    /// Let paused executions go on until one more step of each has ended
+    Step(control::Which),
     /// End executions at once, whatever is under way; also those that cannot go on
     Terminate(control::Which),
     Remove(remove::Remove),
@@ -134,6 +136,7 @@ async fn go(context: &Context, node: &Node, verb: Execution) -> Result<ExitCode>
         Execution::Cancel(which) => control::run(context, client, control::CANCEL, which).await,
         Execution::Pause(which) => control::run(context, client, control::PAUSE, which).await,
         Execution::Resume(which) => control::run(context, client, control::RESUME, which).await,
+        Execution::Step(which) => control::run(context, client, control::STEP, which).await,
         Execution::Terminate(which) => {
             control::run(context, client, control::TERMINATE, which).await
         }

@@ -44,6 +44,9 @@ pub(super) fn execution(format: Format, execution: &Value) -> Result<()> {
         text("workflow"),
         Style::stdout().status(text("status"))
     ))?;
+    if execution.get("waits_for_slot") == Some(&Value::Bool(true)) {
+        output::line("waits for a slot: its workflow's concurrency lets no more run at once")?;
+    }
     if let Some(origin) = execution.get("origin") {
         let text = |key: &str| origin.get(key).and_then(Value::as_str).unwrap_or_default();
         output::line(&format!("{} of {}", text("restart"), text("execution")))?;

@@ -65,6 +65,7 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
         task.heard(&row).await?;
         if task.execution.version() == 1 {
             keep(&mut task).await?;
+            pause(&mut task, &row)?;
         }
     }
     Ok(task)
@@ -101,6 +102,16 @@ async fn keep(task: &mut Task) -> Result<(), Exit> {
     }
     for event in origin.kept(&history) {
         task.record(event, task.now())?;
+    }
+    Ok(())
+}
+
+/// Pauses an execution that has just started, if its start says so.
+fn pause(task: &mut Task, row: &InboxRow) -> Result<(), Exit> {
+    let paused = matches!(row.message, Message::Start { paused: true, .. });
+    if paused && task.execution.final_event().is_none() {
+        let reason = "it was started to be stepped through".to_owned();
+        return task.record(Event::Paused { reason }, task.now());
     }
     Ok(())
 }

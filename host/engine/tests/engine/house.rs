@@ -149,6 +149,7 @@ impl House {
             follows: None,
             priority: deployed.definition.priority,
             slot: deployed.slot(&input),
+            paused: false,
         };
         let at = self.clock.now();
         let submission = Submission {

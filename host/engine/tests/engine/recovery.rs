@@ -240,6 +240,7 @@ async fn a_start_that_never_gets_to_disk_leaves_no_trace() {
         follows: None,
         priority: 0,
         slot: None,
+        paused: false,
     };
     let row = InboxRow {
         seq: 1,

@@ -220,6 +220,7 @@ impl Execution {
             // Its owner knows both, and says them.
             priority: 0,
             slot: None,
+            paused: false,
         }
     }
 }

@@ -106,6 +106,7 @@ impl Execution {
             }
             Event::Paused { .. } => self.on_paused(true),
             Event::Resumed { .. } => self.on_paused(false),
+            Event::Stepped { .. } => self.on_stepped(),
             Event::Succeeded { .. }
             | Event::Failed { .. }
             | Event::Cancelled { .. }
@@ -243,7 +244,9 @@ impl Execution {
             (_, Step::Succeeded(_)) if planted::is(Bug::CompletedTwice) => return Ok(()),
             (_, other) => return contradicts(key, other),
         }
-        self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))
+        self.end_step(key, Step::Succeeded(output.clone()), End::Succeeded(port))?;
+        self.has_stepped();
+        Ok(())
     }
 
     fn on_step_failed(
@@ -270,7 +273,9 @@ impl Execution {
             }
             other => return contradicts(key, other),
         }
-        self.end_step(key, Step::Failed(Box::new(error.clone())), End::Failed)
+        self.end_step(key, Step::Failed(Box::new(error.clone())), End::Failed)?;
+        self.has_stepped();
+        Ok(())
     }
 
     fn on_step_skipped(&mut self, key: &StepKey) -> Fold {
@@ -282,12 +287,28 @@ impl Execution {
     }
 
     fn on_paused(&mut self, paused: bool) -> Fold {
-        if self.paused == paused {
+        if self.paused == paused && !self.stepping {
             let is = if paused { "is" } else { "is not" };
             return Err(format!("the execution {is} paused"));
         }
         self.paused = paused;
+        self.stepping = false;
         Ok(())
+    }
+
+    fn on_stepped(&mut self) -> Fold {
+        if !self.paused {
+            return Err("the execution is not paused".into());
+        }
+        self.paused = false;
+        self.stepping = true;
+        Ok(())
+    }
+
+    /// A step has succeeded or failed.
+    const fn has_stepped(&mut self) {
+        self.paused |= self.stepping;
+        self.stepping = false;
     }
 
     fn on_end(&mut self, event: &Event, at: Timestamp) -> Fold {

@@ -99,7 +99,12 @@ impl Execution {
                     reason: reason.clone(),
                 })
             }
-            (Message::Resume { reason }, true) if self.paused => Some(Event::Resumed {
+            (Message::Resume { reason }, true) if self.paused || self.stepping => {
+                Some(Event::Resumed {
+                    reason: reason.clone(),
+                })
+            }
+            (Message::Step { reason }, true) if self.paused => Some(Event::Stepped {
                 reason: reason.clone(),
             }),
             (Message::Terminate { reason }, true) => Some(Event::Terminated {

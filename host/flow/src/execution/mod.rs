@@ -77,6 +77,8 @@ pub struct Execution {
     halt: Option<Halt>,
     cancel: Option<String>,
     paused: bool,
+    /// Set until one more step has ended; then it is paused.
+    stepping: bool,
     end: Option<Box<Event>>,
 }
 
@@ -158,6 +160,7 @@ impl Execution {
             halt: None,
             cancel: None,
             paused: false,
+            stepping: false,
             end: None,
             plan,
         }
@@ -198,7 +201,7 @@ impl PartialEq for Execution {
             && self.undoing == other.undoing
             && self.halt == other.halt
             && self.cancel == other.cancel
-            && self.paused == other.paused
+            && (self.paused, self.stepping) == (other.paused, other.stepping)
             && self.end == other.end
     }
 }

@@ -137,6 +137,17 @@ impl Execution {
         self.cancel.as_deref()
     }
 
+    /// Whether it is paused once one more step has ended: nothing begins beside that.
+    #[must_use]
+    pub const fn is_stepping(&self) -> bool {
+        self.stepping
+    }
+
+    /// Whether an attempt of a step is known to have started.
+    pub(crate) fn has_started(&self, key: &StepKey) -> bool {
+        matches!(self.locate(key), Ok((_, Step::Ready(ready))) if ready.started)
+    }
+
     /// Whether it is paused: what is under way may end, and nothing more begins.
     #[must_use]
     pub const fn is_paused(&self) -> bool {

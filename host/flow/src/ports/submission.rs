@@ -126,6 +126,9 @@ pub enum Message {
         /// What it needs before it begins.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<Slot>,
+        /// Whether it is paused as soon as it has started.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
     },
     /// A child has ended, to the execution that waits for it.
     ChildEnded {
@@ -164,6 +167,11 @@ pub enum Message {
     },
     /// Go on.
     Resume {
+        /// For people.
+        reason: String,
+    },
+    /// Go on until one more step has ended.
+    Step {
         /// For people.
         reason: String,
     },

@@ -54,6 +54,7 @@ impl House {
             input,
             key,
             priority: None,
+            paused: false,
             execution: ExecutionId::mint(at, random),
             at,
             durability: Durability::Now,

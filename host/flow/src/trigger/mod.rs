@@ -129,6 +129,7 @@ pub async fn fire(place: Place<'_>, firing: Firing<'_>) -> Result<Submitted, Tri
         input: &input,
         key: firing.key,
         priority: None,
+        paused: false,
         execution: firing.execution,
         at: firing.at,
         durability: firing.durability,

@@ -93,6 +93,7 @@ impl Follower {
             // Its owner knows both, and says them.
             priority: 0,
             slot: None,
+            paused: false,
         }
     }
 }

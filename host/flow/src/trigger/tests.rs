@@ -360,6 +360,7 @@ fn callers_cannot_use_the_keys_of_slots() {
         input: &json!(null),
         key: Some("nebula:cron/x"),
         priority: None,
+        paused: false,
         execution: ExecutionId::mint(at("2026-01-01T00:00:00Z"), 7),
         at: at("2026-01-01T00:00:00Z"),
         durability: Durability::Now,

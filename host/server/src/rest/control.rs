@@ -1,4 +1,4 @@
-//! `/executions/{execution}/cancel`, `/pause`, `/resume` and `/terminate`.
+//! `/executions/{execution}/cancel`, `/pause`, `/resume`, `/step` and `/terminate`.
 
 use axum::extract::{Path, Request};
 use http::StatusCode;
@@ -58,6 +58,23 @@ pub(crate) async fn pause(app: App, Path(execution): Path<String>, request: Requ
 )]
 pub(crate) async fn resume(app: App, Path(execution): Path<String>, request: Request) -> Reply {
     ask(&app, &execution, Control::Resume, request).await
+}
+
+/// Let a paused execution go on for one step
+///
+/// It goes on until one more step has succeeded or failed, and is paused again. Of several actions that may
+/// run one begins. For one that is not paused it changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/step", tag = "executions", operation_id = "step_execution",
+    params(("execution" = String, Path, description = "Its id", pattern = "^exec-[0-7][0-9a-hjkmnp-tv-z]{25}$")),
+    request_body = Option<Reason>,
+    responses(
+        (status = 202, body = Asked, description = "It is accepted and on disk"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn step(app: App, Path(execution): Path<String>, request: Request) -> Reply {
+    ask(&app, &execution, Control::Step, request).await
 }
 
 /// End an execution at once

@@ -58,6 +58,7 @@ pub(crate) async fn execute(
         workflow: &workflow,
         version: query.version,
         priority: query.priority.map(parse_priority).transpose()?,
+        paused: query.paused,
         input: input(&app, request).await?,
         key,
         wait,

@@ -88,6 +88,7 @@ fn of_executions(routes: Routes) -> Routes {
         .post("/executions/{execution}/cancel", OPERATOR, control::cancel)
         .post("/executions/{execution}/pause", OPERATOR, control::pause)
         .post("/executions/{execution}/resume", OPERATOR, control::resume)
+        .post("/executions/{execution}/step", OPERATOR, control::step)
         .post(
             "/executions/{execution}/terminate",
             OPERATOR,
@@ -186,6 +187,7 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         control::cancel,
         control::pause,
         control::resume,
+        control::step,
         control::terminate,
         live::events,
         live::events_stream,

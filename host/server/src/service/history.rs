@@ -349,6 +349,7 @@ fn fill(wire: &mut wire::Event, event: Event, value: Option<nebula_flow::Value>)
         Event::CancelRequested { reason }
         | Event::Paused { reason }
         | Event::Resumed { reason }
+        | Event::Stepped { reason }
         | Event::Cancelled { reason }
         | Event::Terminated { reason } => wire.reason = Some(reason),
         Event::Succeeded { .. } => wire.output = value,

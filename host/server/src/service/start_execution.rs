@@ -21,6 +21,8 @@ pub(crate) struct Start<'a> {
     pub(crate) version: Option<u32>,
     /// The workflow's if absent.
     pub(crate) priority: Option<i8>,
+    /// Paused as soon as it has started.
+    pub(crate) paused: bool,
     /// The workflow's input.
     pub(crate) input: Value,
     /// Makes a repeat harmless.
@@ -52,6 +54,7 @@ pub(crate) async fn start(app: &App, request: Start<'_>) -> Result<Started> {
         input: &request.input,
         key: request.key.as_deref(),
         priority: request.priority,
+        paused: request.paused,
         execution,
         at: now,
         durability: if watch.is_some() {

@@ -204,6 +204,7 @@ impl Timeline {
             | Event::CancelRequested { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::Stepped { .. }
             | Event::Cancelled { .. }
             | Event::Terminated { .. } => {}
         }

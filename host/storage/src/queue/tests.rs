@@ -82,6 +82,7 @@ fn start(n: u128, durability: Durability) -> (Request, Answer<Submitted, LogErro
             follows: None,
             priority: 0,
             slot: None,
+            paused: false,
         },
         expect: None,
         durability,

@@ -64,6 +64,7 @@ pub(crate) fn start_message() -> Message {
         follows: None,
         priority: 0,
         slot: None,
+        paused: false,
     }
 }
 

@@ -207,6 +207,7 @@ async fn executions_are_filtered(store: AnyStore) {
             follows: None,
             priority: 0,
             slot: None,
+            paused: false,
         };
         store
             .submit(Submission {

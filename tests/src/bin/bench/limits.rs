@@ -128,6 +128,8 @@ async fn commit(log: Arc<Sqlite>, fences: Arc<[Fence]>, serial: u128) -> Result<
             origin: None,
             follows: None,
             priority: 0,
+            slot: None,
+            paused: false,
         },
         expect: None,
         durability: Durability::WithAppend,

@@ -63,6 +63,7 @@ pub(crate) struct Victims {
 const KILL: &str = "kill -9";
 const TERMINATE: &str = "terminate";
 const FREEZE: &str = "freeze";
+const FULL: &str = "disk full";
 const OUST: &str = "freeze until others have its shards";
 const RESTART: &str = "database restarted at once";
 const SESSIONS: &str = "database sessions ended";
@@ -101,8 +102,18 @@ async fn at_node(nodes: &mut [Node], chance: &mut Chance, fired: &mut Fired) -> 
     let several = nodes.len() > 1;
     let node = chance.index(nodes.len());
     let node = &mut nodes[node];
-    let (fault, done) = match chance.below(10) {
+    let (fault, done) = match chance.below(12) {
         0..7 => (KILL, node.kill()?),
+        10.. => {
+            // Sometimes it is not full any more before it dies, sometimes it is.
+            node.limit_files(Some(0))?;
+            tokio::time::sleep(chance.millis(20, 1_500)).await;
+            fired.count(FULL);
+            if chance.percent(70) {
+                return node.limit_files(None);
+            }
+            (KILL, node.kill()?)
+        }
         7 => (TERMINATE, node.terminate().await?),
         _ if several => {
             node.stop()?;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nebula_flow::planted::Bug;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::Error;
 
@@ -128,6 +128,18 @@ impl Node {
         Ok(status
             .map_err(|_| "the node does not end by itself")???
             .success())
+    }
+
+    /// Lets no file of it be written beyond so many bytes, as if the disk were full;
+    /// none lets them again.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) -> Result<(), Error> {
+        let child = self.child.as_ref().ok_or("no node runs")?;
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(Pid::from_child(child)), Resource::Fsize, limit)?;
+        Ok(())
     }
 
     /// Stops it, so that the rest of the world goes on without it.

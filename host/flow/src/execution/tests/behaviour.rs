@@ -934,6 +934,51 @@ fn a_paused_execution_keeps_signals_and_can_be_cancelled_or_terminated() {
     assert_eq!(bench.work(), ["output"]);
 }
 
+fn one_step() -> Event {
+    because(|reason| Event::Stepped { reason })
+}
+
+#[test]
+fn one_step_runs_to_its_end_and_it_is_paused_again() {
+    let nodes = json!({"a": pure(), "b": pure(), "c": pure()});
+    let mut bench = Bench::started(&plan(nodes, json!([{"from": "a", "to": "c"}])));
+    bench.ready("a");
+    bench.ready("b");
+    assert!(bench.try_push(one_step()).is_err(), "it is not paused");
+    bench.push(pause());
+    bench.push(one_step());
+    assert_eq!(bench.execution.status().0, Status::Running);
+    assert_eq!(bench.work(), ["run a:1"], "one of two");
+    bench.settle("a", 1, Ok(Outcome::Success(Bytes::new())));
+    assert_eq!(bench.execution.status().0, Status::Paused);
+    bench.push(one_step());
+    assert_eq!(bench.work(), ["run b:1", "input c"]);
+    bench.ready("c");
+    bench.settle("b", 1, Err(failure(FailureKind::Permanent, "no")));
+    assert_eq!(bench.execution.status().0, Status::Paused, "a failure too");
+    bench.push(one_step());
+    let mut paused = bench.clone();
+    paused.push(pause());
+    assert_eq!(paused.execution.status().0, Status::Paused);
+    bench.push(resume());
+    assert_eq!(bench.execution.status().0, Status::Failed);
+}
+
+#[test]
+fn an_attempt_that_ran_before_the_pause_goes_on_and_no_other_begins() {
+    let nodes = json!({"a": pure(), "b": {"action": "test.effect"}});
+    let mut bench = Bench::started(&plan(nodes, json!([])));
+    bench.ready("a");
+    bench.ready("b");
+    bench.push(Event::AttemptStarted {
+        step: step("b"),
+        attempt: 1,
+    });
+    bench.push(pause());
+    bench.push(one_step());
+    assert_eq!(bench.work(), ["run b:1"]);
+}
+
 #[test]
 fn what_is_paused_cannot_be_paused_again_nor_go_on_twice() {
     let mut bench = Bench::started(&plan(json!({"a": pure()}), json!([])));

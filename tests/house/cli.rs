@@ -158,7 +158,7 @@ pub(crate) struct RunningNode(Child);
 
 impl RunningNode {
     /// Starts `nebula dev` and waits until it listens.
-    fn start(command: Command, port: &str) -> Self {
+    pub(crate) fn start(command: Command, port: &str) -> Self {
         Self::start_with(command, port, &[])
     }
 

@@ -3,6 +3,7 @@
 mod advisories;
 mod again;
 mod cli;
+mod clock;
 mod contexts;
 mod controls;
 mod create;

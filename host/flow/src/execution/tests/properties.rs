@@ -605,6 +605,7 @@ fn any_other_event() -> impl Strategy<Value = Event> {
         Just(Event::CancelRequested { reason: text() }),
         Just(Event::Paused { reason: text() }),
         Just(Event::Resumed { reason: text() }),
+        Just(Event::Stepped { reason: text() }),
         Just(Event::Terminated { reason: text() }),
         Just(Event::Succeeded { output: output() }),
         (prop::option::of(any_step()), error()).prop_map(|(step, error)| {

@@ -14,10 +14,15 @@ use crate::open::OpenError;
 /// holds for a moment, e.g. while it resets the WAL.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Bytes of a page of a new file. A commit writes whole pages and touches a few
+/// of each table: with pages of 4 KiB it wrote a third more, and was slower
+/// (`docs/performance.md`). A file that is there keeps its own.
+const PAGE_BYTES: u32 = 2_048;
+
 /// Pages in the WAL at which the writer's next commit also copies them into the
-/// file: 8 MiB of 4 KiB pages. Reads are short, so the WAL starts over soon after
+/// file: 8 MiB of new files. Reads are short, so the WAL starts over soon after
 /// and neither it nor the pause grows without end.
-const CHECKPOINT_PAGES: u32 = 2_000;
+const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// To how many bytes the WAL file is cut when it starts over.
 const WAL_BYTES: u32 = 64 << 20;
@@ -64,6 +69,7 @@ impl Folder {
 
     fn set_up(&self, connection: &Connection) -> rusqlite::Result<()> {
         common(connection)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         let mode: String =
             connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         if mode != "wal" {

@@ -130,6 +130,8 @@ async fn recovery() -> Result<(), crate::Error> {
         .post("/api/v1/workflows", document.to_string().into())
         .await?;
     start(&node.address, "long", &json!({}), 12_000).await?;
+    // The first one was idle for so long that the node has closed it.
+    let mut connection = Connection::open(&node.address).await?;
     let done = count(&mut connection, "long", "succeeded").await?;
     let home = node.kill();
     let begin = Instant::now();

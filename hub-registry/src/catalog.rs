@@ -23,7 +23,7 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 10] = [
+pub const RESERVED: [&str; 11] = [
     "condition",
     "crypto",
     "database",
@@ -31,6 +31,7 @@ pub const RESERVED: [&str; 10] = [
     "nebula",
     "notification",
     "template",
+    "text",
     "transform",
     "validation",
     "weather",

@@ -23,13 +23,14 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 11] = [
+pub const RESERVED: [&str; 12] = [
     "condition",
     "crypto",
     "database",
     "http",
     "nebula",
     "notification",
+    "table",
     "template",
     "text",
     "transform",

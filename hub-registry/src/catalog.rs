@@ -23,11 +23,12 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 12] = [
+pub const RESERVED: [&str; 13] = [
     "condition",
     "crypto",
     "database",
     "http",
+    "json",
     "nebula",
     "notification",
     "table",

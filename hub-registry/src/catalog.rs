@@ -23,7 +23,7 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 14] = [
+pub const RESERVED: [&str; 15] = [
     "condition",
     "crypto",
     "database",
@@ -37,6 +37,7 @@ pub const RESERVED: [&str; 14] = [
     "transform",
     "validation",
     "weather",
+    "xml",
     "zip",
 ];
 

@@ -2,7 +2,7 @@
 //! miniz_oxide.
 //!
 //! ```yaml
-//! download: { action: http.request, input: { url: "https://files.example/report.zip", response: base64 } }
+//! download: { action: http.request, input: { url: "https://files.example/report.zip", encoding: base64 } }
 //! list: { action: zip.list, input: { archive: "${ $nodes.download.result.body }" } }
 //! table: { action: zip.read, input: { archive: "${ $nodes.download.result.body }", path: report.csv } }
 //! ```

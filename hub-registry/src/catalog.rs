@@ -23,12 +23,13 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 15] = [
+pub const RESERVED: [&str; 16] = [
     "condition",
     "crypto",
     "database",
     "http",
     "json",
+    "markdown",
     "nebula",
     "notification",
     "table",

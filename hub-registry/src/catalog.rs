@@ -23,7 +23,7 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 16] = [
+pub const RESERVED: [&str; 17] = [
     "condition",
     "crypto",
     "database",
@@ -32,6 +32,7 @@ pub const RESERVED: [&str; 16] = [
     "markdown",
     "nebula",
     "notification",
+    "rss",
     "table",
     "template",
     "text",

@@ -125,7 +125,7 @@ async fn every_pack_describes_itself_and_only_those_that_reach_out_have_effects(
     for (name, bytes) in nebula_server::PACKS {
         let component = nebula_hub::embedded(bytes).expect("a component of ours");
         let prepared = sandbox.prepare(&component).await.expect("prepares");
-        let effectful = matches!(*name, "http" | "weather" | "notification");
+        let effectful = matches!(*name, "http" | "notification" | "rss" | "weather");
         assert_eq!(
             prepared.effect == Effect::Effectful,
             effectful,

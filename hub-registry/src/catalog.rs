@@ -23,10 +23,11 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 17] = [
+pub const RESERVED: [&str; 18] = [
     "condition",
     "crypto",
     "database",
+    "html",
     "http",
     "json",
     "markdown",

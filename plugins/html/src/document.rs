@@ -11,7 +11,7 @@ use crate::rules;
 /// The page itself, which is no element.
 pub(crate) const ROOT: usize = 0;
 
-/// The most elements and texts, each up to 200 bytes of a call's memory.
+/// The most elements and texts, each about 300 bytes of a call's memory.
 const MAX_NODES: usize = 150_000;
 
 /// How deep elements stand in each other; what is deeper stands beside each other.

@@ -14,6 +14,10 @@
 use nebula_sdk::prelude::*;
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
 
+/// The longest text, in bytes: what is read of it takes up to 35 times as much of a
+/// call's memory.
+const MAX_TEXT: usize = 1_000_000;
+
 /// Schemes of links that run nothing.
 const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 
@@ -21,7 +25,7 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 #[data]
 #[derive(Debug)]
 pub struct Input {
-    /// The text.
+    /// The text: 1,000,000 bytes at most.
     pub markdown: String,
     /// What becomes of HTML in it, and of links that may run something.
     #[serde(default)]
@@ -61,6 +65,12 @@ impl SimpleAction for Render {
     type Output = Output;
 
     async fn execute_simple(&self, input: Input, _: &ActionContext) -> Result<Output> {
+        if input.markdown.len() > MAX_TEXT {
+            return Err(ActionError::invalid_input(format!(
+                "markdown: it has {} bytes; at most {MAX_TEXT} are rendered",
+                input.markdown.len()
+            )));
+        }
         let events = Parser::new_ext(&input.markdown, options());
         // Twice as long is what most texts become at the most.
         let mut text = String::with_capacity(input.markdown.len() * 2);

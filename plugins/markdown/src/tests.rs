@@ -87,10 +87,12 @@ fn html_and_links_that_run_something_are_kept_only_if_asked_for() {
 }
 
 #[test]
-fn what_is_no_text_is_refused() {
+fn what_is_no_text_or_too_long_is_refused() {
+    let long = "x".repeat(MAX_TEXT + 1);
     for input in [
         json!({ "markdown": 7 }),
         json!({ "markdown": "", "html": "some" }),
+        json!({ "markdown": long }),
     ] {
         let refused = ActionContext::for_test().run::<Render>(&input);
         assert!(

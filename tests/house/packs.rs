@@ -12,7 +12,9 @@ use nebula_flow::{Timestamp, Value, json, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
 mod agreement;
+mod examples;
 mod hostile;
+mod page;
 mod pure;
 
 /// One sandbox, whose compiled components are kept between tests.

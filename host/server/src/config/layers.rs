@@ -17,6 +17,9 @@ use super::setting::Setting;
 
 /// What variables of the environment begin with.
 const PREFIX: &str = "NEBULA_";
+/// Variables that read as settings of a section, and are of the command that
+/// signs packages.
+const OF_SIGNERS: [&str; 2] = ["NEBULA_HUB_KEY", "NEBULA_HUB_PASSPHRASE"];
 
 /// Where settings come from.
 #[derive(Debug, Default)]
@@ -79,6 +82,7 @@ impl Layers {
         self.environment = variables
             .into_iter()
             .filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty())
+            .filter(|(name, _)| !OF_SIGNERS.contains(&name.as_str()))
             .collect();
         self
     }

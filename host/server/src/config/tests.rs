@@ -97,6 +97,12 @@ fn what_is_not_a_setting_is_refused_with_its_line_and_a_hint() {
         .expect_err("is refused")
         .to_string();
     assert!(told.contains("NEBULA_HTTP_MAX_BODY"), "{told}");
+    let signer = [("NEBULA_HUB_KEY", "a key"), ("NEBULA_HUB_PASSPHRASE", "x")];
+    let layers = Layers::default().with_environment(variables(&signer));
+    assert!(
+        Config::dev("data").read(layers).is_ok(),
+        "who signs may serve"
+    );
 }
 
 #[test]

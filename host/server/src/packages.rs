@@ -69,10 +69,19 @@ impl Packages {
             let remote = Remote::new(registry.clone(), &self.credentials).await;
             remotes.push(remote.map_err(nebula_hub::fetch::FetchError::from)?);
         }
-        Ok(Hub {
-            cache: self.cache.clone(),
-            remotes,
-        })
+        Ok(Hub::new(self.cache.clone(), remotes))
+    }
+
+    /// These registries, by their signed indexes where somebody is trusted to sign
+    /// one.
+    pub(crate) async fn offering(
+        &self,
+        app: &App,
+        registries: &[Registry],
+    ) -> Result<Hub, InstallError> {
+        let hub = self.hub_of(registries).await?;
+        let policy = self.trust.policy()?;
+        Ok(hub.consulting(&policy, app.clock.now()).await?)
     }
 
     /// The registries that are asked unless others are named: the configured

@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::artifact::{Descriptor, ImageIndex};
 
 mod keep;
+mod seen;
 mod sink;
 
 #[cfg(test)]

@@ -2,8 +2,17 @@
 //! show an old list for ever; this document can do neither unnoticed, since it
 //! has a serial that only grows, and expires.
 
+//!
+//! - `gather`: the versions that go into one.
+//! - `place`: where it is in a registry.
+
+mod gather;
+mod place;
 #[cfg(test)]
 mod tests;
+
+pub use gather::{LeftOut, gather};
+pub use place::{pull, push};
 
 use std::collections::BTreeSet;
 
@@ -68,6 +77,11 @@ pub enum IndexError {
     /// Not an index.
     #[error("what was signed is not an index: {0}")]
     NotAnIndex(String),
+    /// There is none.
+    #[error(
+        "it has none, although somebody is trusted to sign it; its operator makes one with `nebula hub index publish`"
+    )]
+    Missing,
     /// Over the cap.
     #[error("the index has {size} bytes; it has at most {MAX_INDEX}")]
     TooLarge {
@@ -113,6 +127,21 @@ pub enum IndexError {
 }
 
 impl Index {
+    /// What it says of a version.
+    #[must_use]
+    pub fn entry(&self, name: &PackageName, version: &Version) -> Option<&IndexEntry> {
+        let mut entries = self.versions.iter();
+        entries.find(|entry| entry.name == *name && entry.version == *version)
+    }
+
+    /// The versions of a package, the newest first.
+    #[must_use]
+    pub fn versions_of(&self, name: &PackageName) -> Vec<Version> {
+        let of_it = self.versions.iter().filter(|entry| entry.name == *name);
+        // They are in the order of name and version.
+        of_it.rev().map(|entry| entry.version.clone()).collect()
+    }
+
     /// Signs it, and puts it into a bundle.
     ///
     /// # Errors

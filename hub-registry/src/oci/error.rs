@@ -5,9 +5,11 @@ use std::time::Duration;
 use nebula_flow::Digest;
 use oci_distribution::errors::OciDistributionError;
 
+use super::elsewhere::Elsewhere;
+
 /// What a registry refused, or did not do. The hints are part of the words:
 /// what happened, to which thing, what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// Nobody answers there, or the connection was lost.
@@ -73,6 +75,14 @@ pub enum RegistryError {
         expected: Digest,
         /// Of what came.
         actual: Digest,
+    },
+    /// It sends us where it should not.
+    #[error("{registry} sends us to {reason}; we did not go there")]
+    Elsewhere {
+        /// Which.
+        registry: String,
+        /// Where, and why we do not go.
+        reason: String,
     },
     /// What it says is not what registries say.
     #[error("{registry} answers in a way that no registry does: {reason}")]
@@ -172,6 +182,10 @@ impl RegistryError {
         let mut source = std::error::Error::source(error);
         while let Some(inner) = source {
             reason = inner.to_string();
+            if inner.is::<Elsewhere>() {
+                let registry = registry.to_owned();
+                return Self::Elsewhere { registry, reason };
+            }
             source = inner.source();
         }
         Self::Unreachable {

@@ -112,6 +112,14 @@ impl Policy {
             .map(|(label, trusted)| (label.as_str(), trusted))
     }
 
+    /// Whether a key is named that signs the index of this hub. Whether it still
+    /// may, the index's own check says.
+    #[must_use]
+    pub fn signs_index(&self, source: &str) -> bool {
+        let mut keys = self.keys.values();
+        keys.any(|trusted| trusted.indexes.contains(source))
+    }
+
     /// The keys that may sign for a package, or once might.
     pub fn speaking_for(&self, name: &PackageName) -> impl Iterator<Item = (&str, &TrustedKey)> {
         let keys = self.keys.iter();

@@ -64,10 +64,8 @@ impl World {
         let program = tools::or_say("docker-registry", test)?;
         let registry = Registry::start(&program);
         let folder = tempfile::tempdir().unwrap();
-        let hub = Hub {
-            cache: Cache::open(folder.path().join("cache")).unwrap(),
-            remotes: vec![remote(&registry).await],
-        };
+        let cache = Cache::open(folder.path().join("cache")).unwrap();
+        let hub = Hub::new(cache, vec![remote(&registry).await]);
         Some(Self {
             registry,
             key: SigningKey::generate(Algorithm::EcdsaP256).unwrap(),
@@ -172,10 +170,7 @@ async fn what_is_published_is_found_verified_and_there_without_the_registry_too(
     accepted.component(bytes).unwrap();
 
     world.hub.keep(&found, &attached).unwrap();
-    let offline = Hub {
-        cache: world.hub.cache.clone(),
-        remotes: vec![],
-    };
+    let offline = Hub::new(world.hub.cache.clone(), vec![]);
     assert_eq!(
         offline.versions(&name()).await.unwrap(),
         std::slice::from_ref(&version)
@@ -403,10 +398,7 @@ async fn nobody_there_is_said_soon_and_leaves_the_cache_as_it_was() {
     let remote = Remote::new(address.parse().unwrap(), &Credentials::default())
         .await
         .unwrap();
-    let hub = Hub {
-        cache: cache.clone(),
-        remotes: vec![remote],
-    };
+    let hub = Hub::new(cache.clone(), vec![remote]);
     let error = hub.versions(&name()).await.unwrap_err();
     assert!(
         matches!(

@@ -61,6 +61,6 @@ fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-fn refused(error: CacheError) -> Error {
+pub(super) fn refused(error: CacheError) -> Error {
     Error::refused(error.to_string())
 }

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use nebula_hub::fetch::Hub;
 use nebula_hub::reference::Registry;
 use serde_json::{Value, json};
 
 use super::consent::{items, text};
-use super::places::remote;
-use super::{cache, trouble};
+use super::places::{hub, remote};
+use super::trouble;
 use crate::client::Client;
 use crate::commands::Context;
 use crate::commands::list::{List, ListArgs};
@@ -112,10 +111,7 @@ pub(crate) async fn outdated(context: &Context) -> Result<ExitCode> {
         let parsed: Registry = registry
             .parse()
             .map_err(|_| Error::node(format!("the node's registry `{registry}` does not read")))?;
-        let hub = Hub {
-            cache: cache::open(context)?,
-            remotes: vec![remote(context, parsed).await?],
-        };
+        let hub = hub(context, vec![remote(context, parsed).await?]).await?;
         let id = name
             .parse()
             .map_err(|_| Error::node(format!("the node's package `{name}` does not read")))?;

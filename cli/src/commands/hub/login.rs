@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::process::ExitCode;
 
-use nebula_hub::oci::{Remote, credentials};
+use nebula_hub::oci::{Patience, Remote, credentials};
 use nebula_hub::reference::Registry;
 use serde_json::json;
 
@@ -45,8 +45,7 @@ pub(crate) async fn login(context: &Context, args: Login) -> Result<ExitCode> {
     };
     let host = args.registry.host().to_owned();
     let auth = nebula_hub::oci::remote::basic(&args.username, &password);
-    let remote = Remote::with_auth(args.registry, auth)
-        .await
+    let remote = Remote::with(args.registry, auth, Patience::default())
         .map_err(|error| trouble::registry(&error))?;
     remote
         .greet()

@@ -5,6 +5,7 @@
 //! - `install`, `consent`, `deploy`, `remove`: what a node has.
 //! - `list`, `show`, `verify`: looking.
 //! - `key`, `signer`, `trust`: who signs, and who may.
+//! - `index`: the signed list of what a registry has.
 //! - `places`, `login`, `cache`: registries, credentials, what was pulled.
 //! - `serve`, `token`: a hub of your own.
 //! - `trouble`: refusals as exit codes.
@@ -12,6 +13,7 @@
 mod cache;
 mod consent;
 mod deploy;
+mod index;
 mod install;
 mod key;
 mod list;
@@ -56,6 +58,9 @@ pub(crate) enum Hub {
     Verify(verify::Verify),
     Login(login::Login),
     Logout(login::Logout),
+    /// Sign the list of what a registry has, so that it can neither hide nor hold back a version
+    #[command(subcommand)]
+    Index(index::IndexVerb),
     /// Keep the node's cache of packages in order
     #[command(subcommand)]
     Cache(cache::CacheVerb),
@@ -94,6 +99,7 @@ pub(crate) async fn run(context: &Context, verb: Hub) -> Result<ExitCode> {
         Hub::Verify(args) => verify::verify(context, args).await,
         Hub::Login(args) => login::login(context, args).await,
         Hub::Logout(args) => login::logout(context, &args),
+        Hub::Index(verb) => index::run(context, verb).await,
         Hub::Cache(verb) => cache::run(context, &verb),
         Hub::Key(verb) => key::run(context, verb),
         Hub::Trust(verb) => trust::run(context, verb),

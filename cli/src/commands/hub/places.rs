@@ -1,11 +1,13 @@
 //! Where packages are: registries and the default namespace, from options or
 //! the variables that a node reads too.
 
+use nebula_hub::fetch::Hub;
 use nebula_hub::oci::remote::basic;
-use nebula_hub::oci::{Credentials, Remote};
+use nebula_hub::oci::{Credentials, Patience, Remote};
 use nebula_hub::reference::{Registry, Wanted};
+use nebula_hub::trust::{Policy, TrustFile};
 
-use super::trouble;
+use super::{cache, now, trouble};
 use crate::commands::Context;
 use crate::error::{Error, Result};
 use crate::node;
@@ -73,11 +75,32 @@ impl Places {
         Ok(remotes)
     }
 
+    /// What all of them have, with the node's cache; by their signed indexes where
+    /// somebody is trusted to sign one.
+    pub(super) async fn hub(&self, context: &Context) -> Result<Hub> {
+        hub(context, self.remotes(context).await?).await
+    }
+
     /// A package within a range.
     pub(super) fn wanted(&self, text: &str) -> Result<Wanted> {
         let wanted = Wanted::read(text, &self.namespace);
         wanted.map_err(|error| Error::refused(error.to_string()))
     }
+}
+
+/// What these registries have, with the node's cache.
+pub(super) async fn hub(context: &Context, remotes: Vec<Remote>) -> Result<Hub> {
+    Hub::new(cache::open(context)?, remotes)
+        .consulting(&policy(context)?, now())
+        .await
+        .map_err(|error| trouble::fetch(&error))
+}
+
+/// Whom the node of the data folder trusts.
+pub(super) fn policy(context: &Context) -> Result<Policy> {
+    let file = TrustFile::of_node(&context.node.folder()?);
+    let policy = file.policy();
+    policy.map_err(|error| Error::refused(error.to_string()))
 }
 
 /// The hub of the node that runs on the data folder.
@@ -97,7 +120,7 @@ pub(super) async fn remote(context: &Context, registry: Registry) -> Result<Remo
         _ => None,
     };
     let remote = match token {
-        Some(token) => Remote::with_auth(registry, basic("local", token.trim())).await,
+        Some(token) => Remote::with(registry, basic("local", token.trim()), Patience::default()),
         None => Remote::new(registry, &Credentials::new(std::env::vars())).await,
     };
     remote.map_err(|error| trouble::registry(&error))

@@ -1,13 +1,16 @@
 //! `nebula hub show` and `search`: what registries have.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use nebula_hub::fetch::Hub;
+use nebula_hub::PackageName;
+use nebula_hub::oci::Remote;
 use nebula_hub::package::PackageDocument;
+use semver::Version;
 use serde_json::{Value, json};
 
-use super::places::Places;
-use super::{cache, trouble};
+use super::places::{Places, hub};
+use super::trouble;
 use crate::commands::Context;
 use crate::error::{Error, Exit, Result};
 use crate::output::{self, Show};
@@ -36,10 +39,7 @@ pub(crate) struct Search {
 
 pub(crate) async fn show(context: &Context, args: ShowArgs) -> Result<ExitCode> {
     let wanted = args.places.wanted(&args.package)?;
-    let hub = Hub {
-        cache: cache::open(context)?,
-        remotes: args.places.remotes(context).await?,
-    };
+    let hub = args.places.hub(context).await?;
     let said = |error| trouble::fetch(&error);
     let versions = hub.versions(&wanted.name).await.map_err(said)?;
     let fits = versions
@@ -136,34 +136,15 @@ pub(crate) async fn search(context: &Context, args: Search) -> Result<ExitCode> 
     let wanted = args.text.to_lowercase();
     for remote in args.places.remotes(context).await? {
         let registry = remote.registry().to_string();
-        let names = remote
-            .catalog()
-            .await
-            .map_err(|error| trouble::registry(&error))?;
-        let hub = Hub {
-            cache: cache::open(context)?,
-            remotes: vec![remote],
-        };
-        for name in names {
+        for offer in offers(context, remote).await? {
             if rows.len() >= args.limit {
                 break;
             }
-            // One that does not read is not one that a person looks for.
-            let Ok(versions) = hub.versions(&name).await else {
-                continue;
-            };
-            let Some(newest) = versions.first() else {
-                continue;
-            };
-            let Ok(found) = hub.find(&name, newest, None).await else {
-                continue;
-            };
-            let description = &found.document.description;
-            let words = format!("{name} {}", description.to_lowercase());
+            let words = format!("{} {}", offer.name, offer.description.to_lowercase());
             if words.contains(&wanted) {
                 rows.push(json!({
-                    "name": name, "version": newest, "description": description,
-                    "registry": registry,
+                    "name": offer.name, "version": offer.version,
+                    "description": offer.description, "registry": registry,
                 }));
             }
         }
@@ -181,4 +162,53 @@ pub(crate) async fn search(context: &Context, args: Search) -> Result<ExitCode> 
         ],
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The newest version of a package, in a list.
+struct Offer {
+    name: PackageName,
+    version: Version,
+    description: String,
+}
+
+/// What a registry has: in the words of its signed index, if it has one.
+async fn offers(context: &Context, remote: Remote) -> Result<Vec<Offer>> {
+    let said = |error| trouble::registry(&error);
+    let hub = hub(context, vec![remote]).await?;
+    let Some(remote) = hub.remotes.first() else {
+        return Ok(Vec::new());
+    };
+    if let Some(index) = hub.listing(remote).map_err(said)? {
+        // In the order of name and version: the last one of a name is the newest.
+        let newest: BTreeMap<_, _> = index
+            .versions
+            .iter()
+            .map(|entry| (&entry.name, entry))
+            .collect();
+        let offers = newest.into_values().map(|entry| Offer {
+            name: entry.name.clone(),
+            version: entry.version.clone(),
+            description: entry.description.clone(),
+        });
+        return Ok(offers.collect());
+    }
+    let mut offers = Vec::new();
+    for name in remote.catalog().await.map_err(said)? {
+        // One that does not read is not one that a person looks for.
+        let Ok(versions) = hub.versions(&name).await else {
+            continue;
+        };
+        let Some(newest) = versions.into_iter().next() else {
+            continue;
+        };
+        let Ok(found) = hub.find(&name, &newest, None).await else {
+            continue;
+        };
+        offers.push(Offer {
+            name,
+            version: newest,
+            description: found.document.description,
+        });
+    }
+    Ok(offers)
 }

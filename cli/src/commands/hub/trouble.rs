@@ -32,6 +32,7 @@ pub(super) fn fetch(error: &FetchError) -> Error {
         FetchError::UnknownPackage { .. } | FetchError::UnknownVersion { .. } => {
             Error::refused(error.to_string()).with_exit(Exit::NotFound)
         }
+        FetchError::Index { .. } => Error::refused(error.to_string()).with_exit(Exit::Untrusted),
         FetchError::NoRegistry | FetchError::Cache(_) => Error::refused(error.to_string()),
         _ => Error::refused(error.to_string()).with_exit(Exit::Altered),
     }

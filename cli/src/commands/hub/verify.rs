@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use http::Method;
 use nebula_hub::fetch::{Found, Hub};
 use nebula_hub::reference::Wanted;
-use nebula_hub::trust::TrustFile;
 use nebula_hub::verify::{Accepted, Check, Evidence, Outcome, Request, Verdict};
 use serde_json::{Value, json};
 
 use super::consent::text;
-use super::places::Places;
-use super::{cache, list, now, trouble};
+use super::places::{self, Places};
+use super::{list, now, trouble};
 use crate::client::Body;
 use crate::commands::Context;
 use crate::error::{Error, Exit, Result};
@@ -28,16 +27,11 @@ pub(crate) struct Verify {
 
 pub(crate) async fn verify(context: &Context, args: Verify) -> Result<ExitCode> {
     let wanted = args.places.wanted(&args.package)?;
-    let hub = Hub {
-        cache: cache::open(context)?,
-        remotes: args.places.remotes(context).await?,
-    };
+    let hub = args.places.hub(context).await?;
     let found = newest(&hub, &wanted).await?;
     let said = |error| trouble::fetch(&error);
     let attached = hub.attached(&found).await.map_err(said)?;
-    let policy = TrustFile::at(context.node.folder()?.join("trust.toml"))
-        .policy()
-        .map_err(|error| Error::refused(error.to_string()))?;
+    let policy = places::policy(context)?;
     let components = found.components();
     let document = &found.document;
     let request = Request {

@@ -50,6 +50,7 @@ fn fetch(error: &FetchError, detail: String) -> Problem {
         FetchError::UnknownPackage { .. } | FetchError::UnknownVersion { .. } => {
             Problem::new(Code::PackageNotFound, detail)
         }
+        FetchError::Index { .. } => Problem::new(Code::PackageUntrusted, detail),
         FetchError::NoRegistry => Problem::new(Code::BadRequest, detail),
         FetchError::Registry(RegistryError::Altered { .. } | RegistryError::TooLarge { .. })
         | FetchError::Moved(_)

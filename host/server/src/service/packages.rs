@@ -95,7 +95,7 @@ pub(super) async fn installer(app: &App, options: &PackageOptions) -> Result<Ins
         false if registries.is_empty() => {
             return Err(InstallError::from(FetchError::NoRegistry).into());
         }
-        false => app.packages.hub_of(registries).await?,
+        false => app.packages.offering(app, registries).await?,
     };
     Ok(app.packages.installer(app, hub))
 }

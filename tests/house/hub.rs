@@ -8,15 +8,15 @@ use serde_json::Value;
 use crate::cli::Cli;
 
 /// `nebula hub serve` or `nebula dev`; ended when it is dropped.
-struct Hub {
+pub(crate) struct Hub {
     child: Child,
     /// `host:port`.
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Hub {
     /// Starts it; its address is the last word of the line that has this text.
-    fn start(cli: &Cli, arguments: &[&str], line: &str) -> Self {
+    pub(crate) fn start(cli: &Cli, arguments: &[&str], line: &str) -> Self {
         let mut child = cli
             .command()
             .args(arguments)
@@ -34,7 +34,7 @@ impl Hub {
     }
 
     /// Ends it as SIGTERM does; its exit code.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         let sent = std::process::Command::new("kill")
             .args(["-TERM", &pid])
@@ -76,7 +76,7 @@ impl Drop for Hub {
     }
 }
 
-fn create(cli: &Cli, arguments: &[&str]) -> String {
+pub(crate) fn create(cli: &Cli, arguments: &[&str]) -> String {
     let made = cli.run(&[&["hub", "token", "create"], arguments].concat());
     assert_eq!(made.code, 0, "{made:?}");
     assert!(made.stderr.contains("shown this once"), "{made:?}");

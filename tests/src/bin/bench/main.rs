@@ -9,10 +9,12 @@
 //! - `long`: large maps and long histories.
 //! - `node`: cold start and memory of `nebula dev`.
 //! - `verify`: what it costs to check a signed package.
+//! - `hub`: installs, pulls of one digest, throughput of registries.
 //!
 //! Arguments choose: `bench sqlite limits`. Without any all run, some minutes.
 
 mod calls;
+mod hub;
 mod limits;
 mod load;
 mod long;
@@ -63,6 +65,9 @@ async fn run() -> Result<(), Error> {
     }
     if wanted("verify") {
         verify::run()?;
+    }
+    if wanted("hub") {
+        hub::run().await?;
     }
     Ok(())
 }

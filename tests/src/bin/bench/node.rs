@@ -117,6 +117,13 @@ impl Node {
         Ok(field(&io, "write_bytes:").ok_or("no write_bytes")?)
     }
 
+    /// The command on its folder.
+    pub(crate) fn command(&self) -> Result<Command, crate::Error> {
+        let mut command = Command::new(binary()?);
+        command.arg("--data").arg(self.home.folder.path());
+        Ok(command)
+    }
+
     /// Ends it with `kill -9`; its home is left.
     pub(crate) fn kill(mut self) -> Home {
         let _ = self.child.kill();
@@ -131,7 +138,7 @@ fn field(text: &str, name: &str) -> Option<f64> {
 }
 
 /// The `nebula` beside this program.
-fn binary() -> Result<PathBuf, crate::Error> {
+pub(crate) fn binary() -> Result<PathBuf, crate::Error> {
     let path = std::env::current_exe()?.with_file_name("nebula");
     if path.is_file() {
         Ok(path)

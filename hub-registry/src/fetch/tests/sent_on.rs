@@ -3,6 +3,9 @@
 use super::*;
 use crate::oci::RegistryError;
 
+/// Whether an error is the one that should come.
+type Expected = fn(&RegistryError) -> bool;
+
 fn basic() -> RegistryAuth {
     RegistryAuth::Basic("ada".into(), "her-password".into())
 }
@@ -80,7 +83,7 @@ async fn what_a_token_answers_has_a_cap_and_is_never_repeated() {
     let world = World::asked_by(basic()).await;
     let realm = world.realm();
     let huge = format!(r#"{{"token":"{}"}}"#, "x".repeat(1 << 20));
-    let cases: [(Act, fn(&RegistryError) -> bool); 7] = [
+    let cases: [(Act, Expected); 7] = [
         (Act::Endless("application/json".into()), |error| {
             matches!(error, RegistryError::TooLarge { limit: 65_536, .. })
         }),

@@ -26,6 +26,18 @@ impl Encoded {
         Ok(Self(wire::encode(value)?))
     }
 
+    /// A value that is encoded already.
+    #[must_use]
+    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// As it travels.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The value.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Backend;
 use crate::blob::Blob;
@@ -11,11 +12,47 @@ use crate::context::ActionContext;
 use crate::error::{ActionError, Result};
 use crate::wire;
 
-/// What a test context keeps.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
+/// The blobs and states that calls keep. A clone has the same blobs, for good, and
+/// states of its own: what a call sets is undone by going on with the clone from before.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
     blobs: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-    states: BTreeMap<Option<String>, (Vec<u8>, u64)>,
+    states: BTreeMap<Place, (Vec<u8>, u64)>,
+}
+
+/// Whose a state is, within a workflow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Of one node.
+    Node { workflow: String, node: String },
+    /// Of a key, for all actions of one publisher.
+    Key {
+        workflow: String,
+        publisher: String,
+        key: String,
+    },
+}
+
+impl Kept {
+    /// The bytes of a blob, if it is kept.
+    #[must_use]
+    pub fn blob(&self, blob: &Blob) -> Option<Vec<u8>> {
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        blobs.get(&blob.digest).cloned()
+    }
+
+    /// What a node of a workflow has kept; none if it has not.
+    ///
+    /// # Errors
+    /// When it is not of this type.
+    pub fn state<T: DeserializeOwned>(&self, workflow: &str, node: &str) -> Result<Option<T>> {
+        let place = Place::Node {
+            workflow: workflow.to_owned(),
+            node: node.to_owned(),
+        };
+        let found = self.states.get(&place);
+        found.map(|(value, _)| Ok(wire::decode(value)?)).transpose()
+    }
 }
 
 /// A blob that is being written.
@@ -57,8 +94,41 @@ impl ActionContext {
     #[must_use]
     pub fn with_state(self, value: &impl Serialize) -> Self {
         let value = wire::encode(value).unwrap_or_else(|e| panic!("the state: {e}"));
-        self.backend.state().kept.states.insert(None, (value, 1));
+        let mut state = self.backend.state();
+        let place = state.place(None);
+        state.kept.states.insert(place, (value, 1));
+        drop(state);
         self
+    }
+
+    /// With what earlier calls have kept.
+    #[must_use]
+    pub fn with_kept(self, kept: Kept) -> Self {
+        self.backend.state().kept = kept;
+        self
+    }
+
+    /// What is kept by now.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.backend.state().kept.clone()
+    }
+}
+
+impl super::State {
+    fn place(&self, key: Option<&str>) -> Place {
+        let workflow = self.identity.workflow.clone();
+        match key {
+            None => Place::Node {
+                workflow,
+                node: self.identity.node.clone(),
+            },
+            Some(key) => Place::Key {
+                workflow,
+                publisher: self.publisher.clone(),
+                key: key.to_owned(),
+            },
+        }
     }
 }
 
@@ -100,9 +170,9 @@ impl Backend {
         reason = "the backend in the sandbox has the same methods"
     )]
     pub(crate) fn state_of(&self, key: Option<&str>) -> Result<(Vec<u8>, u64)> {
-        let key = key.map(str::to_owned);
-        let state = self.state().kept.states.get(&key).cloned();
-        Ok(state.unwrap_or((vec![0xc0], 0)))
+        let state = self.state();
+        let kept = state.kept.states.get(&state.place(key)).cloned();
+        Ok(kept.unwrap_or((vec![0xc0], 0)))
     }
 
     pub(crate) fn set_state(&self, key: Option<&str>, value: Vec<u8>, version: u64) -> Result<u64> {
@@ -112,9 +182,9 @@ impl Backend {
                 "the state has version {actual}"
             )));
         }
-        let key = key.map(str::to_owned);
-        let states = &mut self.state().kept.states;
-        states.insert(key, (value, version + 1));
+        let mut state = self.state();
+        let place = state.place(key);
+        state.kept.states.insert(place, (value, version + 1));
         Ok(version + 1)
     }
 }

@@ -11,8 +11,7 @@ use std::thread::{self, Thread};
 
 mod keep;
 
-pub use keep::Draft;
-use keep::Kept;
+pub use keep::{Draft, Kept};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,10 +29,13 @@ pub struct Backend {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    credentials: BTreeMap<String, String>,
+    identity: Identity,
+    publisher: String,
+    credentials: BTreeMap<String, Result<String>>,
     responses: BTreeMap<(String, String), VecDeque<Result<Response, HttpError>>>,
+    http: Option<Http>,
     requests: Vec<Request>,
     lines: Vec<(Level, String)>,
     cancelled: bool,
@@ -41,6 +43,44 @@ struct State {
     resumed: Option<Resumed<Encoded>>,
     heartbeats: u64,
     kept: Kept,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            identity: Identity {
+                workflow: "test".into(),
+                execution: "test".into(),
+                node: "test".into(),
+                item_path: Vec::new(),
+                iteration: 0,
+                attempt: 1,
+            },
+            publisher: String::new(),
+            credentials: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            http: None,
+            requests: Vec::new(),
+            lines: Vec::new(),
+            cancelled: false,
+            deadline_millis: None,
+            resumed: None,
+            heartbeats: 0,
+            kept: Kept::default(),
+        }
+    }
+}
+
+/// What answers a request for which no response was prepared.
+#[derive(Clone)]
+struct Http(Arc<Answer>);
+
+type Answer = dyn Fn(&Request) -> Result<Response, HttpError> + Send + Sync;
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Http(…)")
+    }
 }
 
 impl ActionContext {
@@ -56,7 +96,39 @@ impl ActionContext {
         self.backend
             .state()
             .credentials
-            .insert(name.into(), value.into());
+            .insert(name.into(), Ok(value.into()));
+        self
+    }
+
+    /// With the answer that a credential cannot be had, and why.
+    #[must_use]
+    pub fn without_credential(self, name: impl Into<String>, why: ActionError) -> Self {
+        self.backend
+            .state()
+            .credentials
+            .insert(name.into(), Err(why));
+        self
+    }
+
+    /// As the call of an action in a step of an execution. What it keeps is kept for
+    /// that workflow and node.
+    #[must_use]
+    pub fn with_call(self, action: &str, identity: Identity) -> Self {
+        let publisher = action.split('.').next().unwrap_or_default();
+        let mut state = self.backend.state();
+        state.publisher = publisher.to_owned();
+        state.identity = identity;
+        drop(state);
+        self
+    }
+
+    /// With what answers the requests for which no response is prepared.
+    #[must_use]
+    pub fn with_http(
+        self,
+        answer: impl Fn(&Request) -> Result<Response, HttpError> + Send + Sync + 'static,
+    ) -> Self {
+        self.backend.state().http = Some(Http(Arc::new(answer)));
         self
     }
 
@@ -86,7 +158,16 @@ impl ActionContext {
     #[must_use]
     pub fn resumed_with(self, state: &impl Serialize, woken: Woken) -> Self {
         let state = Encoded::of(state).unwrap_or_else(|e| panic!("the state: {e}"));
-        self.backend.state().resumed = Some(Resumed { state, woken });
+        self.with_resumption(Resumed { state, woken })
+    }
+
+    /// The same with a state that is encoded already.
+    #[must_use]
+    pub fn with_resumption(self, resumed: Resumed<Encoded>) -> Self {
+        let mut state = self.backend.state();
+        state.identity.iteration = state.identity.iteration.max(1);
+        state.resumed = Some(resumed);
+        drop(state);
         self
     }
 
@@ -146,23 +227,20 @@ impl Backend {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        Identity {
-            workflow: "test".into(),
-            execution: "test".into(),
-            node: "test".into(),
-            item_path: Vec::new(),
-            iteration: u32::from(self.state().resumed.is_some()),
-            attempt: 1,
-        }
+        self.state().identity.clone()
     }
 
-    /// As in the sandbox: equal for equal operations, 64 hex digits.
-    #[expect(
-        clippy::unused_self,
-        reason = "the backend in the sandbox has the same methods"
-    )]
+    /// As in the sandbox: 64 hex digits, equal for equal operations of one step.
     pub(crate) fn idempotency_key(&self, operation: &str) -> String {
-        fingerprint(operation.as_bytes())
+        let Identity {
+            execution,
+            node,
+            item_path,
+            iteration,
+            ..
+        } = self.identity();
+        let text = format!("{execution}\0{node}\0{item_path:?}\0{iteration}\0{operation}");
+        fingerprint(text.as_bytes())
     }
 
     pub(crate) fn deadline_millis(&self) -> Option<u64> {
@@ -186,10 +264,11 @@ impl Backend {
     }
 
     pub(crate) fn credential(&self, name: &str) -> Result<String> {
-        self.state().credentials.get(name).cloned().ok_or_else(|| {
-            ActionError::permanent(format!(
+        let found = self.state().credentials.get(name).cloned();
+        found.unwrap_or_else(|| {
+            Err(ActionError::permanent(format!(
                 "no credential `{name}`: give the test context one with `with_credential`"
-            ))
+            )))
         })
     }
 
@@ -210,13 +289,15 @@ impl Backend {
         let mut state = self.state();
         let key = (request.method.clone(), request.url.clone());
         let max = request.max_body;
-        state.requests.push(request);
+        let http = state.http.clone();
+        state.requests.push(request.clone());
         let answer = match state.responses.get_mut(&key) {
             Some(queue) if queue.len() > 1 => queue.pop_front(),
             Some(queue) => queue.front().cloned(),
             None => None,
         };
-        match answer {
+        drop(state);
+        match answer.or_else(|| http.map(|Http(answer)| answer(&request))) {
             Some(Ok(response)) if response.body.len() > max => {
                 Err(HttpError::TooLarge { limit: max })
             }

@@ -33,6 +33,16 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("nebula-action", "guest-sdk/action", &[]),
     ("nebula-derive", "guest-sdk/derive", &[]),
     (
+        "nebula-testing",
+        "guest-sdk/testing",
+        &[
+            "nebula-action",
+            "nebula-flow",
+            "nebula-engine",
+            "nebula-storage",
+        ],
+    ),
+    (
         "nebula-sdk",
         "guest-sdk/sdk",
         &[

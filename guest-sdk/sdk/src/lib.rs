@@ -45,6 +45,7 @@
 //! - [`prelude`]: what most files need.
 //! - [`action`]: actions, their context, errors and HTTP.
 //! - [`workflow`]: workflows, by builder or by [`workflow!`]; not in a component.
+//! - `testing`: tests of both, with the feature of that name; not in a component.
 
 #![cfg_attr(all(target_arch = "wasm32", not(feature = "std")), no_std)]
 
@@ -61,6 +62,9 @@ pub use serde;
 
 #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
 pub mod workflow;
+
+#[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
+pub use nebula_testing as testing;
 
 /// What most files need: `use nebula_sdk::prelude::*;`.
 pub mod prelude {

@@ -1,0 +1,49 @@
+//! Tests of workflows and actions, without a server and without Wasm.
+//!
+//! A workflow runs in the real engine on a store in memory. Its actions are
+//! closures, or native Rust from the source that also makes the component. Time
+//! is virtual: a workflow that waits a week is tested in a moment.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`workflow`]: [`WorkflowTestHarness`], which runs workflows.
+//! - [`result`]: [`TestResult`], what became of one.
+//! - [`action`]: [`ActionTestHarness`], which runs one action.
+//! - [`http`]: [`HttpMock`], which answers the requests of actions.
+//! - [`resource`]: [`MockResourceManager`], stand-ins for what actions reach.
+//! - [`suite`]: [`Suite`], tests in a file beside a workflow.
+//! - [`engine`]: [`MockEngine`], the engine beneath [`WorkflowTestHarness`].
+//! - `registry`: the actions that it has; `native`: those that are native Rust.
+//! - `runner`: how the engine calls them, and what goes wrong then.
+//! - `drive`: one run from its start to its end; `clock`: the time it takes; `records`:
+//!   what is kept meanwhile.
+
+pub mod action;
+mod clock;
+mod drive;
+pub mod engine;
+pub mod http;
+mod native;
+mod records;
+mod registry;
+pub mod resource;
+pub mod result;
+mod runner;
+pub mod suite;
+pub mod workflow;
+
+pub use action::{ActionTestHarness, ActionTestResult, Output};
+pub use engine::MockEngine;
+pub use http::HttpMock;
+pub use resource::{MockResource, MockResourceManager};
+pub use result::{Metrics, NodeOutputs, TestError, TestResult};
+pub use suite::{Suite, TestReport};
+pub use workflow::WorkflowTestHarness;
+
+// What mocks answer with, and what results hold.
+pub use nebula_action::context::Level;
+pub use nebula_action::http::{HttpError, Request, Response};
+pub use nebula_action::{ActionError, Encoded, ProcessResult, Wake, Woken};
+pub use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
+pub use nebula_flow::ports::Status;
+pub use nebula_flow::{Timestamp, Value, json};

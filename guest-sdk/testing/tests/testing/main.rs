@@ -1,0 +1,16 @@
+//! What authors of actions and workflows can test, by the doors that they use.
+
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(unreachable_pub, reason = "actions as their authors write them")]
+
+mod actions;
+mod components;
+mod docs;
+mod faults;
+mod http;
+mod native;
+mod seed;
+mod suites;
+mod time;
+mod workflows;

@@ -16,7 +16,7 @@ use nebula_flow::deploy::EVALUATOR;
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::payload;
 use nebula_flow::ports::{
-    Call, Components, Prepared, Report, ResolveError, ResolvedAction, Runner,
+    Call, Components, Limits, Prepared, Report, ResolveError, ResolvedAction, Runner,
 };
 use nebula_flow::{ActionId, Component, Digest, Effect, TenantId, Value, Verified};
 use semver::VersionReq;
@@ -178,7 +178,9 @@ impl TestRunner {
     /// Notes a call; gives what is to go wrong with it.
     fn begin(&self, call: &Call) -> Option<Fault> {
         let step = &call.identity.step;
-        let is_expression = call.action.as_str() == EVALUATOR && !self.is_own(call);
+        // Only a node's own call may burn all that a run allows.
+        let is_expression =
+            call.action.as_str() == EVALUATOR && call.limits.fuel != Limits::default().fuel;
         if is_expression {
             return None;
         }

@@ -32,9 +32,9 @@ use crate::runner::{Beyond, Fault, Idle, TestRunner};
 mod gather;
 mod waits;
 
-/// How often the clock is turned on without any event before the run is given up. The
-/// engine looks at its log twice in 5 s, so that this is more than a day.
-const PATIENCE: u32 = 100_000;
+/// How often the clock is turned on without any event before the run is given up. What
+/// the engine does by itself comes about every second: more than a week.
+const PATIENCE: u32 = 1_000_000;
 
 /// How many executions a run may have.
 const EXECUTIONS: usize = 10_000;

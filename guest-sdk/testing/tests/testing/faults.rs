@@ -170,6 +170,14 @@ async fn waits_survive_a_crash_in_a_parallel_node() {
 }
 
 #[tokio::test]
+async fn a_step_may_crash_the_engine_again_and_again() {
+    let (harness, runs) = counted();
+    let harness = (0..5).fold(harness, |harness, _| harness.crashing("create_user"));
+    let result = harness.execute(insert(), json!({})).await.expect_success();
+    assert_eq!((result.metrics.crashes, runs.load(SeqCst)), (5, 6));
+}
+
+#[tokio::test]
 async fn a_fault_at_a_node_that_is_not_there_is_refused() {
     let (harness, _) = counted();
     let result = harness

@@ -136,6 +136,21 @@ async fn a_call_that_never_answers_times_out_in_virtual_time() {
 }
 
 #[tokio::test]
+async fn a_call_may_take_hours_and_a_heartbeat_ends_it_sooner() {
+    let hours = Duration::from_secs(3 * 60 * 60);
+    let node = NodeBuilder::action("test.same").timeout(hours);
+    let quiet = node.clone().heartbeat(Duration::from_secs(60));
+    for (node, longest) in [(node, 2 * hours), (quiet, Duration::from_secs(90))] {
+        let workflow = WorkflowBuilder::new("w").add_node("call", node).build();
+        let harness = harness().timing_out("call", 1);
+        let result = harness.execute(workflow, json!(null)).await;
+        assert_eq!(result.expect_failure().kind, FailureKind::TimedOut);
+        let elapsed = result.metrics.elapsed;
+        assert!(elapsed <= longest, "{elapsed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_workflow_that_takes_too_long_fails() {
     let workflow = WorkflowBuilder::new("w")
         .timeout(Duration::from_secs(3600))

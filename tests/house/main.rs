@@ -30,6 +30,7 @@ mod torture;
 mod triggers;
 mod waits;
 mod wit;
+mod workflow_tests;
 
 /// The root of the checkout.
 fn root() -> std::path::PathBuf {

@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     /// Check and show the settings of a node
     #[command(subcommand)]
     Config(config::Config),
-    /// Deploy, validate, execute and list workflows
+    /// Deploy, validate, test, execute and list workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
     /// List, inspect, watch, signal, pause and end executions

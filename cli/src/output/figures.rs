@@ -20,7 +20,7 @@ pub(crate) fn age(rfc3339: &str) -> String {
     format!("{figure} {tense}")
 }
 
-/// Microseconds as people read them: `87 µs`, `4.2 ms`, `1.3 s`, `2m 05s`.
+/// Microseconds as people read them: `87 µs`, `4.2 ms`, `1.3 s`, `2m 05s`, `3h 00m`, `7d 00h`.
 pub(crate) fn micros(us: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for display")]
     let value = us as f64;
@@ -30,7 +30,11 @@ pub(crate) fn micros(us: u64) -> String {
         1_000_000..120_000_000 => format!("{:.1} s", value / 1e6),
         _ => {
             let seconds = us / 1_000_000;
-            format!("{}m {:02}s", seconds / 60, seconds % 60)
+            match seconds {
+                0..7_200 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+                7_200..172_800 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+                _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3_600 % 24),
+            }
         }
     }
 }
@@ -76,6 +80,8 @@ mod tests {
         assert_eq!(micros(87), "87 µs");
         assert_eq!(micros(4_200), "4.2 ms");
         assert_eq!(micros(125_000_000), "2m 05s");
+        assert_eq!(micros(3 * 3_600_000_000), "3h 00m");
+        assert_eq!(micros(175 * 3_600_000_000), "7d 07h");
         assert_eq!(bytes(1_310_720), "1.2 MiB");
         assert_eq!(things(1, "step"), "1 step");
         assert_eq!(things(3_650, "item"), "3,650 items");

@@ -1,29 +1,25 @@
 //! `--mock-http FILE`: a small server on loopback that answers as the file
 //! says. Granted hosts lead to it (`--at`), so that the requests of the action
 //! take their real way through the egress.
-//!
-//! - `rule`: what the file says, and whether a request matches.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Request, Response, StatusCode};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use nebula_sandbox::nebula_flow::ActionMetadata;
 use nebula_sandbox::nebula_flow::grant::Grant;
+use nebula_testing::http::{Asked, Rule};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::error::{Error, Result};
-use rule::{Asked, Rule};
-
-mod rule;
 
 /// The largest request body that is read: a little over what a guest can send.
 const MAX_BODY: usize = 16 << 20;
@@ -53,7 +49,10 @@ struct Seen {
 impl Mock {
     /// Reads the file and listens on a free port.
     pub(super) async fn start(file: &str, text: &[u8]) -> Result<Self> {
-        let rules = rule::read(file, text)?;
+        let rules = nebula_testing::http::read(file, text).map_err(|e| {
+            Error::refused(e.to_string())
+                .hint("it is a list of `request` and `response`; see docs/cli.md, Mocked HTTP")
+        })?;
         let cannot = |e: std::io::Error| {
             Error::node(format!(
                 "the server of {file} cannot listen on loopback: {e}"
@@ -173,22 +172,26 @@ impl Shared {
             Ok(body) => body.to_bytes(),
             Err(_) => Bytes::new(),
         };
-        let host = head.headers.get(HOST).and_then(|h| h.to_str().ok());
-        let asked = Asked {
-            method: head.method.as_str(),
-            host: host.unwrap_or_default(),
-            path: head.uri.path_and_query().map_or("/", |p| p.as_str()),
-            headers: &head.headers,
-            body: &body,
+        let header = |name: &str| {
+            let found = head.headers.get(name).and_then(|v| v.to_str().ok());
+            found.map(str::to_owned)
         };
-        let Some((_, rule)) = self.choose(&asked) else {
+        let host = header(HOST.as_str()).unwrap_or_default();
+        let chosen = self.choose(&Asked {
+            method: head.method.as_str(),
+            host: &host,
+            path: head.uri.path_and_query().map_or("/", |p| p.as_str()),
+            header: &header,
+            body: &body,
+        });
+        let Some((_, rule)) = chosen else {
             let text = format!("{} has no response for this request", self.file);
             let mut response = Response::new(Full::from(text));
             *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
             return response;
         };
         tokio::time::sleep(rule.delay()).await;
-        rule.response()
+        response(rule)
     }
 }
 
@@ -208,5 +211,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// What a JSON response is called.
-const JSON: (http::HeaderName, &str) = (CONTENT_TYPE, "application/json");
+/// The response of a rule; what it is made of was checked when it was read.
+fn response(rule: &Rule) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(rule.body()));
+    *response.status_mut() = StatusCode::from_u16(rule.status()).unwrap_or_default();
+    for (name, value) in rule.headers() {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

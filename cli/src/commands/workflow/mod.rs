@@ -1,4 +1,7 @@
 //! `nebula workflow …`
+//!
+//! - `test`: the tests beside a workflow file.
+//! - `packs`: real components for those, without a node.
 
 use std::process::ExitCode;
 
@@ -14,9 +17,21 @@ use crate::error::{Error, Exit, Result};
 use crate::node::Node;
 use crate::output::{self, Column, Format, Show};
 
+mod packs;
+mod test;
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workflow {
+    #[command(flatten)]
+    OfNode(OfNode),
+    /// Run the tests beside a workflow file, without a node and in virtual time
+    Test(test::Test),
+}
+
+/// Those that ask a node.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfNode {
     /// Deploy a workflow from its YAML or JSON file (`-` for standard input)
     Deploy {
         /// The file
@@ -67,18 +82,22 @@ pub(crate) enum Workflow {
 }
 
 pub(crate) async fn run(context: &Context, verb: Workflow) -> Result<ExitCode> {
+    let verb = match verb {
+        Workflow::OfNode(verb) => verb,
+        Workflow::Test(test) => return test::run(context, &test).await,
+    };
     let node = context.node.connect().await?;
     let result = go(context, &node, verb).await;
     node.close().await;
     result
 }
 
-async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> {
+async fn go(context: &Context, node: &Node, verb: OfNode) -> Result<ExitCode> {
     let client = &node.client;
     match verb {
-        Workflow::Deploy { file } => deploy(context, client, &file).await,
-        Workflow::Validate { file } => validate(context, client, &file).await,
-        Workflow::Execute {
+        OfNode::Deploy { file } => deploy(context, client, &file).await,
+        OfNode::Validate { file } => validate(context, client, &file).await,
+        OfNode::Execute {
             workflow,
             input,
             wait,
@@ -93,14 +112,14 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
             let query = query(priority, paused);
             execute(context, node, &workflow, body, &query, wait).await
         }
-        Workflow::List { filter, args } => {
+        OfNode::List { filter, args } => {
             let filter = (!filter.is_empty()).then(|| filter.join(","));
             List::new("/api/v1/workflows", COLUMNS)
                 .filter("filter", filter.as_deref())
                 .show_or_watch(context, node, &args)
                 .await
         }
-        Workflow::Get { workflow, version } => {
+        OfNode::Get { workflow, version } => {
             let version = version.map(|v| format!("?version={v}")).unwrap_or_default();
             let answer = client
                 .get(&format!(
@@ -116,7 +135,7 @@ async fn go(context: &Context, node: &Node, verb: Workflow) -> Result<ExitCode> 
             print(format, &answer)?;
             Ok(ExitCode::SUCCESS)
         }
-        Workflow::Schema => {
+        OfNode::Schema => {
             let schema = client.get("/api/v1/workflows/schema").await?;
             output::value(context.format, &schema)?;
             Ok(ExitCode::SUCCESS)

@@ -72,7 +72,7 @@ async fn serve(mut stream: TcpStream, answers: &[(String, String)]) {
     let answer = answers.iter().find(|(path, _)| path == wanted);
     let text = answer.map_or(
         "HTTP/1.1 404 -\r\ncontent-length: 0\r\n\r\n",
-        |(_, text)| text,
+        |(_, text)| text.as_str(),
     );
     // A guest that has hung up needs no answer.
     let _ = stream.write_all(text.as_bytes()).await;

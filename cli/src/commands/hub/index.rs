@@ -2,10 +2,13 @@
 //! neither hide a new version nor show an old list for ever.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
+use nebula_hub::PackageName;
 use nebula_hub::fetch::Hub;
 use nebula_hub::index::{self, Index, LeftOut, gather};
+use nebula_hub::oci::Remote;
 use nebula_hub::serve::tokens::lifetime;
 use serde_json::{Value, json};
 
@@ -62,20 +65,56 @@ async fn publish(context: &Context, args: PublishIndex) -> Result<ExitCode> {
     })?;
     let key = signer::signer(args.key.as_deref())?;
     let remote = args.places.first(context).await?;
+    let names = names(&remote, &args).await?;
     let source = remote.registry().to_string();
-    let names = match &args.packages[..] {
-        [] => remote
-            .catalog()
-            .await
-            .map_err(|error| trouble::registry(&error))?,
-        named => named
-            .iter()
-            .map(|text| args.places.wanted(text).map(|wanted| wanted.name))
-            .collect::<Result<_>>()?,
-    };
     // Not by an older index, which this one is to take the place of.
     let hub = Hub::new(cache::open(context)?, vec![remote]);
-    let (versions, left_out) = gather(&hub, &names, &policy(context)?, now())
+    let (index, left_out) = list(context, &hub, &names, (source, life)).await?;
+    let signed = index.sign(&key);
+    let signed = signed.map_err(|error| Error::refused(error.to_string()))?;
+    for remote in &hub.remotes {
+        index::push(remote, signed.clone())
+            .await
+            .map_err(|error| trouble::registry(&error))?;
+    }
+    let noted = hub.cache.saw(&index.source, index.serial);
+    noted.map_err(cache::refused)?;
+    let answer = json!({
+        "source": index.source, "serial": index.serial, "expires": index.expires.to_string(),
+        "versions": index.versions.len(), "left_out": left_out,
+        "key": key.public().id().to_string(),
+    });
+    let text = format!(
+        "the index of {} has {}, and counts until {}\n  signed by {}",
+        index.source,
+        output::things(index.versions.len(), "version"),
+        index.expires,
+        key.public().id()
+    );
+    credential::report(context, &answer, &text)
+}
+
+/// The packages that are looked at.
+async fn names(remote: &Remote, args: &PublishIndex) -> Result<Vec<PackageName>> {
+    if args.packages.is_empty() {
+        let listed = remote.catalog().await;
+        return listed.map_err(|error| trouble::registry(&error));
+    }
+    args.packages
+        .iter()
+        .map(|text| args.places.wanted(text).map(|wanted| wanted.name))
+        .collect()
+}
+
+/// The index of a hub's only registry, which has this name and counts for so long;
+/// and how many versions are not in it.
+async fn list(
+    context: &Context,
+    hub: &Hub,
+    names: &[PackageName],
+    (source, life): (String, Duration),
+) -> Result<(Index, usize)> {
+    let (versions, left_out) = gather(hub, names, &policy(context)?, now())
         .await
         .map_err(|error| trouble::fetch(&error))?;
     for LeftOut {
@@ -92,34 +131,14 @@ async fn publish(context: &Context, args: PublishIndex) -> Result<ExitCode> {
     // Serials count upwards with this machine's clock, or on from what was seen.
     let seen = hub.cache.seen(&source).map_err(cache::refused)?;
     let time = now();
-    let serial = time.as_millis().max(seen.map_or(0, |seen| seen + 1));
     let index = Index {
-        source: source.clone(),
-        serial,
+        source,
+        serial: time.as_millis().max(seen.map_or(0, |seen| seen + 1)),
         time,
         expires: time.plus(life),
         versions,
     };
-    let refused = |error: index::IndexError| Error::refused(error.to_string());
-    let signed = index.sign(&key).map_err(refused)?;
-    for remote in &hub.remotes {
-        index::push(remote, signed.clone())
-            .await
-            .map_err(|error| trouble::registry(&error))?;
-    }
-    hub.cache.saw(&source, serial).map_err(cache::refused)?;
-    let answer = json!({
-        "source": source, "serial": serial, "expires": index.expires.to_string(),
-        "versions": index.versions.len(), "left_out": left_out.len(),
-        "key": key.public().id().to_string(),
-    });
-    let text = format!(
-        "the index of {source} has {}, and counts until {}\n  signed by {}",
-        output::things(index.versions.len(), "version"),
-        index.expires,
-        key.public().id()
-    );
-    credential::report(context, &answer, &text)
+    Ok((index, left_out.len()))
 }
 
 async fn show(context: &Context, args: ShowIndex) -> Result<ExitCode> {

@@ -278,7 +278,8 @@ impl Run {
         if self.stood.1 > PATIENCE {
             return Ok(Turn::Over(TestError::StandsStill));
         }
-        if open.iter().all(|s| s.status == Status::Waiting) {
+        let waits = |s: &ExecutionSummary| s.status == Status::Waiting || s.waits_for_slot;
+        if open.iter().all(waits) {
             if self.send(engine, &open).await? {
                 return Ok(Turn::On);
             }

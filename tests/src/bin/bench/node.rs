@@ -154,7 +154,9 @@ pub(crate) fn effectful() -> Result<PathBuf, crate::Error> {
 
 /// From the start of the process to its first answer, with cached components.
 pub(crate) async fn cold_start() -> Result<(), crate::Error> {
-    let node = Home::new()?.start().await?;
+    // Its first start on a new folder compiles.
+    let home = Home::new()?.start().await?.kill();
+    let node = home.start().await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let idle = node.resident()?;
     let mut home = node.kill();

@@ -116,9 +116,13 @@ async fn timers() -> Result<(), crate::Error> {
 /// flight, to the first one that it accepts.
 async fn recovery() -> Result<(), crate::Error> {
     let node = Home::new()?.with(&effectful()?).start().await?;
-    let chain: serde_json::Map<String, Value> = (0..50)
-        .map(|n| (format!("n{n}"), json!({ "action": "bench.effectful" })))
-        .collect();
+    // Actions and short waits in turn, so that none has ended before all have begun.
+    let step = |n: usize| match n % 2 {
+        0 => json!({ "action": "bench.effectful" }),
+        _ => json!({ "wait": { "for": "1s" } }),
+    };
+    let chain: serde_json::Map<String, Value> =
+        (0..50).map(|n| (format!("n{n}"), step(n))).collect();
     let connections: Vec<Value> = (1..50)
         .map(|n| json!({ "from": format!("n{}", n - 1), "to": format!("n{n}") }))
         .collect();

@@ -13,7 +13,10 @@ pub(crate) fn init(config: &LogConfig) -> Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(Style::stderr() == Style::Colour)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would say so on standard error, and panic where that is a file on a full
+        // disk: a line that cannot be written is lost, and nothing else.
+        .log_internal_errors(false);
     let _ = match config.format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
@@ -28,6 +31,7 @@ pub(crate) fn init_quiet() {
         .with_env_filter(filter)
         .with_ansi(Style::stderr() == Style::Colour)
         .with_writer(std::io::stderr)
+        .log_internal_errors(false)
         .with_target(false)
         .try_init();
 }

@@ -151,9 +151,6 @@ impl Stage {
         for _ in 0..2_000 {
             let found = log.execution(&tenant, self.id()).await.expect("reads");
             let found = found.expect("it is there");
-            if found.waits_for_slot {
-                return;
-            }
             let is_due = found.wake_at.is_some_and(|at| at <= self.clock.now());
             let rests = !matches!(found.status, Status::Queued | Status::Running) && !is_due;
             if rests && log.inbox(self.id()).await.expect("reads").is_empty() {

@@ -143,6 +143,8 @@ fn mocked_requests_take_the_real_way_and_unmatched_ones_fail_by_name() {
             "action",
             "test",
             &pack,
+            "--action",
+            "http.request",
             "--json",
             &input.to_string(),
             "--mock-http",

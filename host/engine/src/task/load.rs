@@ -62,7 +62,11 @@ pub(super) async fn load(assignment: Assignment) -> Result<Task, Exit> {
     let journal = Journal::new(core.clone(), tenant.clone(), fence, id, execution.version());
     let mut task = Task::new(core, tenant, id, execution, journal, last_at);
     for row in rows {
-        task.heard(&row).await?;
+        if fresh {
+            task.heard(&row).await?;
+        } else {
+            task.take(&row)?;
+        }
         if task.execution.version() == 1 {
             keep(&mut task).await?;
             pause(&mut task, &row)?;

@@ -378,11 +378,12 @@ impl Task {
         }
     }
 
-    /// Takes a message that came. Unless it follows the last one, the log is
-    /// asked: one before it may have been missed, or it was taken by this
+    /// Takes a message that came. Unless it follows one that this task took, the log
+    /// is asked: one before it may have been missed, or it was taken by this
     /// execution's task before this one.
     async fn heard(&mut self, row: &InboxRow) -> Result<(), Exit> {
-        if row.seq > self.taken + 1 {
+        let loaded = self.taken == 0 && self.execution.version() > 0;
+        if loaded || row.seq > self.taken + 1 {
             self.look().await
         } else {
             self.take(row)

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use nebula_flow::component::Effect::{Effectful, Pure};
 use nebula_flow::event::FailureKind;
 use nebula_flow::ports::{Arrival, Durability, EventLog, InboxRow, Message, Status};
-use nebula_flow::{ExecutionId, Payload, WorkflowBuilder, WorkflowDefinition, json};
-use tokio::sync::{Notify, mpsc};
+use nebula_flow::{ExecutionId, NodeBuilder, Payload, WorkflowBuilder, WorkflowDefinition, json};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::house::{House, gives, tenant, value};
 
@@ -282,4 +283,52 @@ async fn an_engine_whose_shards_were_taken_over_writes_nothing_more() {
     let ends = story.iter().filter(|e| e.starts_with("step_succeeded"));
     assert_eq!(ends.count(), 3, "{story:?}");
     drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_are_heard_of_late_are_not_taken_twice() {
+    let house = House::new();
+    let (gate, (begun, mut has_begun)) = (Arc::new(Semaphore::new(0)), mpsc::unbounded_channel());
+    let pass = gate.clone();
+    house.action("test.gate", Effectful, move |call| {
+        let (pass, begun) = (pass.clone(), begun.clone());
+        async move {
+            begun.send(()).unwrap();
+            pass.acquire().await.unwrap().forget();
+            gives(&value(&call))
+        }
+    });
+    let definition = WorkflowBuilder::new("w")
+        .add_node("gate", "test.gate")
+        .add_node("approval", NodeBuilder::wait_signal("approval"))
+        .connect("gate", "approval");
+    let deployed = house.deploy(definition.build()).await;
+    let mut arrivals = house.log.arrivals();
+    let engine = house.engine("one");
+    let id = house.submit(&deployed, json!(1), Durability::Now).await;
+    let name = "approval".parse().unwrap();
+    has_begun.recv().await.unwrap();
+    engine.signal(id, &name, json!("yes"), None).await.unwrap();
+    while !house.story(id).await.contains(&"signal_received".into()) {
+        tokio::task::yield_now().await;
+    }
+    drop(engine);
+    // The next one hears of both when it has long loaded the execution: it held
+    // nothing when they came.
+    let engine = house.engine("two");
+    has_begun.recv().await.unwrap();
+    let late = [
+        arrivals.next().await.unwrap(),
+        arrivals.next().await.unwrap(),
+    ];
+    for arrival in late {
+        assert!(matches!(arrival, Arrival::Message { .. }));
+        house.log.announce(arrival);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gate.add_permits(2);
+    engine.handle(id).await.unwrap().wait().await;
+    let story = house.story(id).await;
+    let signals = story.iter().filter(|told| *told == "signal_received");
+    assert_eq!(signals.count(), 1, "{story:?}");
 }

@@ -232,14 +232,21 @@ async fn add(queue: &Queue, executions: RangeInclusive<u128>, status: Status) ->
     now
 }
 
+fn due(queue: &Queue, now: Instant) -> Due {
+    queue.lock().due(now)
+}
+
+fn take(queue: &Queue, now: Instant) {
+    queue.lock().take(now);
+}
+
 #[tokio::test]
 async fn who_is_alone_is_never_kept_waiting() {
     let queue = queue();
     for _ in 0..100 {
         let now = add(&queue, 1..=1, Status::Running).await;
-        let mut waiting = queue.lock();
-        assert_eq!(waiting.due(now), Due::Now);
-        waiting.take(now);
+        assert_eq!(due(&queue, now), Due::Now);
+        take(&queue, now);
     }
 }
 
@@ -247,43 +254,35 @@ async fn who_is_alone_is_never_kept_waiting() {
 async fn the_writer_waits_for_half_of_those_that_it_knows() {
     let queue = queue();
     let began = add(&queue, 1..=10, Status::Running).await;
-    queue.lock().take(began);
+    take(&queue, began);
     // A try, since they came together; nothing comes, so that is left alone.
     let now = add(&queue, 1..=2, Status::Running).await;
-    let mut waiting = queue.lock();
-    let Due::At(end) = waiting.due(now) else {
+    let Due::At(end) = due(&queue, now) else {
         panic!("it waits");
     };
-    waiting.take(end);
-    drop(waiting);
+    take(&queue, end);
     for n in 1..=5 {
-        assert!(
-            n == 1 || matches!(queue.lock().due(began), Due::At(_)),
-            "{n}"
-        );
+        assert!(n == 1 || matches!(due(&queue, began), Due::At(_)), "{n}");
         add(&queue, n..=n, Status::Running).await;
     }
-    let mut waiting = queue.lock();
-    assert_eq!(waiting.due(began), Due::Now, "half of ten are there");
-    waiting.take(began);
-    drop(waiting);
+    assert_eq!(due(&queue, began), Due::Now, "half of ten are there");
+    take(&queue, began);
     // Those that have not been heard of for long are not waited for.
     let now = add(&queue, 1..=1, Status::Running).await;
     let later = now + Duration::from_secs(1);
-    assert_eq!(queue.lock().due(later), Due::Now);
+    assert_eq!(due(&queue, later), Due::Now);
 }
 
 #[tokio::test]
 async fn the_writer_waits_as_long_as_requests_keep_coming_and_tries_ever_less_often() {
     let queue = queue();
     let now = add(&queue, 1..=2, Status::Succeeded).await;
-    queue.lock().take(now);
+    take(&queue, now);
     // Two that end, again and again: nothing is known to run, and nothing comes.
     let (mut tries, mut batches) = (Vec::new(), 0);
     while tries.len() < 5 {
         let now = add(&queue, 1..=2, Status::Succeeded).await;
-        let mut waiting = queue.lock();
-        let end = match waiting.due(now) {
+        let end = match due(&queue, now) {
             Due::At(end) => {
                 tries.push(std::mem::take(&mut batches));
                 end
@@ -292,25 +291,22 @@ async fn the_writer_waits_as_long_as_requests_keep_coming_and_tries_ever_less_of
             Due::Never => panic!("two wait"),
         };
         batches += 1;
-        waiting.take(end);
+        take(&queue, end);
     }
     assert_eq!(tries[1..], [2, 3, 5, 9]);
     for n in 0..16 {
         let now = add(&queue, 1..=2, Status::Running).await;
-        let mut waiting = queue.lock();
-        assert_eq!(waiting.due(now), Due::Now, "{n}");
-        waiting.take(now);
+        assert_eq!(due(&queue, now), Due::Now, "{n}");
+        take(&queue, now);
     }
     // Enough come, so the next is a try again.
     let now = add(&queue, 1..=31, Status::Running).await;
-    assert!(matches!(queue.lock().due(now), Due::At(_)));
+    assert!(matches!(due(&queue, now), Due::At(_)));
     add(&queue, 32..=32, Status::Running).await;
-    let mut waiting = queue.lock();
-    assert_eq!(waiting.due(now), Due::Now);
-    waiting.take(now);
-    drop(waiting);
+    assert_eq!(due(&queue, now), Due::Now);
+    take(&queue, now);
     let now = add(&queue, 1..=2, Status::Running).await;
-    assert!(matches!(queue.lock().due(now), Due::At(_)));
+    assert!(matches!(due(&queue, now), Due::At(_)));
 }
 
 #[tokio::test]

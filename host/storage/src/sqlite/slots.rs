@@ -1,24 +1,20 @@
 //! Who has a slot of a group, and who waits for one, as statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use nebula_flow::id::ExecutionId;
 use rusqlite::{Connection, ToSql, params};
 
 use super::read;
-use crate::cells::{id, id_bytes, limit};
+use super::store::add_execution;
+use crate::cells::{self, id, id_bytes, limit};
 use crate::rows::{Facts, GroupKey, Needs, Writes};
 use crate::slots::{Group, MOST_REPLACED, SlotState};
 use crate::trouble::Trouble;
 
 pub(super) const TAKEN: &str = "SELECT id, slot_state FROM executions \
      WHERE slot_group = ?1 AND slot_state IN (0, 2) AND status <= 2";
-pub(super) const WAITING: &str = concat!(
-    "SELECT ",
-    execution_columns!(),
-    " FROM executions WHERE slot_group = ?1 AND slot_state = 1 AND status <= 2 \
-     ORDER BY priority DESC, id LIMIT ?2"
-);
+pub(super) const WAITING: &str = "SELECT id, priority FROM executions \
+     WHERE slot_group = ?1 AND slot_state = 1 AND status <= 2 ORDER BY priority DESC, id LIMIT ?2";
 
 /// Adds the groups that a batch speaks of; the rows of its executions are there.
 pub(super) fn facts(
@@ -57,18 +53,20 @@ fn group(
     }
     let count = limit(needs.waiting());
     let values: [&dyn ToSql; 2] = [&name, &count];
-    for (id, row) in read::all(connection, WAITING, &values, read::execution_row)? {
-        group.wait(row.priority, id);
-        facts.executions.entry(id).or_insert(Ok(row));
+    let waiting = read::all(connection, WAITING, &values, |row| {
+        Ok((id(row.get(0)?), cells::priority(row.get(1)?)?))
+    })?;
+    let mut others = BTreeSet::new();
+    for (id, priority) in waiting {
+        group.wait(priority, id);
+        others.insert(id);
     }
     if replaces {
-        let oldest: Vec<ExecutionId> = group.staying().into_iter().take(MOST_REPLACED).collect();
-        for id in oldest {
-            if !facts.executions.contains_key(&id)
-                && let Some(row) = read::execution(connection, id)?
-            {
-                facts.executions.insert(id, Ok(row));
-            }
+        others.extend(group.staying().into_iter().take(MOST_REPLACED));
+    }
+    for id in others {
+        if !facts.executions.contains_key(&id) {
+            add_execution(connection, id, facts)?;
         }
     }
     Ok(group)

@@ -96,13 +96,7 @@ fn run(connection: &Connection, sql: &str) -> Result<(), Trouble> {
 fn facts(connection: &Connection, needs: &Needs) -> Result<Facts, Trouble> {
     let mut facts = Facts::default();
     for id in &needs.executions {
-        match read::execution(connection, *id) {
-            Ok(None) => {}
-            Ok(Some(row)) => drop(facts.executions.insert(*id, Ok(row))),
-            // Only those who speak of this execution are told.
-            Err(trouble @ Trouble::Damaged(_)) => drop(facts.executions.insert(*id, Err(trouble))),
-            Err(trouble) => return Err(trouble),
-        }
+        add_execution(connection, *id, &mut facts)?;
     }
     for name in &needs.keys {
         if let Some(row) = read::key(connection, &name.0, &name.1)? {
@@ -127,6 +121,22 @@ fn facts(connection: &Connection, needs: &Needs) -> Result<Facts, Trouble> {
     slots::facts(connection, needs, &mut facts)?;
     over::facts(connection, needs, &mut facts)?;
     Ok(facts)
+}
+
+/// Adds an execution's row, if there is one.
+pub(super) fn add_execution(
+    connection: &Connection,
+    id: ExecutionId,
+    facts: &mut Facts,
+) -> Result<(), Trouble> {
+    match read::execution(connection, id) {
+        Ok(None) => {}
+        Ok(Some(row)) => drop(facts.executions.insert(id, Ok(row))),
+        // Only those who speak of this execution are told.
+        Err(trouble @ Trouble::Damaged(_)) => drop(facts.executions.insert(id, Err(trouble))),
+        Err(trouble) => return Err(trouble),
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, writes: &Writes<'_>) -> Result<(), Trouble> {

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use nebula_flow::id::ExecutionId;
 use nebula_flow::ports::{
-    Append, EventLog, Expect, Kind, LogError, RecordError, Records, Status, Submitted,
+    Append, EventLog, Expect, Kind, LogError, Message, RecordError, Records, Slot, Status,
+    Submitted, WhenFull,
 };
 use nebula_storage::{OpenError, Sqlite};
 use rusqlite::Connection;
@@ -605,4 +606,40 @@ fn a_folder_that_cannot_be_made_is_told() {
         Sqlite::open(&file.join("below")),
         Err(OpenError::Io { .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_execution_that_waits_for_a_slot_keeps_nobody_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids: Vec<_> = (1..=3).map(|n| in_shard(n, n.into())).collect();
+    let store: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
+    for id in &ids {
+        let mut one = start(*id);
+        if let Message::Start { slot, .. } = &mut one.message {
+            *slot = Some(Slot {
+                group: "wf-1".into(),
+                limit: 1,
+                when_full: WhenFull::Queue,
+            });
+        }
+        store.submit(one).await.unwrap();
+    }
+    drop(store);
+    Connection::open(dir.path().join("nebula.db"))
+        .unwrap()
+        .execute(
+            "UPDATE executions SET workflow = x'00' WHERE id = ?1",
+            [ids[1].as_u128().to_be_bytes()],
+        )
+        .unwrap();
+
+    let store: AnyStore = Arc::new(Sqlite::open(dir.path()).unwrap());
+    let fences = claim(&store, "me").await;
+    let end = Append {
+        status: Status::Succeeded,
+        ..append(ids[0], 0, 1)
+    };
+    store.append(fence(&fences, ids[0]), end).await.unwrap();
+    let next = store.execution(&tenant(), ids[2]).await.unwrap().unwrap();
+    assert!(!next.waits_for_slot, "the one before it cannot be read");
 }

@@ -31,7 +31,7 @@ impl Owner {
             .collect();
         match exit {
             Exit::Finished | Exit::Vanished | Exit::Waiting(_) => drop(self.stumbles.remove(&id)),
-            Exit::Behind | Exit::Stumbled(_) | Exit::Parked(_) | Exit::Fenced | Exit::Drained => {}
+            Exit::Stumbled(_) | Exit::Parked(_) | Exit::Fenced | Exit::Drained => {}
         }
         match exit {
             Exit::Finished | Exit::Vanished | Exit::Drained => {}
@@ -43,8 +43,6 @@ impl Owner {
             Exit::Waiting(_) => unread
                 .into_iter()
                 .for_each(|row| self.enqueue(id, whose.clone(), Some(row))),
-            // What it had to hear is in the log.
-            Exit::Behind => self.enqueue(id, whose, None),
             Exit::Stumbled(why) => self.stumbled(id, whose, &why),
             Exit::Parked(why) => self.park(id, &why),
             Exit::Fenced => {

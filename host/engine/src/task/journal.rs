@@ -44,8 +44,6 @@ pub(super) struct Journal {
     /// Inbox rows that are taken, and whether the log knows.
     consumed: u64,
     consumed_unsaid: bool,
-    /// Whether what is pending holds only if no other message has come.
-    inbox_empty: bool,
     flight: Option<Flight>,
 }
 
@@ -76,16 +74,13 @@ impl Journal {
             since: None,
             consumed: 0,
             consumed_unsaid: false,
-            inbox_empty: false,
             flight: None,
         }
     }
 
-    /// Adds an event and what it tells other executions; `inbox_empty` says that it
-    /// holds only if no message has come besides those that are taken.
-    pub(super) fn push(&mut self, recorded: Recorded, outbox: Vec<Outgoing>, inbox_empty: bool) {
+    /// Adds an event and what it tells other executions.
+    pub(super) fn push(&mut self, recorded: Recorded, outbox: Vec<Outgoing>) {
         self.outbox.extend(outbox);
-        self.inbox_empty |= inbox_empty;
         self.bytes += weight(&recorded.event);
         self.since.get_or_insert(recorded.at);
         if let Event::Failed { error, .. } = &recorded.event {
@@ -152,7 +147,7 @@ impl Journal {
             expected: self.committed,
             lines: std::mem::take(&mut self.lines),
             consumed: self.consumed,
-            inbox_empty: std::mem::take(&mut self.inbox_empty),
+            inbox_empty: false,
             status: state.0,
             wake_at: state.1,
             error: self.error.take(),
@@ -202,10 +197,37 @@ impl Journal {
         }
     }
 
+    /// Puts an event on disk that holds only if no message has come besides those that
+    /// are taken; false if one has. Everything before it must be on disk.
+    pub(super) async fn overrule(&mut self, recorded: Recorded) -> Result<bool, Exit> {
+        let version = recorded.version;
+        let append = Append {
+            execution: self.execution,
+            expected: self.committed,
+            events: vec![recorded],
+            lines: Vec::new(),
+            consumed: self.consumed,
+            inbox_empty: true,
+            // What follows from it is not decided yet.
+            status: Status::Running,
+            wake_at: None,
+            error: None,
+            outbox: Vec::new(),
+        };
+        let (core, tenant) = (self.core.clone(), self.tenant.clone());
+        match commit(core, tenant, self.fence, append).await {
+            Ok(()) => {
+                self.committed = version;
+                Ok(true)
+            }
+            Err(LogError::Unheard(_)) => Ok(false),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
     fn refused(&self, error: LogError) -> Exit {
         match error {
             LogError::Fenced(_) => Exit::Fenced,
-            LogError::Unheard(_) => Exit::Behind,
             LogError::NotFound(_) if self.committed == 0 => {
                 tracing::debug!(execution = %self.execution, "the start never got to disk");
                 Exit::Vanished

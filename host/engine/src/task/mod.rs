@@ -82,8 +82,6 @@ pub(crate) enum Exit {
     Waiting(Option<Timestamp>),
     /// Its start never got to disk.
     Vanished,
-    /// A message came that it had to hear first: to be loaded again.
-    Behind,
     /// What is in memory is not what the log has, or it panicked: to be loaded again.
     Stumbled(String),
     /// The shard has another owner.
@@ -191,7 +189,7 @@ impl Task {
         mailbox: &mut mpsc::UnboundedReceiver<Signal>,
     ) -> Result<Infallible, Exit> {
         loop {
-            let commands = self.decide()?;
+            let commands = self.decide().await?;
             if self.execution.final_event().is_some() {
                 return Err(self.finish().await?);
             }
@@ -238,7 +236,7 @@ impl Task {
     }
 
     /// Folds in what follows without any work; gives what is outstanding.
-    fn decide(&mut self) -> Result<Vec<Command>, Exit> {
+    async fn decide(&mut self) -> Result<Vec<Command>, Exit> {
         loop {
             let now = self.now();
             let decision = decide(&self.execution, now);
@@ -246,7 +244,11 @@ impl Task {
                 return Ok(decision.commands);
             }
             for event in decision.events {
-                self.record(event, now)?;
+                if !self.overrules_signals(&event) {
+                    self.record(event, now)?;
+                } else if !self.overrule(event, now).await? {
+                    break;
+                }
             }
         }
     }
@@ -266,12 +268,11 @@ impl Task {
             at: self.last_at,
             event,
         };
-        let is_final_word = self.overrules_signals(&recorded.event);
         let outbox = self.execution.outgoing(&recorded.event);
         self.execution
             .apply(&recorded)
             .map_err(|e| Exit::Parked(e.to_string()))?;
-        self.journal.push(recorded, outbox, is_final_word);
+        self.journal.push(recorded, outbox);
         Ok(())
     }
 
@@ -286,6 +287,29 @@ impl Task {
             Event::StepResumed { step } => self.execution.lacks_signal(step),
             _ => false,
         }
+    }
+
+    /// Lets an event happen that says that no signal came in time: on disk first, where
+    /// a message that is not heard of yet keeps it out, and then in memory. False if
+    /// one did; it is taken, and what is in flight beside the wait runs on.
+    async fn overrule(&mut self, event: Event, now: Timestamp) -> Result<bool, Exit> {
+        let state = self.execution.status();
+        self.journal.flush(state).await?;
+        self.open_gate().await?;
+        let recorded = Recorded {
+            version: self.execution.version() + 1,
+            at: now,
+            event,
+        };
+        if !self.journal.overrule(recorded.clone()).await? {
+            self.look().await?;
+            return Ok(false);
+        }
+        self.last_at = now;
+        self.execution
+            .apply(&recorded)
+            .map_err(|e| Exit::Parked(e.to_string()))?;
+        Ok(true)
     }
 
     /// Turns messages into events; those that were taken before change nothing.

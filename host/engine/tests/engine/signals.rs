@@ -227,7 +227,13 @@ async fn a_signal_that_was_accepted_in_time_is_not_overtaken_by_its_time_out() {
         Ok(Submitted::Accepted)
     );
     clock.advance(Duration::from_millis(1));
+    while !house.story(id).await.contains(&"signal_received".into()) {
+        clock.advance(Duration::from_millis(1));
+        tokio::task::yield_now().await;
+    }
     go.send_replace(true);
     let result = engine.handle(id).await.unwrap().wait().await;
     assert_eq!(result.output.unwrap()["approve"], "in time");
+    let calls = house.runner.calls();
+    assert_eq!(calls, ["first@1"], "what runs beside it is left to run");
 }

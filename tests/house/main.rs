@@ -18,6 +18,7 @@ mod hub_kills;
 mod hub_packages;
 mod hub_world;
 mod keeps;
+mod lost;
 mod outputs;
 mod packs;
 mod rooms;

@@ -124,7 +124,13 @@ pub(crate) async fn run_node(settings: Settings) -> Result<ExitCode> {
         let hub = nebula_server::hub::reference(running.url());
         output::line(&format!("hub: {hub}"))?;
     }
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = running.lost() => {
+            return Err(Error::node("the store's writer failed, and the node can do nothing more")
+                .hint("the log says why; the next start goes on with all that was accepted"));
+        }
+    }
     output::line("stopping: steps in flight may end; a second signal ends the node at once")?;
     stop(running, signals).await
 }

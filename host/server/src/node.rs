@@ -15,7 +15,7 @@ use nebula_hub::Catalog;
 use nebula_hub::demand::Demand;
 use nebula_hub::serve::Registry;
 use nebula_sandbox::{Sandbox, SandboxConfig};
-use nebula_storage::{FolderLock, OpenError, StoreUrl};
+use nebula_storage::{FolderLock, Lost, OpenError, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,6 +51,7 @@ pub struct Server {
     ledger: Arc<Ledger>,
     hub: Option<Registry>,
     packages: Arc<Packages>,
+    lost: Lost,
     announcement: Announcement,
 }
 
@@ -67,6 +68,7 @@ pub struct Running {
     keeping: Vec<Serving>,
     log: Weak<dyn EventLog>,
     records: Weak<dyn Records>,
+    lost: Lost,
 }
 
 /// A task of the node; aborted when dropped.
@@ -162,6 +164,8 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     /// Packages.
     pub(crate) packages: Arc<Packages>,
+    /// Says when the store can no longer be written.
+    pub(crate) lost: Lost,
     /// The data folder's lock, unless the store has it.
     pub(crate) lock: Option<FolderLock>,
 }
@@ -237,6 +241,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         metrics,
         ledger,
         packages,
+        lost: store.lost,
         lock,
     })
 }
@@ -255,6 +260,7 @@ impl Server {
             metrics,
             ledger,
             packages,
+            lost,
             lock,
         } = parts;
         let metrics = Arc::new(metrics);
@@ -286,6 +292,7 @@ impl Server {
             ledger,
             hub,
             packages,
+            lost,
             announcement,
         })
     }
@@ -311,6 +318,7 @@ impl Server {
             ledger,
             hub,
             packages,
+            lost,
             announcement,
         } = self;
         let url = door.url(address);
@@ -365,6 +373,7 @@ impl Server {
             keeping,
             log,
             records,
+            lost,
         }
     }
 }
@@ -380,6 +389,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Waits until the node's store is lost: it cannot be written any more, and only
+    /// another node that opens it can go on.
+    pub fn lost(&self) -> impl Future<Output = ()> + 'static {
+        self.lost.clone().wait()
     }
 
     /// Takes no more connections, lets requests and steps in flight end, and

@@ -2,8 +2,8 @@
 //!
 //! With the feature `fail-points`, which only the whole-house tests ask for,
 //! `NEBULA_ABORT_AT=committed.append:7` aborts the process when the seventh batch
-//! with an append in it is on disk and nobody was told. Without it nothing of
-//! this is compiled.
+//! with an append in it is on disk and nobody was told; with `panic@` before the
+//! place the writer panics there. Without it nothing of this is compiled.
 
 #[cfg(not(feature = "fail-points"))]
 use crate::request::Request;
@@ -49,6 +49,7 @@ mod armed {
 
     /// The order to abort, and how many more batches may pass.
     struct Order {
+        panics: bool,
         place: String,
         kind: String,
         left: AtomicU32,
@@ -72,6 +73,7 @@ mod armed {
             };
             let here = order.place == name(place) && self.0.contains(&order.kind.as_str());
             if here && order.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                assert!(!order.panics, "told to panic");
                 std::process::abort();
             }
         }
@@ -83,7 +85,10 @@ mod armed {
             let text = std::env::var("NEBULA_ABORT_AT").ok()?;
             let (point, count) = text.split_once(':')?;
             let (place, kind) = point.split_once('.')?;
+            let panics = place.strip_prefix("panic@");
+            let place = panics.unwrap_or(place);
             Some(Order {
+                panics: panics.is_some(),
                 place: place.to_owned(),
                 kind: kind.to_owned(),
                 left: AtomicU32::new(count.parse().ok()?),

@@ -8,6 +8,7 @@ use nebula_flow::ports::{EventLog, Records};
 
 use crate::figures::Figures;
 use crate::folder::Holder;
+use crate::lost::Lost;
 use crate::memory::Memory;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
@@ -22,6 +23,8 @@ pub struct Opened {
     pub records: Arc<dyn Records>,
     /// What its writer does, in numbers; a store in memory has none.
     pub figures: Option<Arc<Figures>>,
+    /// Says when it can no longer be written and must be opened again.
+    pub lost: Lost,
 }
 
 /// Opens the store of this URL, making it if there is none.
@@ -30,25 +33,30 @@ pub struct Opened {
 /// See [`OpenError`].
 pub async fn open(url: &StoreUrl) -> Result<Opened, OpenError> {
     Ok(match url {
-        StoreUrl::Memory => both(Memory::new(), None),
+        StoreUrl::Memory => both(Memory::new(), None, Lost::never()),
         StoreUrl::Sqlite(dir) => {
             let store = Sqlite::open(dir)?;
-            let figures = store.figures();
-            both(store, Some(figures))
+            let (figures, lost) = (store.figures(), store.lost());
+            both(store, Some(figures), lost)
         }
         StoreUrl::Postgres(url) => {
             let store = Postgres::open(url).await?;
-            let figures = store.figures();
-            both(store, Some(figures))
+            let (figures, lost) = (store.figures(), store.lost());
+            both(store, Some(figures), lost)
         }
     })
 }
 
-fn both(store: impl EventLog + Records + Clone, figures: Option<Arc<Figures>>) -> Opened {
+fn both(
+    store: impl EventLog + Records + Clone,
+    figures: Option<Arc<Figures>>,
+    lost: Lost,
+) -> Opened {
     Opened {
         log: Arc::new(store.clone()),
         records: Arc::new(store),
         figures,
+        lost,
     }
 }
 

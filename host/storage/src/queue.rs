@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::batch::{self, Store};
 use crate::feeds::{Feeds, News};
 use crate::figures::Figures;
+use crate::lost::{Bell, Lost};
 use crate::request::Request;
 use crate::trouble::Trouble;
 
@@ -44,6 +45,7 @@ pub(crate) struct Queue {
     told: AtomicUsize,
     feeds: Arc<Feeds>,
     figures: Arc<Figures>,
+    bell: Bell,
 }
 
 #[derive(Debug)]
@@ -63,12 +65,18 @@ impl Queue {
             told: AtomicUsize::new(0),
             feeds,
             figures: Arc::default(),
+            bell: Bell::default(),
         }
     }
 
     /// What the writer does, in numbers.
     pub(crate) fn figures(&self) -> Arc<Figures> {
         Arc::clone(&self.figures)
+    }
+
+    /// Says when the writer has panicked.
+    pub(crate) fn lost(&self) -> Lost {
+        self.bell.lost()
     }
 
     /// Queues a request once there is room.
@@ -176,6 +184,9 @@ impl Drop for Abandon<'_> {
         drop(waiting);
         self.0.room.close();
         drop(left);
+        if std::thread::panicking() {
+            self.0.bell.ring();
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use nebula_flow::ports::{
     Runner,
 };
 use nebula_flow::{ActionId, ActionMetadata, Component, Digest, TenantId, Value, Verified, json};
-use nebula_storage::Sqlite;
+use nebula_storage::{Sqlite, StoreUrl};
 use semver::{Version, VersionReq};
 
 use crate::config::Config;
@@ -109,11 +109,15 @@ impl House {
         let ledger = Arc::<Ledger>::default();
         let runner = Arc::clone(&engine.runner);
         let packages = Packages::open(&config, runner).expect("opens");
+        let store = nebula_storage::open(&StoreUrl::Memory)
+            .await
+            .expect("opens");
         let parts = Parts {
             engine,
             packages: Arc::new(packages),
             metrics: Metrics::new(),
             ledger: Arc::clone(&ledger),
+            lost: store.lost,
             lock: None,
         };
         let running = Server::new(config, door, parts)

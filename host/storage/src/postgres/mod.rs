@@ -52,6 +52,7 @@ use self::writer::{Desk, Held, Writer};
 use crate::feeds::Feeds;
 use crate::figures::Figures;
 use crate::log::{Backend, Log};
+use crate::lost::Lost;
 use crate::open::OpenError;
 use crate::queue::Queue;
 use crate::request::Request;
@@ -158,6 +159,12 @@ impl Postgres {
     #[must_use]
     pub fn figures(&self) -> Arc<Figures> {
         self.0.0.queue.figures()
+    }
+
+    /// Says when the writer has panicked.
+    #[must_use]
+    pub fn lost(&self) -> Lost {
+        self.0.0.queue.lost()
     }
 }
 

@@ -31,6 +31,7 @@ use rusqlite::Connection;
 use crate::feeds::Feeds;
 use crate::figures::Figures;
 use crate::log::{Backend, Log};
+use crate::lost::Lost;
 use crate::open::OpenError;
 use crate::pool::{Pool, READERS};
 use crate::queue::Queue;
@@ -101,6 +102,12 @@ impl Sqlite {
     #[must_use]
     pub fn figures(&self) -> Arc<Figures> {
         self.0.0.queue.figures()
+    }
+
+    /// Says when the writer has panicked.
+    #[must_use]
+    pub fn lost(&self) -> Lost {
+        self.0.0.queue.lost()
     }
 }
 

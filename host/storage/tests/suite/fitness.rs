@@ -165,6 +165,7 @@ async fn each_url_opens_its_store() {
             log,
             records,
             figures,
+            ..
         } = open(&url).await.unwrap();
         let id = fresh();
         log.submit(start(id)).await.unwrap();

@@ -113,7 +113,7 @@ impl Drop for Registry {
     }
 }
 
-fn free() -> String {
+pub(crate) fn free() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
 }

@@ -8,6 +8,7 @@ mod contexts;
 mod controls;
 mod create;
 mod damage;
+mod disk;
 mod follow;
 mod forgotten;
 mod golden;

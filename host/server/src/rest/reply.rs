@@ -249,7 +249,8 @@ fn resolve(error: &ResolveError, detail: String) -> Problem {
 // What the store said goes to the node's own log, not to the caller.
 fn unavailable(detail: &str) -> Problem {
     tracing::warn!(%detail, "a request is refused");
-    Problem::new(Code::Unavailable, "the store does not answer now").hint("try again in a moment")
+    Problem::new(Code::Unavailable, "the store does not answer now")
+        .hint("try again in a moment; the node's log says why")
 }
 
 pub(super) fn internal(detail: &str) -> Problem {

@@ -110,11 +110,18 @@ impl Client {
     /// A server-sent event stream, from the beginning or after an event's id;
     /// empty when nothing follows that event.
     pub(crate) async fn events_after(&self, path: &str, last: Option<&str>) -> Result<Events> {
-        let mut body = Body::default().header("accept", "text/event-stream");
-        if let Some(last) = last {
-            body = body.header("last-event-id", last);
-        }
-        let response = self.send(Method::GET, path, body).await?;
+        let body = match last {
+            Some(last) => Body::default().header("last-event-id", last),
+            None => Body::default(),
+        };
+        self.stream(Method::GET, path, body).await
+    }
+
+    /// What a request is answered with as a stream of server-sent events. A refusal is
+    /// an error.
+    pub(crate) async fn stream(&self, method: Method, path: &str, body: Body) -> Result<Events> {
+        let body = body.header("accept", "text/event-stream");
+        let response = self.send(method, path, body).await?;
         let status = response.status();
         if !matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
             let bytes = response
@@ -186,6 +193,8 @@ pub(crate) struct Events {
 pub(crate) struct Event {
     /// Its `id:` line, for resuming.
     pub(crate) id: Option<String>,
+    /// Its `event:` line.
+    pub(crate) kind: Option<String>,
     /// Its `data:`, JSON.
     pub(crate) data: Value,
 }
@@ -216,16 +225,18 @@ impl Events {
 }
 
 fn read(block: &str) -> Option<Event> {
-    let mut id = None;
+    let (mut id, mut kind) = (None, None);
     let mut data = String::new();
     for line in block.lines() {
         if let Some(value) = line.strip_prefix("id:") {
             id = Some(value.trim().to_owned());
+        } else if let Some(value) = line.strip_prefix("event:") {
+            kind = Some(value.trim().to_owned());
         } else if let Some(value) = line.strip_prefix("data:") {
             data.push_str(value.trim_start());
         }
     }
     serde_json::from_str(&data)
         .ok()
-        .map(|data| Event { id, data })
+        .map(|data| Event { id, kind, data })
 }

@@ -2,9 +2,11 @@
 //! a real registry, installed on another home, run, updated, removed.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::cli::Ended;
 use crate::hub_world::{Home, Registry, WORKFLOW};
 
 #[test]
@@ -72,6 +74,47 @@ fn a_package_is_published_installed_elsewhere_run_removed_and_installed_again_of
     user.done(&["hub", "cache", "verify"]);
     user.done(&["hub", "cache", "gc"]);
     user.done(&["hub", "cache", "verify"]);
+}
+
+#[test]
+fn an_install_shows_on_a_terminal_how_far_it_has_come() {
+    let Some(registry) = Registry::start("an install on a terminal") else {
+        return;
+    };
+    let author = Home::publisher(&registry.address);
+    let folder = author.package("greeting", "");
+    author.done(&["hub", "publish", &folder, "v1.0.0"]);
+
+    let user = Home::new(&registry.address);
+    let install = ["hub", "install", "greeting", "--yes"];
+    let nebula = user.command(&install);
+    let arguments: Vec<_> = nebula.get_args().filter_map(|a| a.to_str()).collect();
+    let line = format!(
+        "stty cols 120; exec {} {}",
+        nebula.get_program().display(),
+        arguments.join(" ")
+    );
+    let set = nebula.get_envs().filter_map(|(name, v)| Some((name, v?)));
+    // A terminal of util-linux.
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .envs(set)
+        .current_dir(user.cli.folder())
+        .stdin(Stdio::null());
+    let shown = Ended::from(script.output().expect("Debian has it"));
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let order = [
+        "━  ",
+        "compiling",
+        "ready",
+        "acme/greeting 1.0.0 is installed",
+    ];
+    let places = order.map(|wanted| shown.stdout.find(wanted));
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{places:?} in {shown:?}"
+    );
 }
 
 #[test]

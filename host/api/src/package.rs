@@ -183,6 +183,23 @@ pub struct InstalledPackages {
     pub not_granted: Vec<NotGranted>,
 }
 
+/// How far a component has come while its package is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstallProgress {
+    /// Of which package: `namespace/name`.
+    pub package: String,
+    /// Of which version.
+    pub version: String,
+    /// The component, as its package names it.
+    pub component: String,
+    /// `pulling`, `compiling` or `ready`.
+    pub stage: String,
+    /// Bytes that the node has.
+    pub bytes: u64,
+    /// Bytes that it has in all.
+    pub size: u64,
+}
+
 /// A host that an action asks for and is not granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotGranted {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use nebula_flow::ports::Runner;
 use nebula_hub::cache::Cache;
 use nebula_hub::fetch::Hub;
-use nebula_hub::install::{InstallError, Installer};
+use nebula_hub::install::{InstallError, Installer, Watcher};
 use nebula_hub::oci::{Credentials, Remote};
 use nebula_hub::reference::Registry;
 use nebula_hub::trust::TrustFile;
@@ -110,6 +110,7 @@ impl Packages {
             runner: Arc::clone(&self.runner),
             clock: Arc::clone(&app.clock),
             tenant: app.tenant.clone(),
+            watcher: Watcher::nobody(),
         }
     }
 }

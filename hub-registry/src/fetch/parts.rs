@@ -7,7 +7,8 @@ use semver::Version;
 use super::{FetchError, Found, Hub, not_cached};
 use crate::artifact::read::{self, Top};
 use crate::artifact::{Descriptor, MAX_MANIFEST};
-use crate::oci::{Manifest, RegistryError, Remote};
+use crate::cache::BlobSink;
+use crate::oci::{Manifest, RegistryError, Remote, Sink};
 use crate::package::{PackageDocument, PackageName};
 use crate::structure::MAX_COMPONENT;
 
@@ -94,7 +95,8 @@ impl Hub {
         Ok(bytes)
     }
 
-    /// The bytes of a component that was stated, through the cache.
+    /// The bytes of a component that was stated, through the cache. `seen` is told how
+    /// many bytes have come, again and again.
     ///
     /// # Errors
     /// When no registry has it, or sends other bytes.
@@ -102,6 +104,7 @@ impl Hub {
         &self,
         name: &PackageName,
         wanted: &Descriptor,
+        seen: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Bytes, FetchError> {
         if let Some(bytes) = self.cache.blob(wanted.digest, MAX_COMPONENT)? {
             return Ok(bytes);
@@ -109,7 +112,11 @@ impl Hub {
         let mut trouble = None;
         for remote in &self.remotes {
             let mut sink = self.cache.sink()?;
-            let pulled = match remote.blob(name, wanted, &mut sink).await {
+            let mut watched = Watched {
+                sink: &mut sink,
+                seen,
+            };
+            let pulled = match remote.blob(name, wanted, &mut watched).await {
                 Ok(()) => sink
                     .keep(wanted.digest, wanted.size)
                     .map_err(FetchError::from),
@@ -124,5 +131,27 @@ impl Hub {
             }
         }
         Err(trouble.unwrap_or_else(|| not_cached(name, wanted.digest)))
+    }
+}
+
+/// A sink of which somebody hears how much it has.
+struct Watched<'a> {
+    sink: &'a mut BlobSink,
+    seen: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+impl Sink for Watched<'_> {
+    fn len(&self) -> u64 {
+        self.sink.len()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.sink.write(bytes)?;
+        (self.seen)(self.sink.len());
+        Ok(())
+    }
+
+    fn restart(&mut self) -> std::io::Result<()> {
+        self.sink.restart()
     }
 }

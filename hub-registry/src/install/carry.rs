@@ -7,7 +7,7 @@ use nebula_flow::ports::Expect;
 use nebula_flow::{Component, Digest};
 use semver::Version;
 
-use super::{Allowed, InstallError, Installer, asks};
+use super::{Allowed, InstallError, Installer, Progress, Stage, asks};
 use crate::HubError;
 use crate::catalog::RESERVED;
 use crate::fetch::{Attached, Found};
@@ -207,9 +207,23 @@ impl Installer {
         let name = &found.document.name;
         let mut components = Vec::new();
         for (entry, layer) in found.document.components.iter().zip(&found.layers) {
-            let bytes = self.hub.component(name, &layer.component).await?;
+            let size = layer.component.size;
+            let tell = |stage, bytes| {
+                self.watcher.tell(Progress {
+                    package: name.clone(),
+                    version: found.document.version.clone(),
+                    component: entry.name.clone(),
+                    stage,
+                    bytes,
+                    size,
+                });
+            };
+            let pulled = |bytes| tell(Stage::Pulling, bytes);
+            let bytes = self.hub.component(name, &layer.component, &pulled).await?;
             let verified = accepted.component(bytes)?;
+            tell(Stage::Compiling, size);
             let prepared = self.runner.prepare(&verified).await;
+            tell(Stage::Ready, size);
             let prepared = prepared.map_err(|failure| HubError::Prepare {
                 name: format!("`{}` of {name}", entry.name),
                 failure,

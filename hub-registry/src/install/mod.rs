@@ -4,6 +4,7 @@
 //!
 //! - `plan`: what would come, what it asks for, whose it is.
 //! - `carry`: what was agreed to, carried out.
+//! - `progress`: how far that has come.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,9 +26,11 @@ use crate::verify::{Evidence, Refusal, Report, Request, verify};
 
 mod carry;
 mod plan;
+mod progress;
 
 pub use carry::{Order, Ready};
 pub use plan::{Plan, Planned, Signed};
+pub use progress::{Progress, Stage, Watcher};
 
 /// What installing needs.
 pub struct Installer {
@@ -43,6 +46,8 @@ pub struct Installer {
     pub clock: Arc<dyn Clock>,
     /// On whose account.
     pub tenant: TenantId,
+    /// Who is told how far it has come.
+    pub watcher: Watcher,
 }
 
 /// What the operator allows beyond the rule.

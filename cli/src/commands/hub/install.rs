@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::consent::{self, items, text};
 use super::deploy::{self, TemplateArgs};
 use super::places::Places;
+use super::progress;
 use crate::client::{Body, Client};
 use crate::commands::Context;
 use crate::error::{Error, Exit, Result};
@@ -193,9 +194,7 @@ async fn with_node(
     }
     let orders = consent::agree(&plan, &how.claims, how.yes)?;
     let body = json!({ "packages": orders, "options": options(how) });
-    let answer = client
-        .call(Method::POST, "/api/v1/packages", Body::json(&body))
-        .await?;
+    let answer = progress::install(client, &body, context.format.is_for_people()).await?;
     let lock = locked(ask, &plan, how)?;
     lock.write(&how.lock_file)
         .map_err(|error| Error::refused(error.to_string()))?;

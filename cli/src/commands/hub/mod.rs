@@ -19,6 +19,7 @@ mod key;
 mod list;
 mod login;
 mod places;
+mod progress;
 pub(super) mod publish;
 mod remove;
 mod serve;

@@ -26,9 +26,11 @@ use crate::service::history::{Follow, From};
 use crate::service::{Error, executions, history};
 
 /// Comments keep a quiet stream from being taken for a dead one.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+/// Such a comment.
+pub(super) const QUIET: &[u8] = b": keep-alive\n\n";
 
 /// List an execution's events
 ///
@@ -126,7 +128,7 @@ enum Kind {
     Lines,
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
     headers
         .get(ACCEPT)
         .and_then(|a| a.to_str().ok())
@@ -165,7 +167,7 @@ async fn follow(
 }
 
 /// A place among the streams; free again when dropped.
-fn place(app: &App) -> Result<(OwnedSemaphorePermit, Counted), Refusal> {
+pub(super) fn place(app: &App) -> Result<(OwnedSemaphorePermit, Counted), Refusal> {
     let permit: Result<_, Refusal> = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
         let most = app.http.max_streams;
         Problem::new(
@@ -201,7 +203,7 @@ async fn next(app: &App, follow: &mut Follow, kind: Kind) -> Option<(Bytes, bool
                 None
             }
         },
-        () = tokio::time::sleep(KEEP_ALIVE) => Some((Bytes::from_static(b": keep-alive\n\n"), false)),
+        () = tokio::time::sleep(KEEP_ALIVE) => Some((Bytes::from_static(QUIET), false)),
         () = app.stopped() => Some((Bytes::from_static(b": the node is stopping\n\n"), true)),
     }
 }

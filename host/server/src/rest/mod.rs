@@ -17,6 +17,7 @@ pub(crate) mod executions;
 pub(crate) mod extract;
 pub(crate) mod guard;
 pub(crate) mod hooks;
+mod installing;
 pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod node;

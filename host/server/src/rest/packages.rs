@@ -2,13 +2,15 @@
 
 use axum::extract::{Path, Request};
 use nebula_api::package::{
-    InstallPackages, InstalledPackages, Package, PackagePlan, PackageVersion, PackagesQuery,
-    PlanPackages,
+    InstallPackages, InstallProgress, InstalledPackages, Package, PackagePlan, PackageVersion,
+    PackagesQuery, PlanPackages,
 };
 use nebula_api::{Page, Problem, problem};
+use nebula_hub::install::Watcher;
 
 use super::extract::{self, Query};
 use super::reply::{self, Reply};
+use super::{installing, live};
 use crate::app::App;
 use crate::service::{install_packages, packages, plan_packages};
 
@@ -47,14 +49,25 @@ pub(crate) async fn plan(app: App, request: Request) -> Reply {
 }
 
 /// Install what was planned and agreed to
+///
+/// With `Accept: text/event-stream` the answer is a stream: events `progress` (how far a
+/// component has come), and at the end one event `installed` with what the answer would
+/// be otherwise, or one event `problem`.
 #[utoipa::path(
     post, path = "/api/v1/packages", tag = "packages", operation_id = "install_packages",
     request_body = InstallPackages,
-    responses((status = 200, body = InstalledPackages), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+    responses(
+        (status = 200, content((InstalledPackages = "application/json"), (InstallProgress = "text/event-stream"))),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
 )]
 pub(crate) async fn install(app: App, request: Request) -> Reply {
+    let streams = live::wants_stream(request.headers());
     let body = extract::json(&app, request).await?;
-    reply::ok(&install_packages::install(&app, body).await?)
+    if streams {
+        return installing::stream(app, body);
+    }
+    reply::ok(&install_packages::install(&app, body, Watcher::nobody()).await?)
 }
 
 /// Remove a package, or one version of it; what is deployed keeps its components

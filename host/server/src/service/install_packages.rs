@@ -7,7 +7,7 @@ use nebula_api::package::{
 };
 use nebula_flow::{Digest, grant};
 use nebula_hub::PackageName;
-use nebula_hub::install::Order;
+use nebula_hub::install::{Installer, Order, Watcher};
 use nebula_hub::installed::{Ask, InstalledPackage};
 use nebula_hub::key::KeyId;
 
@@ -19,8 +19,13 @@ use crate::app::App;
 const MAX_PACKAGES: usize = 500;
 
 /// Installs. A version is installed once this has recorded it, with all that it
-/// depends on before it; whatever ends this earlier leaves the rest as it was.
-pub(crate) async fn install(app: &App, request: InstallPackages) -> Result<InstalledPackages> {
+/// depends on before it; whatever ends this earlier leaves the rest as it was. The
+/// watcher is told how far it has come.
+pub(crate) async fn install(
+    app: &App,
+    request: InstallPackages,
+    watcher: Watcher,
+) -> Result<InstalledPackages> {
     if request.packages.len() > MAX_PACKAGES {
         return Err(Error::InvalidBody {
             pointer: "/packages".into(),
@@ -34,7 +39,10 @@ pub(crate) async fn install(app: &App, request: InstallPackages) -> Result<Insta
         .collect::<Result<Vec<_>>>()?;
     let allowed = allowed(&request.options);
     let _one = app.packages.installing.lock().await;
-    let installer = installer(app, &request.options).await?;
+    let installer = Installer {
+        watcher,
+        ..installer(app, &request.options).await?
+    };
     // All are checked before the first is recorded.
     let mut ready = Vec::new();
     for order in &orders {

@@ -118,7 +118,7 @@ async fn recovery() -> Result<(), crate::Error> {
     let node = Home::new()?.with(&effectful()?).start().await?;
     // Actions and short waits in turn, so that none has ended before all have begun.
     let step = |n: usize| match n % 2 {
-        0 => json!({ "action": "bench.effectful" }),
+        0 => json!({ "action": "bench.effectful", "input": {} }),
         _ => json!({ "wait": { "for": "1s" } }),
     };
     let chain: serde_json::Map<String, Value> =

@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
-use nebula_flow::ExecutionId;
 use nebula_flow::ports::{Change, EventLog, Status};
+use nebula_flow::{ExecutionId, Recorded};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -21,12 +21,14 @@ pub(crate) struct Watches {
 type Slots = Mutex<HashMap<ExecutionId, watch::Sender<Seen>>>;
 
 /// The last that the feed said of an execution since it is watched.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// Version of its last event; 0 when nothing was said.
     pub(crate) version: u64,
     /// Its status; absent when nothing was said.
     pub(crate) status: Option<Status>,
+    /// The event that ended it, if the feed had it.
+    pub(crate) end: Option<Arc<Recorded>>,
     /// Raised each time the feed overran: then the log itself must be asked.
     pub(crate) overruns: u64,
 }
@@ -80,7 +82,7 @@ impl Drop for Watches {
 impl Watch {
     /// What is known, marked as seen.
     pub(crate) fn seen(&mut self) -> Seen {
-        *self.receiver.borrow_and_update()
+        self.receiver.borrow_and_update().clone()
     }
 
     /// Returns once something changed since [`seen`](Self::seen).
@@ -109,12 +111,14 @@ fn tell(slots: &Slots, change: Change) {
             execution,
             version,
             status,
+            end,
             ..
         } => {
             if let Some(sender) = slots.get(&execution) {
                 sender.send_modify(|seen| {
                     seen.version = version;
                     seen.status = Some(status);
+                    seen.end = end;
                 });
             }
         }

@@ -37,6 +37,7 @@ pub(crate) async fn show(feeds: &Feeds, append: &Append) {
         execution: append.execution,
         version: last.version,
         status: append.status,
+        end: None,
     }));
     tokio::time::sleep(EARLY).await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nebula_flow::Timestamp;
+use nebula_flow::event::Recorded;
 use nebula_flow::id::{Digest, ExecutionId, TenantId};
 use nebula_flow::ports::{
     Append, Arrival, Durability, Expect, Fence, InboxRow, LogError, Message, Outgoing, RecordError,
@@ -92,6 +93,8 @@ pub(crate) struct AppendRows {
     /// Without its events, lines and outbox.
     pub(crate) head: Append,
     pub(crate) events: Vec<EventRow>,
+    /// The last event, if it ends the execution and is small.
+    pub(crate) end: Option<Arc<Recorded>>,
     /// Those that the events refer to.
     pub(crate) blobs: Vec<Digest>,
     pub(crate) lines: Vec<Bytes>,

@@ -363,7 +363,7 @@ pub enum Removal {
 }
 
 /// Something that is on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// An append.
     Appended {
@@ -375,6 +375,9 @@ pub enum Change {
         version: u64,
         /// Its status.
         status: Status,
+        /// The event that ended it, where that is at hand and small: who is told spares
+        /// the log a question.
+        end: Option<Arc<Recorded>>,
     },
     /// The feed overran: look again at whatever is watched.
     Lagged,

@@ -8,7 +8,7 @@ use nebula_api::execution as wire;
 use nebula_flow::event::Event;
 use nebula_flow::plan::Plan;
 use nebula_flow::ports::{ExecutionQuery, ExecutionSummary, Status};
-use nebula_flow::{ExecutionId, Payload};
+use nebula_flow::{ExecutionId, Payload, Recorded};
 
 use super::timeline::Timeline;
 use super::values::{self, Values};
@@ -86,19 +86,24 @@ pub(crate) async fn wait(
     execution: ExecutionId,
     mut watch: Watch,
     patience: Duration,
-) -> Result<Option<(Status, u64)>> {
+) -> Result<Option<Ended>> {
     let ended = async {
         let mut overruns = 0;
         loop {
             let seen = watch.seen();
             if let Some(status) = seen.status.filter(|s| s.is_final()) {
-                return Ok(Some((status, seen.version)));
+                let (version, event) = (seen.version, seen.end);
+                return Ok(Some(Ended {
+                    status,
+                    version,
+                    event,
+                }));
             }
             if seen.overruns != overruns {
                 overruns = seen.overruns;
                 let summary = summary(app, execution).await?;
                 if summary.status.is_final() {
-                    return Ok(Some((summary.status, summary.version)));
+                    return Ok(Some(Ended::new(summary.status, summary.version)));
                 }
             }
             watch.changed().await;
@@ -108,6 +113,27 @@ pub(crate) async fn wait(
         ended = ended => ended,
         () = tokio::time::sleep(patience) => Ok(None),
         () = app.stopped() => Ok(None),
+    }
+}
+
+/// That an execution has ended.
+pub(crate) struct Ended {
+    /// As what.
+    pub(crate) status: Status,
+    /// The version of its last event.
+    version: u64,
+    /// That event, if it is at hand.
+    event: Option<Arc<Recorded>>,
+}
+
+impl Ended {
+    /// As the log's summary has it.
+    pub(crate) const fn new(status: Status, version: u64) -> Self {
+        Self {
+            status,
+            version,
+            event: None,
+        }
     }
 }
 
@@ -121,18 +147,11 @@ pub(crate) struct End {
     pub(crate) error: Option<wire::Failure>,
 }
 
-/// Reads the last event of an execution that has ended.
-pub(crate) async fn end(app: &App, execution: ExecutionId, version: u64) -> Result<End> {
-    let last = app
-        .log
-        .history(execution, version.saturating_sub(1), 1)
-        .await?
-        .pop();
-    let Some(last) = last else {
-        // It may be gone since its end was seen.
-        summary(app, execution).await?;
-        let what = format!("execution {execution} lacks event {version}");
-        return Err(Error::Damaged(what));
+/// How an execution ended, from the log unless the event is at hand.
+pub(crate) async fn end(app: &App, execution: ExecutionId, ended: Ended) -> Result<End> {
+    let last = match ended.event {
+        Some(event) => Arc::unwrap_or_clone(event),
+        None => last_event(app, execution, ended.version).await?,
     };
     let mut end = End {
         at: values::time(last.at),
@@ -149,6 +168,18 @@ pub(crate) async fn end(app: &App, execution: ExecutionId, version: u64) -> Resu
         _ => {}
     }
     Ok(end)
+}
+
+async fn last_event(app: &App, execution: ExecutionId, version: u64) -> Result<Recorded> {
+    let before = version.saturating_sub(1);
+    let last = app.log.history(execution, before, 1).await?.pop();
+    let Some(last) = last else {
+        // It may be gone since its end was seen.
+        summary(app, execution).await?;
+        let what = format!("execution {execution} lacks event {version}");
+        return Err(Error::Damaged(what));
+    };
+    Ok(last)
 }
 
 async fn decode(app: &App, payload: &Payload) -> Result<nebula_flow::Value> {

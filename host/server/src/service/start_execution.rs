@@ -8,6 +8,7 @@ use nebula_flow::deploy::DeployedWorkflow;
 use nebula_flow::ports::{Durability, LogError, Status, Submitted};
 use nebula_flow::{ExecutionId, Timestamp, Value, start};
 
+use super::executions::Ended;
 use super::{Result, executions, workflows};
 use crate::app::App;
 use crate::service::values::{failure, time};
@@ -126,11 +127,11 @@ fn queued(execution: ExecutionId, deployed: &DeployedWorkflow, now: Timestamp) -
 async fn end(
     app: &App,
     execution: ExecutionId,
-    (status, version): (Status, u64),
+    ended: Ended,
     result: &mut ExecutionResult,
 ) -> Result<()> {
-    let end = executions::end(app, execution, version).await?;
-    result.status = status.name().into();
+    result.status = ended.status.name().into();
+    let end = executions::end(app, execution, ended).await?;
     result.finished_at = Some(end.at);
     result.output = end.output;
     result.error = end.error;
@@ -167,7 +168,7 @@ async fn replay(
         error: summary.error.map(failure),
     };
     let ended = match wait {
-        _ if summary.status.is_final() => Some((summary.status, summary.version)),
+        _ if summary.status.is_final() => Some(Ended::new(summary.status, summary.version)),
         Some(patience) => executions::wait(app, execution, watch, patience).await?,
         None => None,
     };

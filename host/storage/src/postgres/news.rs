@@ -98,6 +98,7 @@ impl Outlet for Out {
                 execution,
                 version,
                 status,
+                ..
             }) => Note::Appended {
                 tenant: tenant.clone(),
                 execution: *execution,
@@ -228,6 +229,7 @@ impl Ear {
                     execution,
                     version,
                     status,
+                    end: None,
                 })),
                 Note::Lagged => self.look(),
                 Note::Hello => self.line.tell(Note::Here),

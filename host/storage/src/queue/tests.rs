@@ -119,6 +119,7 @@ fn append(n: u128, status: Status) -> (Request, Answer<(), LogError>) {
         },
         head,
         events: Vec::new(),
+        end: None,
         blobs: Vec::new(),
         lines: Vec::new(),
         outbox: Vec::new(),

@@ -56,6 +56,7 @@ impl<'a> Ledger<'a> {
             execution: id,
             version: head.version,
             status: head.status,
+            end: request.end.clone(),
         }));
 
         self.touched.insert(id);

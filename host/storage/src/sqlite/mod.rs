@@ -9,7 +9,9 @@
 //! - [`store`]: batches as transactions.
 //! - [`read`]: the reads as statements; [`over`]: what is over;
 //!   [`slots`]: who waits for a slot.
+//! - [`kept`]: records in memory.
 
+mod kept;
 mod open;
 mod over;
 mod read;
@@ -27,6 +29,8 @@ use bytes::Bytes;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
 use nebula_flow::ports::{EndedQuery, ExecutionQuery, Record, Unfinished};
 use rusqlite::Connection;
+
+use kept::{Kept, Known};
 
 use crate::feeds::Feeds;
 use crate::figures::Figures;
@@ -61,6 +65,7 @@ struct SqliteFile {
 #[derive(Debug)]
 struct Readers {
     pool: Pool<Connection>,
+    kept: Arc<Kept>,
     folder: open::Folder,
 }
 
@@ -81,9 +86,11 @@ impl Sqlite {
         let feeds = Arc::new(Feeds::new());
         let queue = Arc::new(Queue::new(Arc::clone(&feeds)));
         let serving = Arc::clone(&queue);
+        let kept = Arc::<Kept>::default();
+        let mut writer = store::Writer::new(connection, Arc::clone(&kept));
         let writer = std::thread::Builder::new()
             .name("nebula-log".into())
-            .spawn(move || serving.serve(&mut store::Writer::new(connection)))
+            .spawn(move || serving.serve(&mut writer))
             .map_err(|source| folder.trouble(source))?;
         Ok(Self(Log(Arc::new(SqliteFile {
             queue,
@@ -91,6 +98,7 @@ impl Sqlite {
             writer: Some(writer),
             readers: Arc::new(Readers {
                 pool: Pool::new(idle),
+                kept,
                 folder,
             }),
         }))))
@@ -227,7 +235,14 @@ impl Backend for SqliteFile {
     }
 
     async fn record(&self, key: RecordKey) -> Result<Option<Record>, Trouble> {
-        self.read(move |c| read::record(c, &key)).await
+        let epoch = match self.readers.kept.look(&key) {
+            Known::Is(record) => return Ok(record),
+            Known::Nothing(epoch) => epoch,
+        };
+        let wanted = key.clone();
+        let record = self.read(move |c| read::record(c, &wanted)).await?;
+        self.readers.kept.keep(key, record.as_ref(), epoch);
+        Ok(record)
     }
 
     async fn list(

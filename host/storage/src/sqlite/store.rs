@@ -1,11 +1,13 @@
 //! Batches as transactions.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nebula_flow::id::ExecutionId;
 use nebula_flow::planted::{self, Bug};
 use rusqlite::{Connection, params};
 
+use super::kept::Kept;
 use super::{over, read, slots};
 use crate::batch::Store;
 use crate::cells::{HeadCells, id_bytes, instant, number, slot_cells};
@@ -16,14 +18,17 @@ use crate::trouble::Trouble;
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
+    /// What readers keep in memory.
+    kept: Arc<Kept>,
     /// A commit failed: its pages may lie in the WAL, complete but for us.
     suspect: bool,
 }
 
 impl Writer {
-    pub(super) const fn new(connection: Connection) -> Self {
+    pub(super) const fn new(connection: Connection, kept: Arc<Kept>) -> Self {
         Self {
             connection,
+            kept,
             suspect: false,
         }
     }
@@ -44,6 +49,7 @@ impl Writer {
         if skippable && is_fiftieth() {
             return run(&self.connection, "ROLLBACK");
         }
+        self.kept.change(writes.records.keys());
         run(&self.connection, "COMMIT").inspect_err(|_| self.suspect = true)
     }
 
@@ -78,6 +84,7 @@ impl Store for Writer {
         {
             tracing::error!(?trouble, "a failed transaction could not be undone yet");
         }
+        self.kept.changed();
         done
     }
 }

@@ -1,5 +1,7 @@
 //! `arrivals`, `changes`: what listeners are told, and when.
 
+use std::sync::Arc;
+
 use nebula_flow::ports::{Append, Arrival, Change, LogError, Status};
 
 use crate::kit::*;
@@ -143,11 +145,13 @@ async fn changes_tell_what_is_committed_in_order(store: AnyStore) {
     };
     store.append(fence(&fences, id), end).await.unwrap();
     for (version, status) in [(2, Status::Running), (3, Status::Succeeded)] {
+        let last = store.history(id, version - 1, 1).await.unwrap().pop();
         let change = Change::Appended {
             tenant: tenant(),
             execution: id,
             version,
             status,
+            end: last.filter(|_| status.is_final()).map(Arc::new),
         };
         assert_eq!(next(&mut changes).await, change);
     }

@@ -1,5 +1,8 @@
 //! `Records`: what is kept by name, and blobs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
 use bytes::Bytes;
 use nebula_flow::id::Digest;
 use nebula_flow::ports::{Expect, Kind, Record, RecordError};
@@ -13,6 +16,7 @@ on_every_store! {
     records_of_other_kinds_and_tenants_are_others,
     a_list_has_the_prefix_and_comes_in_pages,
     of_racing_puts_at_one_version_one_wins,
+    readers_never_go_back_and_see_what_was_acknowledged,
     a_blob_is_kept_under_its_digest,
     a_blob_that_is_kept_twice_is_the_same,
 }
@@ -147,6 +151,32 @@ async fn of_racing_puts_at_one_version_one_wins(store: AnyStore) {
     }
     assert_eq!(won, 1);
     assert_eq!(get(&store, "a").await, Some(record(2, "two")));
+}
+
+async fn readers_never_go_back_and_see_what_was_acknowledged(store: AnyStore) {
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, acknowledged) = (store.clone(), acknowledged.clone());
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < 200 {
+                    let least = acknowledged.load(SeqCst).max(last);
+                    let seen = get(&store, "a").await.map_or(0, |record| record.version);
+                    assert!(seen >= least, "{seen} after {least}");
+                    last = seen;
+                }
+            })
+        })
+        .collect();
+    for version in 1..=200 {
+        put(&store, "a", "x", Expect::Any).await.unwrap();
+        acknowledged.store(version, SeqCst);
+        assert_eq!(get(&store, "a").await, Some(record(version, "x")));
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
 }
 
 async fn a_blob_is_kept_under_its_digest(store: AnyStore) {

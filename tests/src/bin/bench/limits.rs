@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::routing::post;
 use bytes::Bytes;
+use nebula_engine::SystemClock;
 use nebula_flow::event::{Event, RULES, Usage};
 use nebula_flow::id::{ExecutionId, StepKey, WorkflowId};
 use nebula_flow::ports::{
-    Append, Durability, EventLog, Fence, Message, Runner, Status, Submission,
+    Append, Clock, Durability, EventLog, Fence, Message, Runner, Status, Submission,
 };
-use nebula_flow::{Payload, Recorded, TenantId, Timestamp, payload};
+use nebula_flow::{Payload, Recorded, TenantId, payload};
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::Sqlite;
 use nebula_tests::client::Connection;
@@ -110,7 +111,8 @@ async fn commits() -> Result<f64, crate::Error> {
 
 /// What one execution of one pure step leaves, in one commit or two.
 async fn commit(log: Arc<Sqlite>, fences: Arc<[Fence]>, serial: u128) -> Result<(), crate::Error> {
-    let at = Timestamp::from_millis(1_700_000_000_000);
+    // Ids in order of time, as a node makes them.
+    let at = SystemClock.now();
     let execution = ExecutionId::mint(at, serial.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let value = Payload::Inline(payload::encode(&json!({ "city": "Cairo", "temp": 28.4 }))?);
     let workflow = WorkflowId::from_u128(1);

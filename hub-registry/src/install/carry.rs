@@ -162,7 +162,7 @@ impl Installer {
                 })
             })?;
             self.trust
-                .change(|text, file| edit::pin(text, file, &scope, &first.key))?;
+                .change(|text, file| edit::pin(text, file, &scope, &BTreeSet::new(), &first.key))?;
             let report = self.check(found, attached, installed, allowed)?;
             return report.accepted().map_err(refused);
         }

@@ -1,6 +1,8 @@
 //! The text of `trust.toml` with a key added, revoked, replaced. What a person
 //! wrote beside it, comments too, stays as it is.
 
+use std::collections::BTreeSet;
+
 use nebula_flow::Timestamp;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
@@ -39,22 +41,36 @@ pub fn add(text: &str, file: &str, label: &str, key: &TrustedKey) -> Result<Stri
     checked(format!("{head}{document}"), file)
 }
 
-/// The text with a key that may sign for one thing more: the key is added, under
-/// the name of the namespace or one like it, if it is not there yet.
+/// The text with a key that may sign for one thing more, and the indexes of these hubs:
+/// the key is added, under the name of the namespace or one like it, if it is not
+/// there yet.
 ///
 /// # Errors
 /// When the text is no policy.
-pub fn pin(text: &str, file: &str, scope: &Scope, key: &PublicKey) -> Result<String, TrustError> {
+pub fn pin(
+    text: &str,
+    file: &str,
+    scope: &Scope,
+    indexes: &BTreeSet<String>,
+    key: &PublicKey,
+) -> Result<String, TrustError> {
     let policy = Policy::parse(text, file)?;
     let Some((label, trusted)) = policy.find(key.id()) else {
         let label = free(&policy, scope.namespace());
-        let trusted = TrustedKey::new(key.clone(), scope.clone());
+        let trusted = TrustedKey {
+            indexes: indexes.clone(),
+            ..TrustedKey::new(key.clone(), scope.clone())
+        };
         return add(text, file, &label, &trusted);
     };
     let mut scopes = trusted.namespaces.clone();
     scopes.insert(scope.clone());
+    let indexes: BTreeSet<_> = trusted.indexes.union(indexes).cloned().collect();
     change(text, file, label, |entry| {
         entry.insert("namespaces", list(scopes.iter().map(ToString::to_string)));
+        if !indexes.is_empty() {
+            entry.insert("indexes", list(indexes.into_iter()));
+        }
     })
 }
 

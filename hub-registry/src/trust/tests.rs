@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nebula_flow::Timestamp;
@@ -134,7 +135,8 @@ fn a_key_is_added_revoked_and_replaced_and_what_a_person_wrote_stays() {
 fn a_namespace_is_pinned_to_a_key_that_is_new_or_known() {
     let key = key();
     let pin = |text: &str, scope: &str, key: &PublicKey| {
-        edit::pin(text, "trust.toml", &scope.parse().unwrap(), key).unwrap()
+        let indexes = BTreeSet::new();
+        edit::pin(text, "trust.toml", &scope.parse().unwrap(), &indexes, key).unwrap()
     };
     let text = pin("", "acme", &key);
     assert_eq!(parse(&text).keys["acme"].key, key);
@@ -149,6 +151,13 @@ fn a_namespace_is_pinned_to_a_key_that_is_new_or_known() {
         (policy.keys.len(), scopes),
         (1, vec!["acme".to_owned(), "acme-labs".to_owned()])
     );
+    let index = |hub: &str| {
+        let scope = "acme".parse().unwrap();
+        edit::pin(&text, "trust.toml", &scope, &[hub.to_owned()].into(), &key).unwrap()
+    };
+    let indexed = index("registry.example/hub");
+    assert_eq!(parse(&indexed).keys["acme"].indexes.len(), 1);
+    assert_eq!(parse(&indexed).keys["acme"].namespaces.len(), 2);
     // The name is taken, by another key.
     let text = pin(&text, "acme/mail", &self::key());
     assert_eq!(parse(&text).keys["acme-2"].namespaces.len(), 1);

@@ -67,13 +67,9 @@ pub(crate) struct Add {
 }
 
 impl Add {
-    /// Whether it says more than that a key may sign for something.
+    /// Whether it says more than what a key may sign, and whose indexes.
     const fn says_more(&self) -> bool {
-        self.name.is_some()
-            || self.until.is_some()
-            || self.minimum_serial > 0
-            || self.cosign_only
-            || !self.indexes.is_empty()
+        self.name.is_some() || self.until.is_some() || self.minimum_serial > 0 || self.cosign_only
     }
 }
 
@@ -129,20 +125,21 @@ pub(super) fn run(context: &Context, verb: Trust) -> Result<ExitCode> {
     }
 }
 
-/// Adds a key; to one that is there already, what it may sign.
+/// Adds a key; to one that is there already, what it may sign and whose indexes.
 fn add_key(context: &Context, file: &TrustFile, add: Add) -> Result<ExitCode> {
     let policy = file.policy().map_err(refused)?;
     let key = public_key(&add.file)?;
     let said = |name: &str| format!("{name} ({}) may sign for {}", key.id(), add.scope);
+    let indexes = add.indexes.iter().cloned().collect();
     if let (Some((name, _)), false) = (policy.find(key.id()), add.says_more()) {
-        let changed = file.change(|text, file| edit::pin(text, file, &add.scope, &key));
+        let changed = file.change(|text, file| edit::pin(text, file, &add.scope, &indexes, &key));
         return report(context, changed, name, &said(name));
     }
     let trusted = TrustedKey {
         not_after: add.until,
         minimum_serial: add.minimum_serial,
         cosign_only: add.cosign_only,
-        indexes: add.indexes.iter().cloned().collect(),
+        indexes,
         ..TrustedKey::new(key.clone(), add.scope.clone())
     };
     let free = || edit::free(&policy, add.scope.namespace());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nebula_flow::id::{Digest, ExecutionId, Shard};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
+use tokio::time::Instant;
 
 use super::failure::Failed;
 use super::{over, read, slots};
@@ -22,6 +23,19 @@ pub(super) struct Holder {
     pub(super) id: Vec<u8>,
     /// For how long a shard is held after its last heartbeat.
     pub(super) lease: Duration,
+    /// Since when the server is there again, if it was away from this process.
+    pub(super) back: Option<Instant>,
+}
+
+impl Holder {
+    /// The age at which a sign of life is too old, and that of the server's return,
+    /// in milliseconds. A server that was away was away from others too: each has a
+    /// lease's time to come back in, and whoever was faster waits for it.
+    fn ages(&self) -> (f64, f64) {
+        let lease = self.lease.as_secs_f64() * 1000.0;
+        let back = self.back.map(|back| back.elapsed().as_secs_f64() * 1000.0);
+        (lease, back.unwrap_or(2.0 * lease))
+    }
 }
 
 /// Reads them within the transaction that will write.
@@ -73,7 +87,8 @@ async fn fences(
 
 /// The shards that may be taken: this process's own, those that nobody holds,
 /// and those whose holder gave no sign of life for the lease. While the server
-/// was down nobody could give one, so that time does not count. What another
+/// was down, or away from this process, nobody could give one, so that time does not
+/// count. What another
 /// transaction has locked is in use, or is being taken, and is left alone.
 async fn claimable(
     session: &mut PgConnection,
@@ -95,11 +110,15 @@ async fn claimable(
         }
     }
     let sql = "SELECT shard, owner, epoch FROM shards \
-               WHERE owner IS NULL OR (writer <> $1 AND greatest(heartbeat, pg_postmaster_start_time()) \
+               WHERE owner IS NULL OR (writer <> $1 AND greatest(heartbeat, pg_postmaster_start_time(), \
+                   clock_timestamp() - $3::float8 * interval '1 ms') \
                    <= clock_timestamp() - $2::float8 * interval '1 ms') \
                ORDER BY shard FOR UPDATE SKIP LOCKED";
-    let lease = holder.lease.as_secs_f64() * 1000.0;
-    let query = sqlx::query(sql).bind(holder.id.as_slice()).bind(lease);
+    let (lease, back) = holder.ages();
+    let query = sqlx::query(sql)
+        .bind(holder.id.as_slice())
+        .bind(lease)
+        .bind(back);
     for row in query.fetch_all(session).await? {
         let (shard, row) = shard_row(&row)?;
         facts.shards.insert(shard, row);

@@ -127,6 +127,7 @@ impl Postgres {
         let holder = Holder {
             id,
             lease: url.lease,
+            back: None,
         };
         let desk = Desk::new(
             Arc::clone(&url),

@@ -181,10 +181,16 @@ impl Desk {
     ) -> Result<(), Undone> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => session::open(&self.url).await.map_err(|none| match none {
-                NoSession::Unreachable(why) => Failed::Lost(why),
-                unfit @ NoSession::Unfit(_) => Failed::Refused(unfit.into()),
-            })?,
+            None => {
+                let session = session::open(&self.url).await.map_err(|none| match none {
+                    NoSession::Unreachable(why) => Failed::Lost(why),
+                    unfit @ NoSession::Unfit(_) => Failed::Refused(unfit.into()),
+                })?;
+                if self.batch > 0 {
+                    self.holder.back = Some(Instant::now());
+                }
+                session
+            }
         };
         self.batch += 1;
         let prepared = match timeout(SILENCE, self.prepare(&mut session, needs, decide)).await {
@@ -261,6 +267,7 @@ impl Desk {
         let mut session = session::open(&self.url).await.map_err(|none| match none {
             NoSession::Unreachable(why) | NoSession::Unfit(why) => why,
         })?;
+        self.holder.back = Some(Instant::now());
         let sql = "SELECT batch FROM writers WHERE id = $1 FOR UPDATE";
         let look = query(sql)
             .bind(self.holder.id.as_slice())

@@ -190,6 +190,26 @@ async fn while_the_server_is_away_no_lease_runs_out() {
     assert_eq!(b.claim("b").await.unwrap().len(), 64);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_first_takes_nothing_from_those_who_are_slower() {
+    let server = Server::start(&[]);
+    let schema = schema();
+    let url = url_of(&server, &schema, "lease=3s");
+    let a: AnyStore = Arc::new(Postgres::open(&url).await.unwrap());
+    let b = Postgres::open(&url).await.unwrap();
+    let held = claim(&a, "a").await;
+    assert_eq!(b.claim("b").await.unwrap(), []);
+    // A server that lets nobody in for longer than a lease once it is there again.
+    ask(&server, "ALTER SYSTEM SET pre_auth_delay = '4s'".into()).await;
+    server.stop(Stop::Immediate);
+    server.run();
+    assert_eq!(b.claim("b").await.unwrap(), []);
+    assert_eq!(claim(&a, "a").await, held);
+    // The owner gives no sign of life from here on, while the server is there.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(b.claim("b").await.unwrap().len(), 64);
+}
+
 /// What a proxy does to what passes through it.
 mod mode {
     pub(super) const PASS: u8 = 0;

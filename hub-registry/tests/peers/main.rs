@@ -17,3 +17,4 @@ mod publish;
 mod recorded;
 mod registry;
 mod tools;
+mod wkg;

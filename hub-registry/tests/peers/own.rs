@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use nebula_flow::Timestamp;
 use nebula_flow::ports::Clock;
+use nebula_hub::oci::{Credentials, Remote};
 use nebula_hub::serve::tokens::{Allowed, NewToken, Tokens};
 use nebula_hub::serve::{Registry, RegistryConfig};
 use serde_json::Value;
@@ -82,6 +83,18 @@ impl Own {
             token: token.to_string(),
             runtime,
         }
+    }
+
+    /// The hub as one of its publishers reaches it.
+    pub(crate) async fn remote(&self) -> Remote {
+        let variables = [
+            ("NEBULA_REGISTRY", &self.address),
+            ("NEBULA_REGISTRY_PASSWORD", &self.token),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.clone()));
+        let credentials = Credentials::new(variables);
+        let registry = self.address.parse().unwrap();
+        Remote::new(registry, &credentials).await.unwrap()
     }
 
     fn home(&self) -> PathBuf {

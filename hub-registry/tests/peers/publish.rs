@@ -24,7 +24,7 @@ use crate::registry::Registry;
 use crate::tools;
 
 /// A component that nobody else has.
-fn part(name: &str) -> Part {
+pub(crate) fn part(name: &str) -> Part {
     let text = format!(
         r#"(component (core module ${name} (@custom "name-{name}" "x")) (instance $a)
            (export "nebula:action/actions@0.1.0" (instance $a)))"#
@@ -48,6 +48,23 @@ fn stated(part: &Part) -> StatedComponent {
         hosts: vec!["api.example".into()],
     };
     StatedComponent::of(&Component::new(part.bytes.clone()), &[action]).unwrap()
+}
+
+/// Publishes an artifact of one component.
+pub(crate) async fn publish_to(
+    remote: &Remote,
+    artifact: &Artifact,
+    part: &Part,
+    key: &SigningKey,
+) -> Result<Published, PublishError> {
+    publish(Publication {
+        remote,
+        artifact,
+        stated: vec![stated(part)],
+        key,
+        now: Timestamp::from_millis(1_790_000_000_000),
+    })
+    .await
 }
 
 /// A registry of the test's own, someone who publishes in it and someone who
@@ -75,14 +92,8 @@ impl World {
     }
 
     async fn publish(&self, artifact: &Artifact, part: &Part) -> Result<Published, PublishError> {
-        publish(Publication {
-            remote: &remote(&self.registry).await,
-            artifact,
-            stated: vec![stated(part)],
-            key: &self.key,
-            now: Timestamp::from_millis(1_790_000_000_000),
-        })
-        .await
+        let remote = remote(&self.registry).await;
+        publish_to(&remote, artifact, part, &self.key).await
     }
 
     async fn version(&self, name: &str, version: &str, needs: &[(&str, &str)]) -> Published {
@@ -127,7 +138,7 @@ async fn remote(registry: &Registry) -> Remote {
         .unwrap()
 }
 
-fn document(name: &str, version: &str, needs: &[(&str, &str)]) -> PackageDocument {
+pub(crate) fn document(name: &str, version: &str, needs: &[(&str, &str)]) -> PackageDocument {
     let mut document =
         PackageDocument::new(name.parse().unwrap(), version.parse().unwrap(), vec![]);
     for (name, range) in needs {

@@ -44,6 +44,8 @@ pub(super) struct Journal {
     /// Inbox rows that are taken, and whether the log knows.
     consumed: u64,
     consumed_unsaid: bool,
+    /// Whether an append of this task has landed: its fence held then.
+    proven: bool,
     flight: Option<Flight>,
 }
 
@@ -74,6 +76,7 @@ impl Journal {
             since: None,
             consumed: 0,
             consumed_unsaid: false,
+            proven: false,
             flight: None,
         }
     }
@@ -117,6 +120,12 @@ impl Journal {
         self.flight.is_some()
     }
 
+    /// Whether this task has shown that the shard is its owner's. Until then the history
+    /// may be another owner's, and go on elsewhere.
+    pub(super) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     const fn is_clean(&self) -> bool {
         self.pending.is_empty() && !self.consumed_unsaid
     }
@@ -138,7 +147,21 @@ impl Journal {
     /// Sends all that is pending on its way, unless an append is in flight or
     /// nothing is pending. `state` is that after the last event.
     pub(super) fn begin(&mut self, state: (Status, Option<Timestamp>)) {
-        if self.flight.is_some() || self.is_clean() {
+        if !self.is_clean() {
+            self.send_off(state);
+        }
+    }
+
+    /// The same, and if nothing is pending and the fence is not proven yet, an append of
+    /// nothing that proves it.
+    pub(super) fn begin_or_prove(&mut self, state: (Status, Option<Timestamp>)) {
+        if !self.is_clean() || !self.proven {
+            self.send_off(state);
+        }
+    }
+
+    fn send_off(&mut self, state: (Status, Option<Timestamp>)) {
+        if self.flight.is_some() {
             return;
         }
         let events = std::mem::take(&mut self.pending);
@@ -178,6 +201,7 @@ impl Journal {
         match result {
             Ok(()) => {
                 self.committed = version;
+                self.proven = true;
                 Ok(())
             }
             Err(error) => Err(self.refused(error)),
@@ -218,6 +242,7 @@ impl Journal {
         match commit(core, tenant, self.fence, append).await {
             Ok(()) => {
                 self.committed = version;
+                self.proven = true;
                 Ok(true)
             }
             Err(LogError::Unheard(_)) => Ok(false),

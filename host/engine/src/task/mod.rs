@@ -205,7 +205,9 @@ impl Task {
                 let waits = !commands.is_empty() || self.execution.is_paused();
                 return Err(self.rest(wake, waits).await?);
             }
-            if !self.gated.is_empty() || self.journal.is_due(self.core.clock.now()) {
+            if !self.gated.is_empty() {
+                self.journal.begin_or_prove(self.execution.status());
+            } else if self.journal.is_due(self.core.clock.now()) {
                 self.journal.begin(self.execution.status());
             }
             self.wait(wake, mailbox).await?;

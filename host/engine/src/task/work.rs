@@ -126,7 +126,8 @@ impl Task {
     }
 
     /// Records that an effectful attempt is about to start; whether that, or
-    /// anything before it, is not on disk yet.
+    /// anything before it, is not on disk yet, or all of it by another task, whose
+    /// owner may have the shard still.
     fn must_commit(&mut self, step: &StepKey, attempt: u32) -> Result<bool, Exit> {
         if !self.execution.attempt_started(step) {
             let step = step.clone();
@@ -135,7 +136,7 @@ impl Task {
         if planted::is(Bug::EffectBeforeCommit) {
             return Ok(false);
         }
-        Ok(self.execution.version() > self.journal.committed())
+        Ok(self.execution.version() > self.journal.committed() || !self.journal.is_proven())
     }
 
     /// Keeps an attempt back until everything that has happened is on disk.
@@ -155,7 +156,7 @@ impl Task {
     /// Starts the attempts whose commit has landed.
     pub(super) async fn open_gate(&mut self) -> Result<(), Exit> {
         while let Some((version, _)) = self.gated.front() {
-            if *version > self.journal.committed() {
+            if *version > self.journal.committed() || !self.journal.is_proven() {
                 break;
             }
             let Some((_, command)) = self.gated.pop_front() else {

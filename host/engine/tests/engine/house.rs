@@ -58,6 +58,7 @@ impl House {
                 failing: AtomicU32::new(0),
                 panicking: AtomicBool::new(false),
                 deaf: Arc::default(),
+                claimless: AtomicBool::new(false),
                 rumours: broadcast::Sender::new(16),
             }),
             records: Arc::new(store),
@@ -363,6 +364,7 @@ pub(crate) struct Counted {
     failing: AtomicU32,
     panicking: AtomicBool,
     deaf: Arc<AtomicBool>,
+    claimless: AtomicBool,
     rumours: broadcast::Sender<Arrival>,
 }
 
@@ -370,6 +372,16 @@ impl Counted {
     /// From now on no message is heard of when it arrives.
     pub(crate) fn deafen(&self) {
         self.deaf.store(true, SeqCst);
+    }
+
+    /// From now on they are heard of again.
+    pub(crate) fn undeafen(&self) {
+        self.deaf.store(false, SeqCst);
+    }
+
+    /// From now on claims find the store unavailable.
+    pub(crate) fn fail_claims(&self) {
+        self.claimless.store(true, SeqCst);
     }
 
     pub(crate) fn appends(&self) -> u32 {
@@ -417,6 +429,9 @@ impl EventLog for Counted {
     }
 
     async fn claim(&self, owner: &str) -> Result<Vec<Fence>, LogError> {
+        if self.claimless.load(SeqCst) {
+            return Err(LogError::Unavailable("told to fail".into()));
+        }
         self.store.claim(owner).await
     }
 

@@ -332,3 +332,44 @@ async fn messages_that_are_heard_of_late_are_not_taken_twice() {
     let signals = story.iter().filter(|told| *told == "signal_received");
     assert_eq!(signals.count(), 1, "{story:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_lost_a_shard_and_does_not_know_it_makes_no_attempt_again() {
+    let house = House::new();
+    let (gate, (begun, mut has_begun)) = (Arc::new(Semaphore::new(1)), mpsc::unbounded_channel());
+    let pass = gate.clone();
+    house.action("test.gate", Effectful, move |call| {
+        let (pass, begun) = (pass.clone(), begun.clone());
+        async move {
+            begun.send(()).unwrap();
+            pass.acquire().await.unwrap().forget();
+            gives(&value(&call))
+        }
+    });
+    let definition = WorkflowBuilder::new("w").add_node("gate", "test.gate");
+    let deployed = house.deploy(definition.build()).await;
+    // One execution shows that the first engine has all shards.
+    let first = house.engine("one");
+    house.start(&first, &deployed, json!(1)).await.wait().await;
+    has_begun.recv().await.unwrap();
+
+    // The second takes them over, and finds what nobody has heard of.
+    house.log.deafen();
+    let id = house.submit(&deployed, json!(2), Durability::Now).await;
+    let second = house.engine("two");
+    has_begun.recv().await.unwrap();
+    // The first is told of it, and looks at the log; it could not take them back.
+    house.log.fail_claims();
+    house.log.undeafen();
+    house.log.announce(Arrival::Admitted {
+        tenant: tenant(),
+        execution: id,
+        priority: 0,
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(house.runner.calls(), ["gate@1", "gate@1"]);
+    gate.add_permits(2);
+    second.handle(id).await.unwrap().wait().await;
+    assert_eq!(house.runner.calls(), ["gate@1", "gate@1"]);
+    drop(first);
+}

@@ -132,4 +132,22 @@ fn a_custom_action_builds_and_runs_in_the_sandbox_from_its_folder() {
         refused.stdout.contains("invalid_input") && refused.stdout.contains("name"),
         "{refused:?}"
     );
+
+    // What the parameter says, the host checks before the call.
+    for (input, said) in [
+        (
+            r#"{"name": ""}"#,
+            r#"name: value is shorter than 1 character; name: value does not match "^\S""#,
+        ),
+        (r#"{"name": " Ada"}"#, r#"name: value does not match "^\S""#),
+    ] {
+        let refused = cli.run(&["action", "test", path, "--json", input, "-o", "json"]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        let answer: Value = serde_json::from_str(&refused.stdout).expect("JSON");
+        assert_eq!(
+            answer["error"],
+            json!({ "kind": "invalid_input", "message": said })
+        );
+        assert_eq!(answer["usage"]["fuel"], 0, "it was not called: {answer}");
+    }
 }

@@ -37,11 +37,14 @@ pub fn describe<A: ProcessAction>() -> Description {
 ///
 /// # Errors
 /// What the action answers; an input that does not fit its type is
-/// [`ActionError::InvalidInput`] and names the place.
+/// [`ActionError::InvalidInput`] and names the place. In the sandbox the host has
+/// checked the rules of `#[param(…)]`; natively that happens here.
 pub async fn invoke<A: ProcessAction>(
     input: &[u8],
     ctx: &ActionContext,
 ) -> Result<ProcessResult<Vec<u8>>> {
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::native::rules::check::<A::Input>(input)?;
     let input = wire::decode(input).map_err(|e| ActionError::InvalidInput(e.to_string()))?;
     let result = A::instance().execute(input, ctx).await?;
     result.try_map(|output| encode(&output))

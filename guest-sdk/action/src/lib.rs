@@ -14,6 +14,7 @@
 //! - [`blob`]: large values by content hash.
 //! - [`state`]: what is kept from one execution to the next.
 //! - [`schema`]: JSON Schema of an action's types.
+//! - [`parameter`]: what an input consists of, for forms.
 //! - [`wire`]: typed values to MessagePack and back.
 //! - [`invoke`]: from the bytes of a call to the action and back.
 //! - `guest`: in the sandbox, the host behind the context (Wasm only).
@@ -32,6 +33,7 @@ pub mod error;
 pub mod http;
 pub mod invoke;
 pub mod metadata;
+pub mod parameter;
 pub mod schema;
 pub mod state;
 pub mod wire;
@@ -54,6 +56,7 @@ pub use blob::Blob;
 pub use context::ActionContext;
 pub use error::{ActionError, Result};
 pub use metadata::{ActionId, ActionMetadata};
+pub use parameter::{Parameter, Parameters};
 pub use schema::Schema;
 
 /// Makes a component of actions: `nebula_sdk::export!(Fetch, Forecast);`, once

@@ -3,13 +3,15 @@
 //! - `attribute`: what `#[action(…)]` says, checked.
 //! - `action`: `#[derive(Action)]`.
 //! - `data`: `#[data]`, for inputs and outputs.
-//! - `schema`: `#[derive(Schema)]`, their JSON Schemas.
+//! - `schema`: `#[derive(Schema)]`, their JSON Schemas, with the rules of `#[param(…)]`.
+//! - `parameters`: `#[derive(Parameters)]`.
 
 use proc_macro::TokenStream;
 
 mod action;
 mod attribute;
 mod data;
+mod parameters;
 mod schema;
 
 /// Makes an action of a unit struct. What it does is said by `SimpleAction` or
@@ -47,10 +49,38 @@ pub fn derive_action(item: TokenStream) -> TokenStream {
 /// ```ignore
 /// #[data]
 /// pub struct WeatherInput {
-///     /// For example `Moscow`.
+///     /// Where to look.
+///     #[param(label = "City", length = 1..=80, example = "Moscow")]
 ///     pub city: String,
+///     /// How far ahead, in days.
+///     #[param(default = 1, range = 1..=14)]
+///     pub days: u8,
 /// }
 /// ```
+///
+/// `#[param(…)]` says what holds for the value of a field. Rules are checked by the
+/// host before the action is called, and natively by the test context:
+///
+/// | key | the value |
+/// |---|---|
+/// | `range = 1..=100`, `0.0..1.0`, `1..` | a number within it |
+/// | `length = 1..=80`, `8` | a text of so many characters |
+/// | `pattern = "^[a-z]+$"` | a text that the regular expression matches somewhere; without look-around |
+/// | `items = 1..=10` | a list of so many items |
+/// | `default = 10` | is this where it is missing; with `#[data]` only |
+///
+/// The others are hints for whoever shows a form:
+///
+/// | key | the field |
+/// |---|---|
+/// | `label = "City"` | is called so; a heading in the doc comment says the same |
+/// | `example = "Moscow"` | has for example this value |
+/// | `secret` | is not shown as it is typed |
+/// | `multiline` | is a text of several lines |
+/// | `group = "Advanced"` | stands with others under this heading |
+/// | `show_when(by = "size")`, `show_when(by = ["size", "words"])` | is shown while another field has one of these values |
+///
+/// The help is the doc comment, and an enumeration is an `enum`.
 #[proc_macro_attribute]
 pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
     data::expand(&arguments.into(), &item.into())
@@ -70,10 +100,29 @@ pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// #[schema(with = "String")]
 /// key: [u8; 32],
 /// ```
-#[proc_macro_derive(Schema, attributes(serde, schema))]
+#[proc_macro_derive(Schema, attributes(serde, schema, param))]
 pub fn derive_schema(item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::DeriveInput);
     schema::expand(&item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Lists what an action's input has: `Input::parameters()`, each with its name,
+/// label, help, rules and hints, as its JSON Schema says them. Beside `#[data]`:
+///
+/// ```ignore
+/// #[data]
+/// #[derive(Parameters)]
+/// pub struct WeatherInput {
+///     #[param(label = "City", length = 1..=80)]
+///     pub city: String,
+/// }
+/// ```
+#[proc_macro_derive(Parameters, attributes(serde, schema, param))]
+pub fn derive_parameters(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    parameters::expand(&item)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -52,7 +52,7 @@
 pub use nebula_action as action;
 pub use nebula_action::export;
 pub use nebula_action::schema::Schema;
-pub use nebula_derive::{Schema, data};
+pub use nebula_derive::{Parameters, Schema, data};
 
 pub use serde_json::{Map, Value, json};
 
@@ -70,10 +70,10 @@ pub use nebula_testing as testing;
 pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
-        Action, ActionContext, ActionError, Blob, ProcessAction, ProcessResult, Result, Resumed,
-        SimpleAction, Wake, Woken,
+        Action, ActionContext, ActionError, Blob, Parameter, Parameters, ProcessAction,
+        ProcessResult, Result, Resumed, SimpleAction, Wake, Woken,
     };
-    pub use nebula_derive::{Action, Schema, data};
+    pub use nebula_derive::{Action, Parameters, Schema, data};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 

@@ -11,6 +11,7 @@
 //! - [`expression`]: the jq subset that is evaluated directly, templates, references.
 //! - [`schedule`]: when a cron schedule is due.
 //! - [`shape`]: values against JSON Schemas.
+//! - [`rules`]: what an action's input must keep beyond its types.
 //! - [`component`]: what an action says about itself, and [`Verified`].
 //! - [`plan`]: a deployed definition, pinned and compiled for deciding.
 //! - [`event`]: what can happen to an execution; the log is the truth.
@@ -51,6 +52,7 @@ pub mod resolve;
 pub mod restart;
 pub mod retention;
 pub mod retry;
+pub mod rules;
 pub mod schedule;
 pub mod shape;
 pub mod signal;

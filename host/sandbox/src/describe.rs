@@ -1,9 +1,10 @@
 //! What a component says about itself, checked: it is a stranger's text that
 //! catalogs, expressions and grants will rely on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use nebula_flow::event::Failure;
+use nebula_flow::rules::Rules;
 use nebula_flow::{ActionId, ActionMetadata, Value};
 use semver::Version;
 
@@ -44,6 +45,19 @@ pub(crate) fn actions(said: Vec<types::ActionMetadata>) -> Result<Vec<ActionMeta
         }
     }
     Ok(actions)
+}
+
+/// What the inputs of actions must keep beyond their types.
+pub(crate) fn rules(actions: &[ActionMetadata]) -> Result<HashMap<ActionId, Rules>, Failure> {
+    let mut rules = HashMap::new();
+    for action in actions {
+        let own = Rules::of(&action.input_schema).map_err(|e| {
+            let id = &action.id;
+            refused(format!("the input schema of `{id}` cannot be used: {e}"))
+        })?;
+        rules.extend(own.map(|own| (action.id.clone(), own)));
+    }
+    Ok(rules)
 }
 
 fn action(said: types::ActionMetadata) -> Result<ActionMetadata, Failure> {
@@ -145,5 +159,15 @@ mod tests {
         assert!(reason(|m| m.description = "x".repeat(5_000)).contains("description"));
         assert!(reason(|m| m.hosts = vec![String::new()]).contains("hosts"));
         assert!(actions(vec![]).is_err() && actions(vec![said(), said()]).is_err());
+    }
+
+    #[test]
+    fn rules_that_cannot_be_checked_are_named_with_their_action() {
+        let mut action = super::action(said()).expect("accepted");
+        assert!(rules(&[action.clone()]).expect("none").is_empty());
+        action.input_schema = serde_json::json!({ "minLength": 1, "$ref": "#" });
+        let message = rules(&[action]).expect_err("refused").message;
+        assert!(message.contains("`weather.fetch`"), "{message}");
+        assert!(message.contains("refer to itself"), "{message}");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::ports::Prepared;
+use nebula_flow::rules::Rules;
 use nebula_flow::{ActionId, ActionMetadata, Component, Digest, Timestamp};
 use tokio::sync::OnceCell;
 use wasmtime::component::Component as Compiled;
@@ -29,6 +30,8 @@ pub(crate) struct Loaded {
     pub(crate) pre: CellPre<State>,
     pub(crate) prepared: Prepared,
     pub(crate) actions: HashMap<ActionId, Arc<ActionMetadata>>,
+    /// Of the actions whose input schema has any.
+    pub(crate) rules: HashMap<ActionId, Rules>,
 }
 
 type Slot = Arc<OnceCell<Result<Arc<Loaded>, Failure>>>;
@@ -122,10 +125,12 @@ impl Inner {
             .iter()
             .map(|a| (a.id.clone(), Arc::new(a.clone())))
             .collect();
+        let rules = describe::rules(&prepared.actions)?;
         Ok(Arc::new(Loaded {
             pre,
             prepared,
             actions,
+            rules,
         }))
     }
 

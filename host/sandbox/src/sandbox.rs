@@ -194,6 +194,9 @@ impl Inner {
             .take(&call.tenant, patience(call.limits.timeout))
             .await;
         let permit = permit.map_err(|e| load::host(&e))?;
+        if let Some(rules) = loaded.rules.get(&call.action) {
+            meter.turn(|| rules.check(&call.input)).await?;
+        }
         let _ticking = self.ticker.tick();
         call.pulse.beat();
         let (id, limits, pulse) = (call.action.clone(), call.limits, call.pulse.clone());

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 mod keep;
+pub(crate) mod rules;
 
 pub use keep::{Draft, Kept};
 use serde::Serialize;

@@ -6,16 +6,19 @@
 //!
 //! - `shape`: the tables.
 //! - `types`: the types that everybody has.
+//! - `rule`: which of them a rule may be about.
 //! - `write`: from the tables to text.
 //! - `variants`: the same for the variants of an enum.
 //! - `object`: what structs, variants and flattened fields add up to.
 
 mod object;
+mod rule;
 mod shape;
 mod types;
 mod variants;
 mod write;
 
+pub use rule::{List, Number, Text};
 pub use shape::{Content, Enum, Field, Names, Of, Preset, Shape, Struct, Tagging, Type, Variant};
 #[doc(hidden)]
 pub use shape::{NoText, PresetText};
@@ -38,6 +41,11 @@ pub use write::schema;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no JSON Schema",
+    label = "its values cannot be an input or output, nor stand in one",
+    note = "put `#[data]` above a type of yours; for one of somebody else say a type of the same form, `#[schema(with = \"String\")]`"
+)]
 pub trait Schema {
     /// The tables of the type.
     fn shape() -> &'static Shape;

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Error, Field, Fields, Member, Result, Type};
 
+use super::param::{Param, Siblings};
 use super::serde::{Fallback, MemberAttributes, unraw};
 use super::{Around, about, is_generic, tables};
 
@@ -13,16 +14,47 @@ pub(super) fn table(fields: &Fields, around: &Around<'_>) -> Result<TokenStream>
     for (field, member) in fields.iter().zip(fields.members()) {
         let attributes = MemberAttributes::of(&field.attrs)?;
         if !attributes.skipped() {
-            entries.push(entry(field, &member, &attributes, around)?);
+            let siblings = field.ident.is_some().then_some(Siblings {
+                fields,
+                rules: around.rename_all,
+            });
+            let param = Param::of(&field.attrs, siblings)?;
+            entries.push(entry(field, &member, &attributes, &param, around)?);
         }
     }
     Ok(quote!(&[#(#entries),*]))
 }
 
-/// The shape of a field's type, as a function; nothing if it is skipped.
+/// The shape of a newtype's field, as a function; nothing if it is skipped.
 pub(super) fn of(field: &Field) -> Result<Option<TokenStream>> {
     let attributes = MemberAttributes::of(&field.attrs)?;
-    Ok((!attributes.skipped()).then(|| shape(field, &attributes)))
+    let param = Param::of(&field.attrs, None)?;
+    Ok((!attributes.skipped()).then(|| shape(field, &attributes, &param)))
+}
+
+/// What is said about a newtype: its doc comment, or its field's, and the rules
+/// of its field.
+pub(super) fn about_newtype(field: &Field, about: String) -> Result<String> {
+    let attributes = MemberAttributes::of(&field.attrs)?;
+    let param = Param::of(&field.attrs, None)?;
+    if let Some(span) = param.default {
+        return Err(Error::new(
+            span,
+            "a value of this type cannot be missing; the default stands on the field that has the type",
+        ));
+    }
+    let about = if about.is_empty() {
+        about::of(&field.attrs)
+    } else {
+        about
+    };
+    labelled_once(&about, &param)?;
+    let ty = attributes.with.as_ref().unwrap_or(&field.ty);
+    // A title comes first, so that the writer sees that there is one.
+    let mut members = said(&param, ty, false);
+    members.insert(usize::from(param.has_label), about);
+    members.retain(|text| !text.is_empty());
+    Ok(members.join(","))
 }
 
 /// The type of the only field that a transparent struct consists of.
@@ -30,6 +62,10 @@ pub(super) fn transparent(fields: &Fields) -> Result<Option<&Type>> {
     let mut found = None;
     for field in fields {
         let attributes = MemberAttributes::of(&field.attrs)?;
+        Param::refuse(
+            &field.attrs,
+            "leave `transparent` out: a struct with one place, `struct Tag(String)`, is written as its value anyhow",
+        )?;
         let empty = field
             .ty
             .to_token_stream()
@@ -52,19 +88,23 @@ pub(super) fn transparent(fields: &Fields) -> Result<Option<&Type>> {
     Ok(found)
 }
 
-fn shape(field: &Field, attributes: &MemberAttributes) -> TokenStream {
+fn shape(field: &Field, attributes: &MemberAttributes, param: &Param) -> TokenStream {
     let tables = tables();
     let ty = attributes.with.as_ref().unwrap_or(&field.ty);
-    quote!(<#ty as #tables::Schema>::shape)
+    param
+        .shape(ty)
+        .unwrap_or_else(|| quote!(<#ty as #tables::Schema>::shape))
 }
 
 fn entry(
     field: &Field,
     member: &Member,
     attributes: &MemberAttributes,
+    param: &Param,
     around: &Around<'_>,
 ) -> Result<TokenStream> {
     let tables = tables();
+    check(attributes, param)?;
     let names = match &field.ident {
         Some(ident) => {
             let name = unraw(ident);
@@ -82,8 +122,8 @@ fn entry(
             "a field without a name cannot be flattened",
         ));
     }
-    let shape = shape(field, attributes);
-    let about = members(field, attributes);
+    let shape = shape(field, attributes, param);
+    let about = members(field, attributes, param)?;
     let flags = flags(attributes, around);
     let preset = match preset(field, member, attributes, around) {
         Some(preset) => quote!(::core::option::Option::Some(#preset)),
@@ -100,17 +140,54 @@ fn entry(
     })
 }
 
+/// Refuses what `#[param(…)]` cannot say of a field like this.
+fn check(attributes: &MemberAttributes, param: &Param) -> Result<()> {
+    if let (Some(span), Fallback::None) = (param.default, &attributes.default) {
+        return Err(Error::new(
+            span,
+            "`default` needs `#[data]` on the type; beside serde's own derives write `#[serde(default = \"function\")]`",
+        ));
+    }
+    match param.span() {
+        Some(span) if attributes.flatten => Err(Error::new(
+            span,
+            "a flattened field has no value of its own; say it about the fields of its type",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What is said about a field.
-fn members(field: &Field, attributes: &MemberAttributes) -> String {
-    let mut members = vec![about::of(&field.attrs)];
+fn members(field: &Field, attributes: &MemberAttributes, param: &Param) -> Result<String> {
+    let about = about::of(&field.attrs);
+    labelled_once(&about, param)?;
+    let mut members = vec![about];
     if attributes.skip_deserializing {
         members.push("\"readOnly\":true".to_owned());
     }
-    if attributes.skip_serializing {
+    let ty = attributes.with.as_ref().unwrap_or(&field.ty);
+    members.extend(said(param, ty, attributes.skip_serializing));
+    members.retain(|text| !text.is_empty());
+    Ok(members.join(","))
+}
+
+/// The members of `#[param(…)]`; a secret is only ever written to an action.
+fn said(param: &Param, ty: &Type, only_read: bool) -> Vec<String> {
+    let mut members = param.members(ty);
+    if only_read || param.is_secret {
         members.push("\"writeOnly\":true".to_owned());
     }
-    members.retain(|text| !text.is_empty());
-    members.join(",")
+    members
+}
+
+fn labelled_once(about: &str, param: &Param) -> Result<()> {
+    match param.span() {
+        Some(span) if param.has_label && about.starts_with("\"title\"") => Err(Error::new(
+            span,
+            "the label is given twice: as `label`, and as the heading of the doc comment",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn flags(attributes: &MemberAttributes, around: &Around<'_>) -> TokenStream {

@@ -3,6 +3,8 @@
 //! - `serde`: what the attributes say; what would change the shape unseen is refused.
 //! - `case`: serde's ways of writing names.
 //! - `about`: what doc comments say.
+//! - `param`: the rules and hints of `#[param(…)]`.
+//! - `value`: the numbers, ranges and texts in it.
 //! - `fields`: the tables of fields.
 //! - `variants`: the tables of enums.
 
@@ -13,11 +15,14 @@ use syn::{Data, DeriveInput, Error, Fields, Generics, Result, parse_quote};
 mod about;
 mod case;
 mod fields;
+mod param;
 mod serde;
 #[cfg(test)]
 mod tests;
+mod value;
 mod variants;
 
+use param::Param;
 use serde::{ContainerAttributes, Fallback};
 
 /// Where the generated code finds the tables.
@@ -29,6 +34,7 @@ fn tables() -> TokenStream {
 pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let tables = tables();
     let attributes = ContainerAttributes::of(item)?;
+    Param::refuse(&item.attrs, "write it on a field")?;
     let about = about::of(&item.attrs);
     let shape = match passed_on(item, &attributes)? {
         Some(shape) if about.is_empty() => shape,
@@ -114,9 +120,10 @@ fn own(
     };
     let shape = match &item.data {
         Data::Struct(data) => {
-            if let (Some(field), true) = (newtype(&data.fields), about.is_empty()) {
+            if let Some(field) = newtype(&data.fields) {
+                let about = fields::about_newtype(field, about)?;
                 let shape = shape(&data.fields, &around, attributes, item)?;
-                return Ok((shape, about::of(&field.attrs)));
+                return Ok((shape, about));
             }
             shape(&data.fields, &around, attributes, item)?
         }

@@ -97,6 +97,11 @@ impl Rename {
         self.table(name, name, aliases)
     }
 
+    /// The name under which it is read, if it is given one.
+    pub(super) fn read_name(&self) -> Option<&str> {
+        self.read.as_deref()
+    }
+
     fn set(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let (written, read) = directions(meta)?;
         self.written = written.map(|text| text.value()).or(self.written.take());
@@ -204,7 +209,8 @@ pub(super) fn unraw(ident: &Ident) -> String {
     name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
 }
 
-fn each(
+/// Reads every attribute of this name.
+pub(super) fn each(
     attributes: &[Attribute],
     name: &str,
     mut read: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DataEnum, Fields, Result, Variant};
 
+use super::param::Param;
 use super::serde::{ContainerAttributes, Fallback, MemberAttributes, json, unraw};
 use super::{Around, about, content, fields, newtype, tables};
 
@@ -50,6 +51,7 @@ fn entry(
     around: &Around<'_>,
 ) -> Result<TokenStream> {
     let tables = tables();
+    Param::refuse(&variant.attrs, "write it on a field of the variant")?;
     let name = unraw(&variant.ident);
     let rules = around.rename_all;
     let (written, read) = (rules.written.variant(&name), rules.read.variant(&name));
@@ -89,7 +91,13 @@ fn held(
     }
     // Serde writes a newtype whose field is skipped as a mere name.
     let skipped = match newtype(&variant.fields) {
-        Some(field) => fields::of(field)?.is_none(),
+        Some(field) => {
+            Param::refuse(
+                &field.attrs,
+                "give the variant a field with a name, or make a type of the value",
+            )?;
+            fields::of(field)?.is_none()
+        }
         None => false,
     };
     if skipped || matches!(variant.fields, Fields::Unit) {

@@ -9,6 +9,7 @@ use nebula_sdk::prelude::*;
 #[data]
 pub struct MyInput {
     /// Whom to greet.
+    #[param(label = "Name", length = 1..=80, pattern = "^\\S", example = "Ada")]
     name: String,
 }
 

@@ -65,7 +65,7 @@ fn title(id: &str) -> String {
 }
 
 /// The first paragraph of the doc comment, on one line.
-fn documentation(item: &DeriveInput) -> String {
+pub(crate) fn documentation(item: &DeriveInput) -> String {
     let lines = item
         .attrs
         .iter()

@@ -93,7 +93,7 @@ fn is_name(text: &str, extra: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || extra.contains(c))
 }
 
-fn check_id(id: &str) -> std::result::Result<(), &'static str> {
+pub(crate) fn check_id(id: &str) -> std::result::Result<(), &'static str> {
     if id.len() <= 128 && id.contains('.') && id.split('.').all(|segment| is_name(segment, "_-")) {
         Ok(())
     } else {

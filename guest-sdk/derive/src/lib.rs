@@ -5,6 +5,7 @@
 //! - `data`: `#[data]`, for inputs and outputs.
 //! - `schema`: `#[derive(Schema)]`, their JSON Schemas, with the rules of `#[param(…)]`.
 //! - `parameters`: `#[derive(Parameters)]`.
+//! - `workflow`: `workflow!` and `#[derive(Workflow)]`.
 
 use proc_macro::TokenStream;
 
@@ -13,6 +14,7 @@ mod attribute;
 mod data;
 mod parameters;
 mod schema;
+mod workflow;
 
 /// Makes an action of a unit struct. What it does is said by `SimpleAction` or
 /// `ProcessAction`.
@@ -123,6 +125,68 @@ pub fn derive_schema(item: TokenStream) -> TokenStream {
 pub fn derive_parameters(item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::DeriveInput);
     parameters::expand(&item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// A workflow in a few lines: each node, what it runs, and the nodes that follow.
+///
+/// ```ignore
+/// let workflow = workflow!("weather-notification" => {
+///     fetch: WeatherAction => check, apologise on failure
+///     check: "condition.check" => notify if "$nodes.fetch.result.temp > 30"
+///     notify: NodeBuilder::action("notification.send").input(json!({ "text": "It is hot." }))
+///     apologise: "notification.send"
+/// });
+/// ```
+///
+/// A node runs an action, by its id (`"weather.fetch"`, `"weather.fetch@^1"`) or by
+/// its type, if that is in scope; or it is any `NodeBuilder`. What follows `=>`
+/// runs when the node succeeded, or `on failure`, `on skip`, `on port("name")`, and
+/// if the condition behind `if` holds, a jq expression.
+///
+/// Names that are given twice, connections to nodes that are not there or that form a
+/// circle, and conditions that read a node that is not there are errors when it is
+/// compiled; the rest is checked at deploy.
+#[proc_macro]
+pub fn workflow(input: TokenStream) -> TokenStream {
+    workflow::expand(input.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Declares a workflow: `WeatherNotification::definition()` gives it.
+///
+/// ```ignore
+/// /// Tells when it is hot.
+/// #[data]
+/// #[derive(Workflow)]
+/// #[workflow(
+///     id = "weather-notification",
+///     nodes(fetch = WeatherAction, check = "condition.check", notify = "notification.send"),
+///     edges(fetch => check, check => notify if "$nodes.fetch.result.temp > 30"),
+/// )]
+/// struct WeatherNotification {
+///     /// Where to look.
+///     city: String,
+/// }
+/// ```
+///
+/// The fields are the workflow's input, with the JSON Schema that `#[data]` gives them; a
+/// struct without fields takes any. Nodes and connections are written, and checked,
+/// as in `workflow!`.
+///
+/// | key | if not given |
+/// |---|---|
+/// | `id` | needed: the workflow's name |
+/// | `nodes(id = what, …)` | needed |
+/// | `edges(from => to, …)` | the nodes run side by side |
+/// | `description` | the doc comment |
+/// | `output` | the results of the last nodes; a template, for example `json!({ … })` |
+#[proc_macro_derive(Workflow, attributes(workflow))]
+pub fn derive_workflow(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    workflow::derive(&item)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

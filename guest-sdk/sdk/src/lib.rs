@@ -44,7 +44,8 @@
 //!
 //! - [`prelude`]: what most files need.
 //! - [`action`]: actions, their context, errors and HTTP.
-//! - [`workflow`]: workflows, by builder or by [`workflow!`]; not in a component.
+//! - [`workflow`](mod@workflow): workflows, by builder, by [`workflow!`] or
+//!   declared; not in a component.
 //! - `testing`: tests of both, with the feature of that name; not in a component.
 
 #![cfg_attr(all(target_arch = "wasm32", not(feature = "std")), no_std)]
@@ -62,6 +63,8 @@ pub use serde;
 
 #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
 pub mod workflow;
+#[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
+pub use nebula_derive::workflow;
 
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub use nebula_testing as testing;
@@ -73,6 +76,8 @@ pub mod prelude {
         Action, ActionContext, ActionError, Blob, Parameter, Parameters, ProcessAction,
         ProcessResult, Result, Resumed, SimpleAction, Wake, Woken,
     };
+    #[cfg(feature = "workflow")]
+    pub use nebula_derive::Workflow;
     pub use nebula_derive::{Action, Parameters, Schema, data};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
@@ -90,6 +95,8 @@ pub mod prelude {
 
     #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
     pub use crate::workflow;
+    #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
+    pub use crate::workflow::Workflow;
     #[cfg(all(feature = "workflow", not(target_arch = "wasm32")))]
     pub use nebula_flow::{NodeBuilder, WorkflowBuilder, WorkflowDefinition};
 }

@@ -1,65 +1,67 @@
-//! Workflows, by builder or by [`workflow!`](crate::workflow!).
+//! Workflows, by [`WorkflowBuilder`], by [`workflow!`](crate::workflow!) or declared, with
+//! `#[derive(Workflow)]`: three ways to write the same definition.
+//!
+//! ```
+//! use nebula_sdk::prelude::*;
+//!
+//! let workflow = workflow!("my-workflow" => {
+//!     input: "validation.input" => process
+//!     process: "my.custom_action" => output
+//!     output: "notification.send"
+//! });
+//! assert_eq!(workflow.nodes.len(), 3);
+//! assert_eq!(workflow.connections.len(), 2);
+//! ```
+
+use nebula_action::Action;
+use nebula_action::schema::{Schema, Side, schema};
+use serde_json::Value;
 
 pub use nebula_flow::definition::{
     ActionRef, CatchUp, Connection, Cron, Jitter, Node, NodeBuilder, On, Overlap, RetryPolicy,
     Trigger, TriggerBuilder, WorkflowBuilder, WorkflowDefinition,
 };
 
-/// A workflow in a few lines: each node's action, and the node that follows it.
+/// A workflow that is declared in Rust. Derived, with `#[workflow(…)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` declares no workflow",
+    note = "a workflow is a struct with `#[derive(Workflow)]` and `#[workflow(id = \"…\", nodes(…))]`"
+)]
+pub trait Workflow {
+    /// The workflow's name, unique within a tenant.
+    const NAME: &'static str;
+
+    /// The workflow, to be deployed. What is wrong with it and could not be seen when
+    /// it was compiled is reported then.
+    #[must_use]
+    fn definition() -> WorkflowDefinition;
+}
+
+/// A node that runs an action of this crate, or of one that it uses: its name is
+/// checked by the compiler.
 ///
 /// ```
 /// use nebula_sdk::prelude::*;
+/// use nebula_sdk::workflow::node;
 ///
-/// let workflow = workflow!("my-workflow" => {
-///     input: "validation.input" => process
-///     process: "my.custom_action" => output
-///     output: "notification.send"
-/// });
-/// assert_eq!(workflow.nodes.len(), 3);
-/// assert_eq!(workflow.connections.len(), 2);
+/// #[derive(Action)]
+/// #[action(id = "sample.greet")]
+/// struct Greet;
+///
+/// let workflow = WorkflowBuilder::new("greeting")
+///     .add_node("greet", node::<Greet>().input(json!({ "name": "Ada" })))
+///     .build();
+/// assert_eq!(workflow.nodes["greet"].action.as_ref().unwrap().to_string(), "sample.greet");
 /// ```
-#[macro_export]
-macro_rules! workflow {
-    ($name:expr => {
-        $($node:ident: $action:expr $(=> $next:ident)?)*
-    }) => {
-        $crate::workflow::WorkflowBuilder::new($name)
-            $(.add_node(stringify!($node), $action))*
-            $($(.connect(stringify!($node), stringify!($next)))?)*
-            .build()
-    };
+#[must_use]
+pub fn node<A: Action>() -> NodeBuilder {
+    NodeBuilder::action(A::instance().metadata().id.as_str())
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::prelude::*;
-
-    #[test]
-    fn the_macro_and_the_builder_make_the_same_workflow() {
-        let built = WorkflowBuilder::new("my-workflow")
-            .add_node("input", "validation.input")
-            .add_node("process", "my.custom_action")
-            .add_node("output", "notification.send")
-            .connect("input", "process")
-            .connect("process", "output")
-            .build();
-        let written = workflow!("my-workflow" => {
-            input: "validation.input" => process
-            process: "my.custom_action" => output
-            output: "notification.send"
-        });
-        assert_eq!(written, built);
-    }
-
-    #[test]
-    fn a_node_of_the_macro_may_be_built() {
-        let workflow = workflow!("w" => {
-            greet: NodeBuilder::action("sample.greet").input(json!({ "name": "${ $input.name }" }))
-        });
-        assert_eq!(
-            workflow.nodes["greet"].input,
-            Some(json!({ "name": "${ $input.name }" }))
-        );
-        assert!(workflow.connections.is_empty());
-    }
+/// The JSON Schema of an input, for [`WorkflowBuilder::input_schema`].
+#[must_use]
+pub fn input_schema<T: Schema>() -> Value {
+    // The writer makes JSON; a schema by hand that is none says so at deploy.
+    let text = schema::<T>(Side::Read);
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }

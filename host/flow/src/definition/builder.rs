@@ -159,6 +159,18 @@ impl WorkflowBuilder {
         self.connection(from.as_ref(), to.as_ref(), on, None)
     }
 
+    /// `to` runs when this became of `from` and the expression holds.
+    #[must_use]
+    pub fn connect_on_conditional(
+        self,
+        from: impl AsRef<str>,
+        to: impl AsRef<str>,
+        on: On,
+        when: impl Into<String>,
+    ) -> Self {
+        self.connection(from.as_ref(), to.as_ref(), on, Some(when.into()))
+    }
+
     /// Template of the workflow's output.
     #[must_use]
     pub fn output(mut self, template: impl Into<Value>) -> Self {

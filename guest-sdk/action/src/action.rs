@@ -14,6 +14,11 @@ use crate::schema::Schema;
 
 /// Something a workflow's node can do. Derived: `#[derive(Action)]` on a unit
 /// struct, with `#[action(id = "weather.fetch")]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no action",
+    label = "this is no action",
+    note = "an action is a unit struct with `#[derive(Action)]` and `#[action(id = \"weather.fetch\")]`"
+)]
 pub trait Action {
     /// What the action says about itself.
     fn metadata(&self) -> &ActionMetadata;

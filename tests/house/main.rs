@@ -2,6 +2,7 @@
 
 mod advisories;
 mod again;
+mod bindings;
 mod cli;
 mod clock;
 mod contexts;

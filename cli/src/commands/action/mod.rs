@@ -1,6 +1,7 @@
 //! `nebula action …`
 //!
 //! - `create`: a crate to begin with.
+//! - `bindings`: types of inputs and outputs for programs.
 //! - `test`: one call in the real sandbox.
 //! - `build`: a crate made into a component.
 //! - `limits`: what a call may cost, as people write it.
@@ -16,6 +17,7 @@ use super::list::{List, ListArgs};
 use crate::error::Result;
 use crate::output::{Column, Show};
 
+mod bindings;
 pub(super) mod build;
 mod create;
 mod limits;
@@ -27,6 +29,7 @@ mod test;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     Create(create::Create),
+    Bindings(bindings::Bindings),
     /// Run an action in the real sandbox, without a node
     Test(test::Test),
     /// Publish the one action of a crate as a package of its own, as `nebula hub publish` does
@@ -44,6 +47,7 @@ pub(crate) enum Action {
 pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
     match verb {
         Action::Create(create) => create::run(context, &create),
+        Action::Bindings(bindings) => bindings::run(context, &bindings).await,
         Action::Test(test) => test::run(context, test).await,
         Action::Publish(publish) => super::hub::publish::run(context, publish).await,
         Action::List { search, args } => list(context, search.as_deref(), &args).await,

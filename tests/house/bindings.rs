@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::Cli;
 
 /// What the command wrote, kept so that a change is seen.
-#[allow(dead_code, reason = "made, and used in part")]
+#[allow(dead_code, unreachable_pub, reason = "made, and used in part")]
 #[rustfmt::skip]
 mod made;
 

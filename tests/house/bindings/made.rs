@@ -3,8 +3,6 @@
 pub mod condition {
     /// Passes its input on. The conditions stand on the connections that leave its node.
     pub mod check {
-        use serde::{Deserialize, Serialize};
-
         /// What a workflow's node names.
         pub const ID: &str = "condition.check";
 

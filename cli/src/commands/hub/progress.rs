@@ -92,11 +92,8 @@ impl Bars {
         let package = width(|bar| &bar.package).unwrap_or_default();
         let component = width(|bar| &bar.component).unwrap_or_default();
         let line = |bar: &Bar| {
-            let full = if bar.size == 0 {
-                CELLS
-            } else {
-                (bar.bytes.min(bar.size) * CELLS) / bar.size
-            };
+            let full = bar.bytes.min(bar.size) * CELLS;
+            let full = full.checked_div(bar.size).unwrap_or(CELLS);
             let cells = format!(
                 "{}{}",
                 "━".repeat(usize::try_from(full).unwrap_or_default()),

@@ -75,7 +75,10 @@ fn indented(text: &str) -> String {
 }
 
 fn module(out: &mut String, action: &Bound) {
-    out.push_str("use serde::{Deserialize, Serialize};\n\n");
+    let is_alias = |declared: &Declared| matches!(declared.form, Form::Alias(_));
+    if !action.types.iter().all(is_alias) {
+        out.push_str("use serde::{Deserialize, Serialize};\n\n");
+    }
     out.push_str("/// What a workflow's node names.\n");
     line(out, "", &format!("pub const ID: &str = {:?};", action.id));
     out.push_str("\n/// The version that these types are of.\n");

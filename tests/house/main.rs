@@ -19,6 +19,7 @@ mod hub_keys;
 mod hub_kills;
 mod hub_packages;
 mod hub_world;
+mod inspect;
 mod keeps;
 mod lost;
 mod outputs;

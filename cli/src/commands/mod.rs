@@ -87,7 +87,7 @@ pub(crate) enum Verb {
     /// List, switch and try what starts workflows by itself
     #[command(subcommand)]
     Trigger(trigger::Trigger),
-    /// Test actions in the sandbox; list those that are installed
+    /// Create, inspect, test and publish actions; list those that are installed
     #[command(subcommand)]
     Action(action::Action),
     /// Store the secrets that actions use, encrypted

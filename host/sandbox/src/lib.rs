@@ -58,3 +58,4 @@ pub use compile::{Compiler, compile_child};
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};
 pub use sandbox::{Sandbox, SandboxConfig};
+pub use structure::is_effect;

@@ -153,7 +153,10 @@ fn is(name: &str, (interface, track): (&str, &str)) -> bool {
         .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn is_effect(import: &str) -> bool {
+/// Whether an interface that a component imports, such as `wasi:http/types@0.2.6`,
+/// makes it effectful.
+#[must_use]
+pub fn is_effect(import: &str) -> bool {
     let effects = ["credentials", "blobs", "state"].map(|name| format!("nebula:action/{name}@"));
     import.starts_with("wasi:http/") || effects.iter().any(|effect| import.starts_with(effect))
 }

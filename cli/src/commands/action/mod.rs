@@ -2,8 +2,10 @@
 //!
 //! - `create`: a crate to begin with.
 //! - `bindings`: types of inputs and outputs for programs.
+//! - `inspect`: what a component is.
 //! - `test`: one call in the real sandbox.
 //! - `build`: a crate made into a component.
+//! - `sandbox`: where it runs, without a node.
 //! - `limits`: what a call may cost, as people write it.
 //! - `mock`: `--mock-http`, a server on loopback.
 //! - `report`: what a call gave and what it cost.
@@ -20,9 +22,11 @@ use crate::output::{Column, Show};
 mod bindings;
 pub(super) mod build;
 mod create;
+mod inspect;
 mod limits;
 mod mock;
 mod report;
+pub(super) mod sandbox;
 mod test;
 
 /// The verbs.
@@ -30,6 +34,7 @@ mod test;
 pub(crate) enum Action {
     Create(create::Create),
     Bindings(bindings::Bindings),
+    Inspect(inspect::Inspect),
     /// Run an action in the real sandbox, without a node
     Test(test::Test),
     /// Publish the one action of a crate as a package of its own, as `nebula hub publish` does
@@ -48,6 +53,7 @@ pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
     match verb {
         Action::Create(create) => create::run(context, &create),
         Action::Bindings(bindings) => bindings::run(context, &bindings).await,
+        Action::Inspect(inspect) => inspect::run(context, &inspect).await,
         Action::Test(test) => test::run(context, test).await,
         Action::Publish(publish) => super::hub::publish::run(context, publish).await,
         Action::List { search, args } => list(context, search.as_deref(), &args).await,

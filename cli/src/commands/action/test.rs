@@ -10,12 +10,11 @@ use nebula_sandbox::nebula_flow::id::{ExecutionId, NodeId, StepKey, TenantId, Wo
 use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Outcome, Prepared, Runner, Wake};
 use nebula_sandbox::nebula_flow::time::Span;
 use nebula_sandbox::nebula_flow::{ActionMetadata, Timestamp, payload};
-use nebula_sandbox::{Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 
 use super::super::{Context, read};
 use super::mock::Mock;
-use super::{build, limits, report};
+use super::{build, limits, report, sandbox};
 use crate::error::{Error, Exit, Result};
 
 /// Run an action in the real sandbox, without a node
@@ -64,17 +63,9 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         None => None,
     };
     let file = build::component(&test.path).await?;
-    let component = nebula_hub::local(&file).map_err(|e| Error::refused(e.to_string()))?;
-    let config = SandboxConfig {
-        compiler: Some(super::super::compiler()),
-        ..SandboxConfig::default()
-    };
-    let sandbox = Sandbox::new(config, Arc::default())
-        .map_err(|e| Error::node(format!("the sandbox cannot start: {e}")))?;
-    let prepared = sandbox
-        .prepare(&component)
-        .await
-        .map_err(|e| Error::refused(e.to_string()))?;
+    let component = sandbox::check(&file)?;
+    let cell = sandbox::start(None)?;
+    let prepared = sandbox::prepare(&cell, &component).await?;
     let action = choose(&prepared, test.action.as_deref())?.clone();
     let limits = Limits {
         fuel: test.fuel,
@@ -93,7 +84,7 @@ pub(crate) async fn run(context: &Context, test: Test) -> Result<ExitCode> {
         capabilities: Arc::new(capabilities(&test, &action, mock.as_ref())?),
         pulse: Arc::default(),
     };
-    let called = sandbox.run(call).await;
+    let called = cell.run(call).await;
     let mut answer = match called.result {
         Ok(Outcome::Success(bytes)) => json!({ "output": decode(&bytes)? }),
         Ok(Outcome::Branch(port, bytes)) => json!({ "port": port, "output": decode(&bytes)? }),

@@ -3,7 +3,7 @@
 //!
 //! - `publish`: built, signed, pushed.
 //! - `install`, `consent`, `deploy`, `remove`: what a node has.
-//! - `list`, `show`, `verify`: looking.
+//! - `list`, `show`, `verify`, `pull`: looking.
 //! - `key`, `signer`, `trust`: who signs, and who may.
 //! - `index`: the signed list of what a registry has.
 //! - `places`, `login`, `cache`: registries, credentials, what was pulled.
@@ -18,9 +18,10 @@ mod install;
 mod key;
 mod list;
 mod login;
-mod places;
+pub(super) mod places;
 mod progress;
 pub(super) mod publish;
+pub(super) mod pull;
 mod remove;
 mod serve;
 mod show;

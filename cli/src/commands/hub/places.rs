@@ -30,13 +30,13 @@ pub(crate) struct Places {
         value_name = "NAME",
         default_value = "local"
     )]
-    pub(super) namespace: String,
+    pub(in crate::commands) namespace: String,
 }
 
 impl Places {
     /// The registries: those that are named, else the hub of the node that runs
     /// on the data folder.
-    pub(super) fn registries(&self, context: &Context) -> Result<Vec<Registry>> {
+    pub(in crate::commands) fn registries(&self, context: &Context) -> Result<Vec<Registry>> {
         let parse = |text: &String| {
             let parsed = text.parse::<Registry>();
             parsed.map_err(|error| Error::refused(error.to_string()))

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use nebula_hub::PackageName;
 use nebula_hub::artifact::{Part, build};
@@ -11,12 +10,11 @@ use nebula_hub::publish::{Publication, publish};
 use nebula_hub::statement::StatedComponent;
 use nebula_sandbox::nebula_flow::definition::Document;
 use nebula_sandbox::nebula_flow::ports::Runner;
-use nebula_sandbox::{Sandbox, SandboxConfig};
 use serde_json::json;
 
 use super::places::Places;
 use super::{now, signer, trouble};
-use crate::commands::{Context, action, compiler, credential};
+use crate::commands::{Context, action, credential};
 use crate::error::{Error, Result};
 use crate::output;
 
@@ -135,12 +133,7 @@ fn check_templates(document: &PackageDocument) -> Result<()> {
 
 /// Builds the components, and asks each in the sandbox what it is.
 async fn components(manifest: &PackageManifest) -> Result<(Vec<Part>, Vec<StatedComponent>)> {
-    let config = SandboxConfig {
-        compiler: Some(compiler()),
-        ..SandboxConfig::default()
-    };
-    let sandbox = Sandbox::new(config, Arc::default())
-        .map_err(|error| Error::node(format!("the sandbox cannot start: {error}")))?;
+    let sandbox = action::sandbox::start(None)?;
     let (mut parts, mut stated) = (Vec::new(), Vec::new());
     for (name, path) in &manifest.components {
         let file = action::build::component(path).await?;

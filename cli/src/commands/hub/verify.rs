@@ -86,7 +86,7 @@ pub(crate) async fn verify(context: &Context, args: Verify) -> Result<ExitCode> 
 }
 
 /// The newest version within the range.
-async fn newest(hub: &Hub, wanted: &Wanted) -> Result<Found> {
+pub(super) async fn newest(hub: &Hub, wanted: &Wanted) -> Result<Found> {
     let said = |error| trouble::fetch(&error);
     let versions = hub.versions(&wanted.name).await.map_err(said)?;
     let version = versions

@@ -1,5 +1,6 @@
 //! Whole-house behaviour through public doors: one test binary.
 
+mod action_calls;
 mod advisories;
 mod again;
 mod bindings;

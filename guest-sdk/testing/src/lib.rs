@@ -47,3 +47,6 @@ pub use nebula_action::{ActionError, Encoded, ProcessResult, Wake, Woken};
 pub use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
 pub use nebula_flow::ports::Status;
 pub use nebula_flow::{Timestamp, Value, json};
+
+/// Where a call keeps its blobs and states when no node has a store for it.
+pub use nebula_storage::Memory;

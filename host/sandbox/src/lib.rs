@@ -54,8 +54,11 @@ mod ticker;
 mod tests;
 
 pub use compile::{Compiler, compile_child};
+/// The way out of a call, for whoever stands in between.
+pub use nebula_egress;
 /// The words of the [`Runner`](nebula_flow::ports::Runner) that a [`Sandbox`] is.
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};
+pub use redact::Redactor;
 pub use sandbox::{Sandbox, SandboxConfig};
 pub use structure::is_effect;

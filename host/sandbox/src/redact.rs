@@ -42,7 +42,7 @@ const KEPT_IN_URLS: [&[u8]; 7] = [
 
 /// Covers the secrets of one call.
 #[derive(Default)]
-pub(crate) struct Redactor {
+pub struct Redactor {
     /// What is searched for; the longest first, which may have others in it.
     forms: Vec<Vec<u8>>,
 }
@@ -50,7 +50,8 @@ pub(crate) struct Redactor {
 impl Redactor {
     /// For the credentials that are bound to a call, whether it asked for them or
     /// not.
-    pub(crate) fn new(capabilities: &Capabilities) -> Self {
+    #[must_use]
+    pub fn new(capabilities: &Capabilities) -> Self {
         let secrets = capabilities.credentials.values();
         let secrets = secrets.map(|bound| bound.secret.expose());
         let mut forms: Vec<Vec<u8>> = secrets
@@ -127,7 +128,7 @@ impl Redactor {
     }
 
     /// Covers every form where it stands.
-    pub(crate) fn cover(&self, bytes: &mut [u8]) {
+    pub fn cover(&self, bytes: &mut [u8]) {
         if let Some(covered) = self.covered(bytes) {
             bytes.copy_from_slice(&covered);
         }

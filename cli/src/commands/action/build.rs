@@ -30,6 +30,7 @@ pub(in crate::commands) async fn component(path: &Path) -> Result<PathBuf> {
         ])
         .current_dir(path)
         .stderr(std::process::Stdio::inherit())
+        .kill_on_drop(true)
         .output()
         .await
         .map_err(|e| {

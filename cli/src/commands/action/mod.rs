@@ -4,10 +4,11 @@
 //! - `bindings`: types of inputs and outputs for programs.
 //! - `inspect`: what a component is.
 //! - `test`: one call in the real sandbox.
+//! - `call`: what calls are given, and the calls.
 //! - `build`: a crate made into a component.
 //! - `sandbox`: where it runs, without a node.
 //! - `limits`: what a call may cost, as people write it.
-//! - `mock`: `--mock-http`, a server on loopback.
+//! - `http`: who answers their requests: the network, a file, or both.
 //! - `report`: what a call gave and what it cost.
 
 use std::process::ExitCode;
@@ -21,10 +22,11 @@ use crate::output::{Column, Show};
 
 mod bindings;
 pub(super) mod build;
+mod call;
 mod create;
+mod http;
 mod inspect;
 mod limits;
-mod mock;
 mod report;
 pub(super) mod sandbox;
 mod test;

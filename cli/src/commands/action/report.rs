@@ -19,19 +19,9 @@ pub(super) fn add(
     limits: &Limits,
     lines: &[(String, String)],
 ) {
-    let effect = match prepared.effect {
-        Effect::Pure => "pure",
-        Effect::Effectful => "effectful",
-    };
-    let timeout_us = u64::try_from(limits.timeout.as_micros()).unwrap_or(u64::MAX);
-    answer["action"] = action.id.as_str().into();
-    answer["version"] = action.version.to_string().into();
-    answer["effect"] = effect.into();
+    add_action(answer, action, prepared, limits);
     answer["usage"] = json!({
         "duration_us": usage.duration_us, "fuel": usage.fuel, "memory_bytes": usage.memory_bytes,
-    });
-    answer["limits"] = json!({
-        "duration_us": timeout_us, "fuel": limits.fuel, "memory_bytes": limits.memory_bytes,
     });
     answer["logs"] = lines
         .iter()
@@ -42,13 +32,49 @@ pub(super) fn add(
     });
 }
 
+/// Adds to an answer which action was called, and what it may cost.
+pub(super) fn add_action(
+    answer: &mut Value,
+    action: &ActionMetadata,
+    prepared: &Prepared,
+    limits: &Limits,
+) {
+    let timeout_us = u64::try_from(limits.timeout.as_micros()).unwrap_or(u64::MAX);
+    answer["action"] = action.id.as_str().into();
+    answer["version"] = action.version.to_string().into();
+    answer["effect"] = word(prepared.effect).into();
+    answer["limits"] = json!({
+        "duration_us": timeout_us, "fuel": limits.fuel, "memory_bytes": limits.memory_bytes,
+    });
+}
+
+/// An effect as it is written.
+pub(super) const fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Pure => "pure",
+        Effect::Effectful => "effectful",
+    }
+}
+
 /// Prints it.
 pub(super) fn show(format: Format, answer: &Value) -> Result<()> {
     match format {
-        Format::Name => return output::line(text(answer, "/action")),
-        format if !format.is_for_people() => return output::value(format, answer),
-        _ => {}
+        Format::Name => output::line(text(answer, "/action")),
+        format if format.is_for_people() => page(answer),
+        format => output::value(format, answer),
     }
+}
+
+/// Prints it as one of several.
+pub(super) fn show_item(format: Format, answer: &Value) -> Result<()> {
+    match format {
+        Format::Name => output::line(text(answer, "/action")),
+        format if format.is_for_people() => page(answer),
+        format => output::item(format, answer, String::new),
+    }
+}
+
+fn page(answer: &Value) -> Result<()> {
     let style = Style::stdout();
     for line in list(answer, "/logs") {
         let (level, message) = (text(line, "/level"), text(line, "/message"));
@@ -59,6 +85,13 @@ pub(super) fn show(format: Format, answer: &Value) -> Result<()> {
             output::line(&format!("on port {port}:"))?;
         }
         output::line(&format!("{output:#}"))?;
+    }
+    if let Some(state) = answer.get("state") {
+        match answer.get("waits_for") {
+            Some(wake) => output::line(&format!("waits for {wake}"))?,
+            None => output::line("goes on at once")?,
+        }
+        output::line(&format!("with the state {state:#}"))?;
     }
     if let Some(reason) = answer.get("skipped") {
         let reason = reason.as_str().map(|r| format!(": {}", one_line(r)));
@@ -82,7 +115,40 @@ pub(super) fn show(format: Format, answer: &Value) -> Result<()> {
             output::line(&style.paint(Paint::Dim, &format!("never asked  {rule}")))?;
         }
     }
+    if let Some(snapshot) = answer.get("snapshot") {
+        output::line("")?;
+        kept(snapshot, style)?;
+    }
     figures(answer)
+}
+
+/// What was to come out, and where that differs.
+fn kept(snapshot: &Value, style: Style) -> Result<()> {
+    let file = one_line(text(snapshot, "/file"));
+    if snapshot["written"] == true {
+        return output::line(&format!("written      {file}"));
+    }
+    if snapshot["matches"] == true {
+        let word = style.paint(Paint::Good, "matches");
+        return output::line(&format!("{word}      {file}"));
+    }
+    let word = style.paint(Paint::Bad, "differs");
+    output::line(&format!("{word}      {file}"))?;
+    for one in list(snapshot, "/differences") {
+        let shown = |name: &str| {
+            let value = one.get(name).map(Value::to_string);
+            one_line(&value.unwrap_or_else(|| "nothing".to_owned()))
+        };
+        let at = match text(one, "/pointer") {
+            "" => "all of it",
+            pointer => pointer,
+        };
+        let (expected, found) = (shown("expected"), shown("found"));
+        let line = format!("  {}: expected {expected}, is {found}", one_line(at));
+        output::line(&line)?;
+    }
+    output::note("if it is right as it is now, --update keeps it");
+    Ok(())
 }
 
 fn requested(request: &Value, style: Style) -> String {
@@ -93,6 +159,8 @@ fn requested(request: &Value, style: Style) -> String {
     );
     if request.pointer("/rule").is_some_and(Value::is_number) {
         format!("answered {}  {line}", request["status"])
+    } else if request["recorded"] == true {
+        format!("recorded {}  {line}", request["status"])
     } else {
         style.paint(Paint::Bad, &format!("unmatched     {line}"))
     }

@@ -8,14 +8,13 @@
 use std::process::ExitCode;
 
 use nebula_sandbox::is_effect;
-use nebula_sandbox::nebula_flow::component::Effect;
 use nebula_sandbox::nebula_flow::ports::Prepared;
 use nebula_sandbox::nebula_flow::{Component, Verified};
 use serde_json::{Value, json};
 
 use super::super::Context;
 use super::super::hub::places::Places;
-use super::sandbox;
+use super::{report, sandbox};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
 
@@ -69,10 +68,7 @@ fn describe(component: &Verified<Component>, prepared: &Prepared) -> Result<Valu
         "world": shape.world,
         "digest": component.digest(),
         "size": bytes.len(),
-        "effect": match prepared.effect {
-            Effect::Pure => "pure",
-            Effect::Effectful => "effectful",
-        },
+        "effect": report::word(prepared.effect),
         "imports": prepared.imports,
         "effects": effects,
         "actions": prepared.actions,

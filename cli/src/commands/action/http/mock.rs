@@ -1,40 +1,32 @@
-//! `--mock-http FILE`: a small server on loopback that answers as the file
-//! says. Granted hosts lead to it (`--at`), so that the requests of the action
-//! take their real way through the egress.
+//! `--mock-http FILE`: answers as the file says.
 
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use nebula_sandbox::nebula_flow::ActionMetadata;
 use nebula_sandbox::nebula_flow::grant::Grant;
 use nebula_testing::http::{Asked, Rule};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
+use super::Heard;
+use super::server::{self, Server};
 use crate::error::{Error, Result};
 
-/// The largest request body that is read: a little over what a guest can send.
-const MAX_BODY: usize = 16 << 20;
-
-/// The server, for as long as this lives.
-pub(super) struct Mock {
-    address: SocketAddr,
+/// The mock, for as long as this lives.
+pub(in super::super) struct Mock {
     shared: Arc<Shared>,
-    server: tokio::task::AbortHandle,
+    server: Server,
 }
 
 struct Shared {
     file: String,
     rules: Vec<Rule>,
     seen: Mutex<Vec<Seen>>,
+    /// Whether something was asked that no rule answers.
+    missed: AtomicBool,
 }
 
 /// A request that came, without its headers: they may carry a secret.
@@ -48,31 +40,24 @@ struct Seen {
 
 impl Mock {
     /// Reads the file and listens on a free port.
-    pub(super) async fn start(file: &str, text: &[u8]) -> Result<Self> {
+    pub(in super::super) async fn start(file: &str, text: &[u8]) -> Result<Self> {
         let rules = nebula_testing::http::read(file, text).map_err(|e| {
             Error::refused(e.to_string())
                 .hint("it is a list of `request` and `response`; see docs/cli.md, Mocked HTTP")
         })?;
-        let cannot = |e: std::io::Error| {
-            Error::node(format!(
-                "the server of {file} cannot listen on loopback: {e}"
-            ))
-        };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
         let shared = Arc::new(Shared {
             file: file.to_owned(),
             rules,
             seen: Mutex::default(),
+            missed: AtomicBool::new(false),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Self {
-            address,
-            shared,
-            server,
+        let answering = Arc::clone(&shared);
+        let server = Server::start(file, move |request| {
+            let shared = Arc::clone(&answering);
+            async move { shared.answer(request).await }
         })
+        .await?;
+        Ok(Self { shared, server })
     }
 
     /// Grants that lead here: the hosts of the file, and those that the action
@@ -94,16 +79,21 @@ impl Mock {
             .map(|host| Grant {
                 action: action.id.clone(),
                 host: host.to_owned(),
-                at: Some(format!("http://{}", self.address)),
+                at: Some(self.server.url()),
                 methods: Vec::new(),
                 schemes: Vec::new(),
             })
             .collect()
     }
 
+    /// What was asked and the file does not answer.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.shared.trouble()
+    }
+
     /// What was asked and which responses nobody asked for; then, if something
     /// was asked that the file does not answer, the failure that says so.
-    pub(super) fn report(&self) -> (Value, Option<Value>) {
+    pub(super) fn heard(&self) -> Heard {
         let seen = self.shared.seen();
         let requests: Vec<Value> = seen
             .iter()
@@ -119,30 +109,35 @@ impl Mock {
             .filter(|(i, _)| !seen.iter().any(|s| s.rule == Some(*i)))
             .map(|(_, rule)| rule.to_string())
             .collect();
-        let unmatched: Vec<String> = seen
-            .iter()
-            .filter(|s| s.rule.is_none())
-            .map(|s| format!("{} {}", s.method, s.url))
-            .collect();
-        let failure = (!unmatched.is_empty()).then(|| {
-            let message = format!(
-                "{} has no response for: {}",
-                self.shared.file,
-                unmatched.join(", ")
-            );
-            json!({ "kind": "unmatched_request", "message": message })
-        });
-        (json!({ "requests": requests, "unused": unused }), failure)
-    }
-}
-
-impl Drop for Mock {
-    fn drop(&mut self) {
-        self.server.abort();
+        drop(seen);
+        let trouble = self.trouble();
+        let failure =
+            trouble.map(|message| json!({ "kind": "unmatched_request", "message": message }));
+        Heard {
+            http: json!({ "requests": requests, "unused": unused }),
+            failure,
+        }
     }
 }
 
 impl Shared {
+    /// Names what the file has no response for.
+    fn trouble(&self) -> Option<String> {
+        if !self.missed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seen = self.seen();
+        let unmatched = seen.iter().filter(|s| s.rule.is_none());
+        let unmatched: Vec<_> = unmatched
+            .map(|s| format!("{} {}", s.method, s.url))
+            .collect();
+        let file = &self.file;
+        Some(format!(
+            "{file} has no response for: {}",
+            unmatched.join(", ")
+        ))
+    }
+
     fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
         // Nothing panics while it is held, and each state of the list is a good one.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -152,9 +147,12 @@ impl Shared {
     fn choose(&self, asked: &Asked<'_>) -> Option<(usize, &Rule)> {
         let mut seen = self.seen();
         let found = self.rules.iter().enumerate().find(|(i, rule)| {
-            let used = seen.iter().filter(|s| s.rule == Some(*i)).count();
-            rule.matches(asked) && rule.times().is_none_or(|times| used < times as usize)
+            let used = || seen.iter().filter(|s| s.rule == Some(*i)).count();
+            rule.matches(asked) && rule.times().is_none_or(|times| used() < times as usize)
         });
+        if found.is_none() {
+            self.missed.store(true, Ordering::Relaxed);
+        }
         seen.push(Seen {
             method: asked.method.to_owned(),
             url: format!("{}{}", asked.host, asked.path),
@@ -166,17 +164,10 @@ impl Shared {
         found
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => Bytes::new(),
-        };
-        let header = |name: &str| {
-            let found = head.headers.get(name).and_then(|v| v.to_str().ok());
-            found.map(str::to_owned)
-        };
-        let host = header(HOST.as_str()).unwrap_or_default();
+        let header = |name: &str| server::header(&head.headers, name);
+        let host = server::host(&head.headers);
         let chosen = self.choose(&Asked {
             method: head.method.as_str(),
             host: &host,
@@ -192,22 +183,6 @@ impl Shared {
         };
         tokio::time::sleep(rule.delay()).await;
         response(rule)
-    }
-}
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(shared.answer(request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service);
-        // A guest may hang up at any time.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
     }
 }
 

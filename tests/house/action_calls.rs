@@ -1,0 +1,291 @@
+//! `nebula action test` of a component: snapshots, recorded answers, watching.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::cli::{Cli, Ended};
+use crate::hub_world::component;
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+fn value(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {ended:?}"))
+}
+
+// --------------------------------------------------------------- snapshots --
+
+#[test]
+fn what_comes_out_is_compared_with_the_snapshot_beside_the_input() {
+    let cli = Cli::fresh();
+    let input = cli.file("ada.json", r#"{ "name": "Ada" }"#);
+    let wrong = cli.file("wrong.json", "{}");
+    let test = |input: &str, more: &[&str]| {
+        let call = ["action", "test", text(component()), "--input", input];
+        cli.run(&[&call, more].concat())
+    };
+    let plain = test(&input, &["-o", "json"]);
+    assert_eq!((plain.code, value(&plain).get("snapshot")), (0, None));
+
+    let kept = test(&input, &["--update"]);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    assert!(kept.stdout.contains("written      "), "{kept:?}");
+    let file = cli.folder().join("ada.snapshot.json");
+    let snapshot = std::fs::read_to_string(&file).expect("kept");
+    let wanted = "{\n  \"output\": {\n    \"text\": \"Hello, Ada!\"\n  }\n}\n";
+    assert_eq!(snapshot, wanted);
+    let same = value(&test(&input, &["-o", "json"]));
+    assert_eq!(same["snapshot"]["matches"], true, "{same}");
+
+    cli.file("ada.snapshot.json", &snapshot.replace("Ada", "Bob"));
+    let other = test(&input, &[]);
+    assert_eq!(other.code, 1, "{other:?}");
+    let told = r#"/output/text: expected "Hello, Bob!", is "Hello, Ada!""#;
+    assert!(other.stdout.contains(told), "{other:?}");
+    assert!(other.stderr.contains("--update"), "{other:?}");
+    assert_eq!(test(&input, &["--update"]).code, 0);
+    assert_eq!(std::fs::read_to_string(&file).expect("kept"), wanted);
+
+    // A failure that is expected is no failure of the test.
+    assert_eq!(test(&wrong, &[]).code, 1);
+    assert_eq!(test(&wrong, &["--update"]).code, 0);
+    let expected = test(&wrong, &["-o", "json"]);
+    assert_eq!(expected.code, 0, "{expected:?}");
+    assert_eq!(value(&expected)["error"]["kind"], "invalid_input");
+
+    cli.file("ada.snapshot.json", "{");
+    let damaged = test(&input, &[]);
+    assert_eq!(damaged.code, 3, "{damaged:?}");
+    assert!(damaged.stderr.contains("ada.snapshot.json"), "{damaged:?}");
+    for place in [&["--json", "{}"][..], &["--input", "-"], &[]] {
+        let call = ["action", "test", text(component()), "--update"];
+        let nowhere = cli.run(&[&call, place].concat());
+        assert_eq!(nowhere.code, 3, "{nowhere:?}");
+        assert!(nowhere.stderr.contains("--input FILE"), "{nowhere:?}");
+    }
+}
+
+// --------------------------------------------------------------- recording --
+
+/// A server on loopback: its address, and how often it was asked.
+fn server(answer: fn(&str) -> Vec<u8>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = Vec::new();
+            let mut part = [0; 4096];
+            while !request.windows(4).any(|w| w == b"\r\n\r\n") {
+                match stream.read(&mut part).expect("reads") {
+                    0 => break,
+                    n => request.extend(&part[..n]),
+                }
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+            let said = answer(&String::from_utf8_lossy(&request));
+            stream.write_all(&said).expect("writes");
+        }
+    });
+    (address, asked)
+}
+
+/// Two pages, the first of which leads to the second and repeats what it was sent.
+fn pages(request: &str) -> Vec<u8> {
+    let mut head = request.lines();
+    let path = head.next().and_then(|line| line.split(' ').nth(1));
+    let path = path.unwrap_or_default().to_owned();
+    let sent = head.find(|line| line.to_lowercase().starts_with("authorization:"));
+    let (more, body) = match path.as_str() {
+        "/list" => (
+            "link: </list?page=2>; rel=\"next\"\r\n",
+            json!([{ "n": 1, "sent": sent }]),
+        ),
+        "/list?page=2" => ("", json!([{ "n": 2 }])),
+        "/bytes" => return b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\xff\xfe".to_vec(),
+        _ => return b"HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\nnothing here".to_vec(),
+    };
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: session=s3ss10n\r\n\
+         date: today\r\n{more}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// The pack `http`, called with options.
+fn http(cli: &Cli, action: &str, input: &Value, options: &[&str]) -> Ended {
+    let pack = nebula_server::PACKS
+        .iter()
+        .find(|(name, _)| *name == "http");
+    let file = cli.folder().join("http.wasm");
+    std::fs::write(&file, pack.expect("a pack").1).expect("writable");
+    let input = input.to_string();
+    let call = [
+        "action",
+        "test",
+        text(&file),
+        "--action",
+        action,
+        "--json",
+        &input,
+    ];
+    cli.run(&[&call, options, &["-o", "json"]].concat())
+}
+
+#[test]
+fn recorded_answers_are_given_again_without_the_network_and_hold_no_secret() {
+    let cli = Cli::fresh();
+    let (address, asked) = server(pages);
+    let secret = format!("auth=@{}", cli.file("secret", "s3cret-t0ken\n"));
+    let allow = format!("api.example=http://{address}");
+    let cassette = cli.folder().join("pages.yaml");
+    let input = json!({ "url": "https://api.example/list", "auth": { "prefix": "Bearer " } });
+    let network = ["--allow", &allow, "--credential", &secret];
+    let record = [&network[..], &["--record", text(&cassette)]].concat();
+    let recorded = http(&cli, "http.paginate", &input, &record);
+    assert_eq!(recorded.code, 0, "{recorded:?}");
+    let recorded = value(&recorded);
+    assert_eq!(recorded["output"]["count"], 2, "{recorded}");
+    assert_eq!(recorded["http"]["requests"][1]["recorded"], true);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let written = std::fs::read_to_string(&cassette).expect("written");
+    assert!(
+        written.contains("https://api.example/list?page=2"),
+        "{written}"
+    );
+    assert!(written.contains("link:"), "{written}");
+    for kept_out in ["s3cret", "s3ss10n", "today"] {
+        assert!(!written.contains(kept_out), "{kept_out}: {written}");
+    }
+
+    let mock = ["--credential", &secret, "--mock-http", text(&cassette)];
+    let again = http(&cli, "http.paginate", &input, &mock);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(value(&again)["output"], recorded["output"]);
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "nobody was asked");
+
+    // What is there is not written over by accident.
+    let taken = http(&cli, "http.paginate", &input, &record);
+    assert_eq!(taken.code, 3, "{taken:?}");
+    assert!(taken.stderr.contains("--update"), "{taken:?}");
+    assert_eq!(std::fs::read_to_string(&cassette).expect("there"), written);
+    let anew = [&record[..], &["--update"]].concat();
+    assert_eq!(http(&cli, "http.paginate", &input, &anew).code, 0);
+    assert_eq!(std::fs::read_to_string(&cassette).expect("there"), written);
+}
+
+#[test]
+fn what_cannot_be_recorded_fails_the_test_and_is_not_written() {
+    let cli = Cli::fresh();
+    let (address, _) = server(pages);
+    let allow = format!("api.example=http://{address}");
+    let cassette = cli.folder().join("cassette.yaml");
+    let record = |url: &str, allow: &str| {
+        let options = ["--allow", allow, "--record", text(&cassette)];
+        http(&cli, "http.request", &json!({ "url": url }), &options)
+    };
+    for (url, allow, why) in [
+        ("https://api.example/bytes", allow.as_str(), "is not text"),
+        ("https://127.0.0.1/", "127.0.0.1", "loopback"),
+        ("https://other.example/", allow.as_str(), "asked nothing"),
+    ] {
+        let ended = record(url, allow);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let error = value(&ended)["error"].clone();
+        assert_eq!(error["kind"], "not_recorded", "{url}: {ended:?}");
+        let message = error["message"].as_str().expect("text");
+        assert!(message.contains(why), "{url}: {message}");
+        assert!(!cassette.exists());
+    }
+    // An answer that the action does not like is one that can be recorded.
+    let input = json!({ "url": "https://api.example/gone", "fail_on_status": true });
+    let options = ["--allow", &allow, "--record", text(&cassette)];
+    let failed = http(&cli, "http.request", &input, &options);
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert_ne!(value(&failed)["error"]["kind"], "not_recorded");
+    assert!(cassette.exists());
+    let both = http(
+        &cli,
+        "http.request",
+        &input,
+        &["--record", "a", "--mock-http", "b"],
+    );
+    assert_eq!(both.code, 2, "{both:?}");
+}
+
+// ---------------------------------------------------------------- watching --
+
+/// `nebula action test --watch`; ended when it is dropped.
+pub(crate) struct Watching {
+    child: Child,
+    answers: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Watching {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.args(["--watch", "-o", "json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("nebula runs");
+        let answers = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, answers }
+    }
+
+    /// The next answer.
+    pub(crate) fn next(&mut self) -> Value {
+        let line = self.answers.next().expect("it goes on").expect("text");
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    /// Ends it as Ctrl-C does; its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_change_of_an_input_is_seen_and_a_mistake_in_it_does_not_end_the_watch() {
+    let cli = Cli::fresh();
+    let input = cli.file("input.json", r#"{ "name": "Ada" }"#);
+    let mut command = cli.command();
+    command.args(["action", "test", text(component()), "--input", &input]);
+    let mut watching = Watching::start(command);
+    assert_eq!(watching.next()["output"]["text"], "Hello, Ada!");
+    cli.file("input.json", "{ not JSON");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    cli.file("input.json", r#"{ "name": "Grace" }"#);
+    assert_eq!(watching.next()["output"]["text"], "Hello, Grace!");
+    assert_eq!(watching.end(), Some(130));
+
+    for (arguments, says) in [
+        (&["nothing.wasm", "--json", "{}"][..], "to watch"),
+        (
+            &[text(component()), "--input", "-"][..],
+            "cannot be read again",
+        ),
+    ] {
+        let refused = cli.run(&[&["action", "test", "--watch"], arguments].concat());
+        assert_eq!(refused.code, 3, "{refused:?}");
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    }
+}

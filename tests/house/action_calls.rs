@@ -1,4 +1,5 @@
-//! `nebula action test` of a component: snapshots, recorded answers, watching.
+//! `nebula action test` and `nebula action bench` of a component: snapshots, recorded
+//! answers, watching, figures.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -288,4 +289,46 @@ fn a_change_of_an_input_is_seen_and_a_mistake_in_it_does_not_end_the_watch() {
         assert_eq!(refused.code, 3, "{refused:?}");
         assert!(refused.stderr.contains(says), "{refused:?}");
     }
+}
+
+// ----------------------------------------------------------------- figures --
+
+#[test]
+fn a_bench_tells_what_a_call_costs() {
+    let cli = Cli::fresh();
+    let bench = |arguments: &[&str]| {
+        let call = ["action", "bench", text(component()), "--for", "300ms"];
+        cli.run(&[&call, arguments].concat())
+    };
+    let ada = r#"{ "name": "Ada" }"#;
+    for at_once in ["1", "2"] {
+        let ended = bench(&["--json", ada, "--concurrency", at_once, "-o", "json"]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let figures = value(&ended);
+        assert_eq!(figures["action"], "my.custom_action");
+        assert!(figures["calls"].as_u64() > Some(10), "{figures}");
+        assert!(
+            figures["calls_per_second"].as_f64() > Some(30.0),
+            "{figures}"
+        );
+        for key in ["time_us", "fuel", "memory_bytes"] {
+            let at = |name: &str| figures[key][name].as_u64().expect("a number");
+            assert!(at("min") > 0, "{figures}");
+            let all = ["min", "p50", "p99", "max"].map(at);
+            assert!(all.is_sorted(), "{figures}");
+        }
+    }
+    let page = bench(&["--json", ada]);
+    for part in ["my.custom_action ", "a second: ", "p50 ", "peak memory"] {
+        assert!(page.stdout.contains(part), "{part}: {page:?}");
+    }
+
+    let failing = bench(&["--json", "{}"]);
+    assert_eq!(failing.code, 1, "{failing:?}");
+    assert!(
+        failing.stderr.contains("call 1 failed (invalid_input)"),
+        "{failing:?}"
+    );
+    assert_eq!(bench(&["--json", ada, "--concurrency", "0"]).code, 2);
+    assert_eq!(bench(&["--json", ada, "--for", "0"]).code, 2);
 }

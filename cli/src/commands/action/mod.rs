@@ -4,6 +4,7 @@
 //! - `bindings`: types of inputs and outputs for programs.
 //! - `inspect`: what a component is.
 //! - `test`: one call in the real sandbox.
+//! - `bench`: many, and what each costs.
 //! - `call`: what calls are given, and the calls.
 //! - `build`: a crate made into a component.
 //! - `sandbox`: where it runs, without a node.
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::output::{Column, Show};
 
 mod bindings;
+mod bench;
 pub(super) mod build;
 mod call;
 mod create;
@@ -39,6 +41,7 @@ pub(crate) enum Action {
     Inspect(inspect::Inspect),
     /// Run an action in the real sandbox, without a node
     Test(test::Test),
+    Bench(bench::Bench),
     /// Publish the one action of a crate as a package of its own, as `nebula hub publish` does
     Publish(super::hub::publish::Publish),
     /// List the actions that are installed
@@ -57,6 +60,7 @@ pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
         Action::Bindings(bindings) => bindings::run(context, &bindings).await,
         Action::Inspect(inspect) => inspect::run(context, &inspect).await,
         Action::Test(test) => test::run(context, test).await,
+        Action::Bench(bench) => bench::run(context, &bench).await,
         Action::Publish(publish) => super::hub::publish::run(context, publish).await,
         Action::List { search, args } => list(context, search.as_deref(), &args).await,
     }

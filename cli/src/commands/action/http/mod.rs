@@ -47,6 +47,14 @@ impl Http {
         }
     }
 
+    /// What was asked and nothing answers.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Mock(mock) => mock.trouble(),
+            Self::Network | Self::Recorder(_) => None,
+        }
+    }
+
     /// What was asked so far.
     pub(super) fn heard(&self) -> Option<Heard> {
         match self {

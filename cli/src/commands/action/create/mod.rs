@@ -3,6 +3,7 @@
 //! - `name`: the crate's name, and what is named after it.
 //! - `sdk`: the checkout that the crate leans on.
 //! - `template`: the files.
+//! - `repository`: the folder as one of git's.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::output;
 
 mod name;
+mod repository;
 mod sdk;
 mod template;
 
@@ -21,7 +23,7 @@ use name::Name;
 use sdk::Sdk;
 use template::Template;
 
-/// Make the crate of a new action: code, tests, input, README
+/// Make the crate of a new action: code, tests, input, README, CI, a git repository
 #[derive(Debug, clap::Args)]
 pub(crate) struct Create {
     /// The crate's name and its folder, which is made here
@@ -41,6 +43,7 @@ pub(super) fn run(context: &Context, create: &Create) -> Result<ExitCode> {
     let files = create.template.files(&name, &sdk);
     let folder = Path::new(name.as_str());
     write(folder, &files)?;
+    let repository = repository::begin(folder);
     let paths: Vec<String> = files.iter().map(|(path, _)| (*path).to_owned()).collect();
     let next = create.template.next();
     if context.format.is_for_people() {
@@ -56,7 +59,8 @@ pub(super) fn run(context: &Context, create: &Create) -> Result<ExitCode> {
         }
     } else {
         let made = json!({
-            "name": name.as_str(), "action": name.id(), "sdk": sdk.folder(), "files": paths, "next": next,
+            "name": name.as_str(), "action": name.id(), "sdk": sdk.folder(), "files": paths,
+            "repository": repository, "next": next,
         });
         output::value(context.format, &made)?;
     }

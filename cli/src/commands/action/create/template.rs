@@ -22,29 +22,49 @@ macro_rules! file {
 pub(crate) enum Template {
     /// Makes an output of its input, and reaches nothing
     Simple,
+    /// Also decides how the workflow goes on: skips, leaves by a port
+    Process,
     /// Asks a service over HTTP, with a credential
     Http,
+    /// Keeps something from one execution to the next
+    Stateful,
 }
 
 /// A file's path in the crate, and its text.
 type File = (&'static str, &'static str);
 
 /// What every crate has.
-const COMMON: [File; 2] = [
+const COMMON: [File; 4] = [
     ("Cargo.toml", file!("Cargo.toml")),
     (".gitignore", file!("gitignore")),
+    (".github/workflows/ci.yml", file!("ci.yml")),
+    ("ci.sh", file!("ci.sh")),
 ];
-const SIMPLE: [File; 3] = [
+const SIMPLE: [File; 4] = [
     ("README.md", file!("simple/README.md")),
     ("input.json", file!("simple/input.json")),
+    ("input.snapshot.json", file!("simple/input.snapshot.json")),
     ("src/lib.rs", file!("simple/lib.rs")),
 ];
-const HTTP: [File; 5] = [
+const PROCESS: [File; 4] = [
+    ("README.md", file!("process/README.md")),
+    ("input.json", file!("process/input.json")),
+    ("input.snapshot.json", file!("process/input.snapshot.json")),
+    ("src/lib.rs", file!("process/lib.rs")),
+];
+const HTTP: [File; 6] = [
     ("README.md", file!("http/README.md")),
     ("input.json", file!("http/input.json")),
+    ("input.snapshot.json", file!("http/input.snapshot.json")),
     ("mock.yaml", file!("http/mock.yaml")),
     ("token.test", file!("http/token.test")),
     ("src/lib.rs", file!("http/lib.rs")),
+];
+const STATEFUL: [File; 4] = [
+    ("README.md", file!("stateful/README.md")),
+    ("input.json", file!("stateful/input.json")),
+    ("input.snapshot.json", file!("stateful/input.snapshot.json")),
+    ("src/lib.rs", file!("stateful/lib.rs")),
 ];
 
 impl Template {
@@ -52,12 +72,14 @@ impl Template {
     pub(super) fn files(self, name: &Name, sdk: &Sdk) -> Vec<(&'static str, String)> {
         let own: &[File] = match self {
             Self::Simple => &SIMPLE,
+            Self::Process => &PROCESS,
             Self::Http => &HTTP,
+            Self::Stateful => &STATEFUL,
         };
         let mut files: Vec<(&str, String)> = COMMON
             .iter()
             .chain(own)
-            .map(|(path, text)| (*path, fill(text, name, sdk)))
+            .map(|(path, text)| (*path, self.fill(text, name, sdk)))
             .collect();
         files.extend(sdk.lock().map(|lock| ("Cargo.lock", lock)));
         files.extend(sdk.toolchain().map(|pin| ("rust-toolchain.toml", pin)));
@@ -66,22 +88,29 @@ impl Template {
 
     /// What to do with the crate, in its folder.
     pub(super) const fn next(self) -> [&'static str; 2] {
+        ["cargo test", self.test()]
+    }
+
+    /// The call in the sandbox.
+    const fn test(self) -> &'static str {
         match self {
-            Self::Simple => ["cargo test", "nebula action test . --input input.json"],
-            Self::Http => [
-                "cargo test",
-                "nebula action test . --input input.json --mock-http mock.yaml --credential api_token=@token.test",
-            ],
+            Self::Simple | Self::Process | Self::Stateful => {
+                "nebula action test . --input input.json"
+            }
+            Self::Http => {
+                "nebula action test . --input input.json --mock-http mock.yaml --credential api_token=@token.test"
+            }
         }
     }
-}
 
-fn fill(text: &str, name: &Name, sdk: &Sdk) -> String {
-    // JSON's quotes and escapes are TOML's too.
-    let folder = serde_json::Value::from(sdk.folder()).to_string();
-    text.replace("{{name}}", name.as_str())
-        .replace("{{id}}", name.id())
-        .replace("{{lib}}", &name.library())
-        .replace("{{type}}", &name.type_name())
-        .replace("{{sdk}}", &folder)
+    fn fill(self, text: &str, name: &Name, sdk: &Sdk) -> String {
+        // JSON's quotes and escapes are TOML's too.
+        let folder = serde_json::Value::from(sdk.folder()).to_string();
+        text.replace("{{name}}", name.as_str())
+            .replace("{{id}}", name.id())
+            .replace("{{lib}}", &name.library())
+            .replace("{{type}}", &name.type_name())
+            .replace("{{sdk}}", &folder)
+            .replace("{{test}}", self.test())
+    }
 }

@@ -34,6 +34,7 @@ mod sizes;
 mod torture;
 mod triggers;
 mod waits;
+mod walkthrough;
 mod wit;
 mod workflow_tests;
 

@@ -26,7 +26,15 @@ const IMPORTS: &[(&str, (u64, u64), &[&str])] = &[
     (
         "nebula:action",
         (0, 1),
-        &["types", "context", "log", "credentials", "blobs", "state"],
+        &[
+            "types",
+            "context",
+            "log",
+            "credentials",
+            "blobs",
+            "state",
+            "resources",
+        ],
     ),
     ("wasi:io", (0, 2), &["poll", "error", "streams"]),
     ("wasi:clocks", (0, 2), &["monotonic-clock", "wall-clock"]),

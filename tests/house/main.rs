@@ -25,6 +25,7 @@ mod keeps;
 mod lost;
 mod outputs;
 mod packs;
+mod resources;
 mod rooms;
 mod secrets;
 mod seed;

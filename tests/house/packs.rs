@@ -9,6 +9,7 @@ use nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
 use nebula_flow::id::{ActionId, ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report, Runner};
 use nebula_flow::{Timestamp, Value, json, payload};
+use nebula_sandbox::resources::Resources;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
 mod agreement;
@@ -19,12 +20,18 @@ mod pure;
 
 /// One sandbox, whose compiled components are kept between tests.
 pub(crate) fn sandbox() -> Sandbox {
+    sandbox_with(None)
+}
+
+/// The same with resources.
+fn sandbox_with(resources: Option<Arc<dyn Resources>>) -> Sandbox {
     let egress = Arc::new(nebula_egress::Egress::new(
         nebula_egress::EgressConfig::default(),
     ));
     Sandbox::new(
         SandboxConfig {
             cache_dir: Some(crate::cache()),
+            resources,
             ..SandboxConfig::default()
         },
         egress,
@@ -118,6 +125,7 @@ async fn station(actions: &[(&str, &str)]) -> Capabilities {
     Capabilities {
         hosts,
         credentials: BTreeMap::from([("weather_api".to_owned(), credential)]),
+        ..Capabilities::default()
     }
 }
 
@@ -127,7 +135,10 @@ async fn every_pack_describes_itself_and_only_those_that_reach_out_have_effects(
     for (name, bytes) in nebula_server::PACKS {
         let component = nebula_hub::embedded(bytes).expect("a component of ours");
         let prepared = sandbox.prepare(&component).await.expect("prepares");
-        let effectful = matches!(*name, "http" | "notification" | "rss" | "weather");
+        let effectful = matches!(
+            *name,
+            "database" | "http" | "notification" | "rss" | "weather"
+        );
         assert_eq!(
             prepared.effect == Effect::Effectful,
             effectful,

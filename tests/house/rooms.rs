@@ -15,6 +15,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         "host/sandbox",
         &["nebula-flow", "nebula-egress"],
     ),
+    ("nebula-resources", "host/resources", &["nebula-sandbox"]),
     ("nebula-api", "host/api", &[]),
     (
         "nebula-server",
@@ -25,6 +26,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
             "nebula-storage",
             "nebula-egress",
             "nebula-sandbox",
+            "nebula-resources",
             "nebula-api",
             "nebula-hub",
         ],

@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::blob::Blobs;
 use crate::error::{ActionError, Result};
 use crate::http::Http;
+use crate::resource::{Resource, ResourceError};
 use crate::state::State;
 
 /// What an action gets beside its input. In the sandbox the host is behind it;
@@ -155,6 +156,18 @@ impl ActionContext {
     #[must_use]
     pub const fn state_of<'a>(&'a self, key: &'a str) -> State<'a> {
         State::new(self, Some(key))
+    }
+
+    /// What the host holds under this name, which the action asks for in its metadata
+    /// and the node binds: `ctx.resource::<Sql>("db").await?`.
+    ///
+    /// # Errors
+    /// When the action does not ask for it, or the node binds none that it may use.
+    pub fn resource<R: Resource>(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<R, ResourceError>> + use<R> {
+        core::future::ready(R::open(self, name))
     }
 
     /// Requests to the hosts that the action was granted.

@@ -5,12 +5,13 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::http::HttpError;
+use crate::resource::ResourceError;
 
 /// What an action gives back.
 pub type Result<T, E = ActionError> = core::result::Result<T, E>;
 
-/// Why an action failed. `?` makes one of any standard error: an [`HttpError`]
-/// that may pass is retryable, everything else is permanent.
+/// Why an action failed. `?` makes one of any standard error: an [`HttpError`] or
+/// [`ResourceError`] that may pass is retryable, everything else is permanent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionError {
     /// The input is not what the action takes. Never tried again.
@@ -77,9 +78,13 @@ impl fmt::Display for ActionError {
 impl<E: core::error::Error + 'static> From<E> for ActionError {
     fn from(error: E) -> Self {
         let any: &(dyn core::error::Error + 'static) = &error;
-        match any.downcast_ref::<HttpError>() {
-            Some(http) => http.to_action_error(),
-            None => Self::Permanent(error.to_string()),
+        if let Some(http) = any.downcast_ref::<HttpError>() {
+            return http.to_action_error();
+        }
+        let message = error.to_string();
+        match any.downcast_ref::<ResourceError>() {
+            Some(ResourceError::Unavailable(_)) => Self::retryable(message),
+            _ => Self::Permanent(message),
         }
     }
 }
@@ -105,5 +110,16 @@ mod tests {
             Err(HttpError::Connection("connection refused".into()))?
         }
         assert!(fetch().is_err_and(|e| e.is_retryable()));
+    }
+
+    #[test]
+    fn a_database_in_trouble_is_retryable_and_one_that_refuses_is_not() {
+        fn ask(error: ResourceError) -> Result<()> {
+            Err(error)?
+        }
+        let busy = ResourceError::Unavailable("busy".into());
+        assert!(ask(busy).is_err_and(|e| e.is_retryable()));
+        let wrong = ResourceError::Refused("no such table: x".into());
+        assert_eq!(ask(wrong), Err(ActionError::permanent("no such table: x")));
     }
 }

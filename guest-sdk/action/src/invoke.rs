@@ -26,11 +26,37 @@ pub struct Description {
 /// What an action says about itself and its types.
 #[must_use]
 pub fn describe<A: ProcessAction>() -> Description {
+    let metadata = *A::instance().metadata();
     Description {
-        metadata: *A::instance().metadata(),
-        input_schema: schema::<A::Input>(Side::Read),
+        metadata,
+        input_schema: asking(schema::<A::Input>(Side::Read), metadata.resources),
         output_schema: schema::<A::Output>(Side::Written),
     }
+}
+
+/// The schema, which also says what resources the action asks for. Their names and
+/// kinds are letters, digits and `_`, which the derive has checked.
+fn asking(mut schema: String, resources: &[(&str, &str)]) -> String {
+    if resources.is_empty() {
+        return schema;
+    }
+    // What accepts anything is written `true`.
+    if !schema.ends_with('}') {
+        schema = "{}".into();
+    }
+    schema.pop();
+    if schema.len() > 1 {
+        schema.push(',');
+    }
+    schema.push_str("\"x-resources\":");
+    let mut before = '{';
+    for (name, kind) in resources {
+        schema.push(before);
+        before = ',';
+        schema.push_str(&["\"", name, "\":\"", kind, "\""].concat());
+    }
+    schema.push_str("}}");
+    schema
 }
 
 /// Runs an action: MessagePack in, MessagePack out.
@@ -53,4 +79,26 @@ pub async fn invoke<A: ProcessAction>(
 fn encode<T: serde::Serialize>(output: &T) -> Result<Vec<u8>> {
     wire::encode(output)
         .map_err(|e| ActionError::Permanent(format!("the output cannot be encoded: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_says_which_resources_are_asked_for() {
+        let db: &[(&str, &str)] = &[("db", "sql")];
+        let two: &[(&str, &str)] = &[("db", "sql"), ("log", "sql")];
+        for (schema, resources, wanted) in [
+            ("true", &[][..], "true"),
+            ("true", db, r#"{"x-resources":{"db":"sql"}}"#),
+            (
+                r#"{"type":"object"}"#,
+                two,
+                r#"{"type":"object","x-resources":{"db":"sql","log":"sql"}}"#,
+            ),
+        ] {
+            assert_eq!(asking(schema.into(), resources), wanted);
+        }
+    }
 }

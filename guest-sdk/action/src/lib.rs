@@ -13,6 +13,7 @@
 //! - [`http`]: requests to the hosts that the action was granted.
 //! - [`blob`]: large values by content hash.
 //! - [`state`]: what is kept from one execution to the next.
+//! - [`resource`]: what the host holds for actions, such as a database.
 //! - [`schema`]: JSON Schema of an action's types.
 //! - [`parameter`]: what an input consists of, for forms.
 //! - [`wire`]: typed values to MessagePack and back.
@@ -34,6 +35,7 @@ pub mod http;
 pub mod invoke;
 pub mod metadata;
 pub mod parameter;
+pub mod resource;
 pub mod schema;
 pub mod state;
 pub mod wire;
@@ -57,6 +59,7 @@ pub use context::ActionContext;
 pub use error::{ActionError, Result};
 pub use metadata::{ActionId, ActionMetadata};
 pub use parameter::{Parameter, Parameters};
+pub use resource::{Resource, ResourceError, Sql};
 pub use schema::Schema;
 
 /// Makes a component of actions: `nebula_sdk::export!(Fetch, Forecast);`, once

@@ -44,4 +44,6 @@ pub struct ActionMetadata {
     pub credentials: &'static [&'static str],
     /// Hosts that it asks for; `*` when they come from its input.
     pub hosts: &'static [&'static str],
+    /// Resources that it asks for: the name its code uses, and the kind.
+    pub resources: &'static [(&'static str, &'static str)],
 }

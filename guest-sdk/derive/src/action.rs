@@ -17,11 +17,13 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
         category,
         credentials,
         hosts,
+        resources,
     } = Attribute::of(item)?;
     let name = name.unwrap_or_else(|| title(&id));
     let category = category.unwrap_or_else(|| id.split('.').next().unwrap_or_default().to_owned());
     let description = description.unwrap_or_else(|| documentation(item));
     let version = version.map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
+    let resources = resources.iter().map(|(name, kind)| quote!((#name, #kind)));
     let ident = &item.ident;
     Ok(quote! {
         impl ::nebula_sdk::action::Action for #ident {
@@ -34,6 +36,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
                     category: #category,
                     credentials: &[#(#credentials),*],
                     hosts: &[#(#hosts),*],
+                    resources: &[#(#resources),*],
                 };
                 &METADATA
             }

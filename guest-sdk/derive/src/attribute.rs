@@ -4,7 +4,8 @@ use syn::meta::ParseNestedMeta;
 use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Error, LitStr, Result, Token, parenthesized};
 
-const KEYS: &str = "id, name, version, description, category, credentials(…), hosts(…)";
+const KEYS: &str =
+    "id, name, version, description, category, credentials(…), hosts(…), resources(…)";
 
 /// What `#[action(…)]` says.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Attribute {
     pub(crate) category: Option<String>,
     pub(crate) credentials: Vec<String>,
     pub(crate) hosts: Vec<String>,
+    /// Name and kind.
+    pub(crate) resources: Vec<(String, String)>,
 }
 
 impl Attribute {
@@ -50,6 +53,7 @@ impl Attribute {
             "category" => self.category = Some(text(meta, check_line)?),
             "credentials" => self.credentials = texts(meta, check_credential)?,
             "hosts" => self.hosts = texts(meta, check_host)?,
+            "resources" => self.resources = kinds(meta)?,
             _ => return Err(meta.error(format!("unknown key; the keys are {KEYS}"))),
         }
         seen.push(key);
@@ -78,6 +82,22 @@ fn texts(meta: &ParseNestedMeta<'_>, check: Check) -> Result<Vec<String>> {
         values.push(value);
     }
     Ok(values)
+}
+
+/// `key(name = "kind", …)`.
+fn kinds(meta: &ParseNestedMeta<'_>) -> Result<Vec<(String, String)>> {
+    let mut kinds: Vec<(String, String)> = Vec::new();
+    meta.parse_nested_meta(|resource| {
+        let name = resource.path.get_ident().map(ToString::to_string);
+        let name = name.filter(|name| is_name(name, "_"));
+        let name = name.ok_or_else(|| resource.error("a resource's name is `[a-z][a-z0-9_]*`"))?;
+        if kinds.iter().any(|(other, _)| *other == name) {
+            return Err(resource.error("it is listed twice"));
+        }
+        kinds.push((name, text(&resource, check_kind)?));
+        Ok(())
+    })?;
+    Ok(kinds)
 }
 
 fn checked(literal: &LitStr, check: Check) -> Result<String> {
@@ -130,6 +150,14 @@ fn check_credential(name: &str) -> std::result::Result<(), &'static str> {
     }
 }
 
+fn check_kind(kind: &str) -> std::result::Result<(), &'static str> {
+    if kind == "sql" {
+        Ok(())
+    } else {
+        Err("there is one kind of resource: `sql`, a database")
+    }
+}
+
 fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     let (name, port) = host
         .split_once(':')
@@ -159,17 +187,20 @@ mod tests {
         let item: DeriveInput = parse_quote! {
             #[action(id = "weather.fetch", name = "Weather", version = "1.2.0-rc.1", description = "It.", category = "web")]
             #[action(credentials("weather_api"), hosts("api.weather.example", "localhost:8080"))]
+            #[action(resources(db = "sql", log_2 = "sql"))]
             struct Fetch;
         };
         let found = Attribute::of(&item).expect("reads");
         assert_eq!(found.credentials, ["weather_api"]);
         assert_eq!(found.hosts, ["api.weather.example", "localhost:8080"]);
+        let sql = |name: &str| (name.to_owned(), "sql".to_owned());
+        assert_eq!(found.resources, [sql("db"), sql("log_2")]);
         assert_eq!(found.version.as_deref(), Some("1.2.0-rc.1"));
     }
 
     #[test]
     fn mistakes_are_named() {
-        let cases: [(DeriveInput, &str); 8] = [
+        let cases: [(DeriveInput, &str); 11] = [
             (
                 parse_quote!(
                     struct A;
@@ -224,6 +255,27 @@ mod tests {
                     struct A;
                 ),
                 "a credential's name",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", resources(db = "mongo"))]
+                    struct A;
+                ),
+                "there is one kind of resource",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", resources(Db = "sql"))]
+                    struct A;
+                ),
+                "a resource's name",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", resources(db = "sql", db = "sql"))]
+                    struct A;
+                ),
+                "it is listed twice",
             ),
         ];
         for (item, message) in &cases {

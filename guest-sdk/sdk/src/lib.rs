@@ -74,7 +74,7 @@ pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
         Action, ActionContext, ActionError, Blob, Parameter, Parameters, ProcessAction,
-        ProcessResult, Result, Resumed, SimpleAction, Wake, Woken,
+        ProcessResult, ResourceError, Result, Resumed, SimpleAction, Sql, Wake, Woken,
     };
     #[cfg(feature = "workflow")]
     pub use nebula_derive::Workflow;

@@ -93,8 +93,13 @@ fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {
 pub(crate) fn reaching<A: ProcessAction>(world: &World) -> ActionContext {
     let asked = A::instance().metadata().hosts;
     let id = A::instance().metadata().id;
+    let mut ctx = ActionContext::for_test();
+    for (name, _) in A::instance().metadata().resources {
+        let resources = world.resources.clone();
+        ctx = ctx.with_sql(*name, move |statement| resources.sql(statement));
+    }
     let (http, resources) = (world.http.clone(), world.resources.clone());
-    ActionContext::for_test().with_http(move |request: &Request| {
+    ctx.with_http(move |request: &Request| {
         let (host, _) = split(&request.url)
             .ok_or_else(|| HttpError::InvalidRequest(format!("`{}` has no host", request.url)))?;
         if !asked.iter().any(|a| nebula_flow::grant::covers(a, &host)) {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use nebula_action::native::Kept;
-use nebula_action::{ActionError, ProcessAction, ProcessResult, Wake};
+use nebula_action::{ActionError, ProcessAction, ProcessResult, Resource, Sql, Wake};
+use nebula_flow::component::RESOURCES;
 use nebula_flow::definition::{Node, WorkflowDefinition};
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::payload;
 use nebula_flow::ports::{self, Call, Outcome};
-use nebula_flow::{ActionId, ActionMetadata, SignalName, Timestamp, Value};
+use nebula_flow::{ActionId, ActionMetadata, SignalName, Timestamp, Value, json};
 use semver::Version;
 
 use crate::http::HttpMock;
@@ -92,8 +93,8 @@ impl Registry {
         self.0.values()
     }
 
-    /// Lets closures ask for the credentials that a workflow binds to them; gives
-    /// under which names these are stored.
+    /// Lets closures ask for the credentials and resources that a workflow binds to
+    /// them; gives under which names the credentials are stored.
     pub(crate) fn bind(&mut self, workflow: &WorkflowDefinition) -> Vec<String> {
         let mut bound = Vec::new();
         let mut nodes: Vec<&Node> = workflow.nodes.values().collect();
@@ -110,6 +111,12 @@ impl Registry {
                     asked.push(name.clone());
                 }
                 bound.push(stored_as.clone());
+            }
+            if !node.resources.is_empty() {
+                let schema = &mut Arc::make_mut(&mut mock.metadata).input_schema;
+                let kinds = node.resources.keys().map(|name| (name.clone(), Sql::KIND));
+                let kinds: BTreeMap<String, &str> = kinds.collect();
+                *schema = json!({ RESOURCES: kinds });
             }
         }
         bound

@@ -168,6 +168,7 @@ impl WorkflowEngine {
             records: &*self.core.records,
             components: &*self.core.components,
             tenant: &tenant,
+            resources: None,
         };
         let mut tries = 1;
         loop {

@@ -1,6 +1,7 @@
 //! What an action says about itself, what the host knows about a component,
 //! and the proof that it may run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,6 +36,22 @@ pub struct ActionMetadata {
     /// Hosts that it asks for; `*` when they come from its input.
     #[serde(default)]
     pub hosts: Vec<String>,
+}
+
+/// The keyword of an input schema that says which resources an action asks for: an
+/// object of their kinds, by the name that its code uses (`{"db": "sql"}`).
+pub const RESOURCES: &str = "x-resources";
+
+impl ActionMetadata {
+    /// The kinds of the resources that it asks for, by the name that its code uses.
+    #[must_use]
+    pub fn resources(&self) -> BTreeMap<&str, &str> {
+        let asked = self.input_schema.get(RESOURCES).and_then(Value::as_object);
+        let kinds = asked.into_iter().flatten();
+        kinds
+            .filter_map(|(name, kind)| Some((name.as_str(), kind.as_str()?)))
+            .collect()
+    }
 }
 
 /// What an action can do to the world; known from its component's imports.

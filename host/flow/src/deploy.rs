@@ -4,7 +4,7 @@
 //! - `pins`: what it is fixed to, here and now.
 //! - `deployed`: one version, as it is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,12 @@ pub struct Place<'a> {
     pub components: &'a dyn Components,
     /// Whose.
     pub tenant: &'a TenantId,
+    /// What the host has for actions; absent where that is not known before a call.
+    pub resources: Option<&'a Resources>,
 }
+
+/// The kinds of the resources that are configured, by name.
+pub type Resources = BTreeMap<String, String>;
 
 /// Why a definition is not deployed.
 #[derive(Debug, thiserror::Error)]

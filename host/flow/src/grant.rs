@@ -79,6 +79,8 @@ pub struct Capabilities {
     pub hosts: Vec<Grant>,
     /// By the name that the action's code uses.
     pub credentials: BTreeMap<String, BoundCredential>,
+    /// The name that the action's code uses → the resource that the node binds.
+    pub resources: BTreeMap<String, String>,
 }
 
 /// A credential bound to a node.

@@ -104,6 +104,8 @@ pub struct ActionTask {
     pub input: Option<Template>,
     /// The name that the action's code uses → the stored credential.
     pub credentials: std::collections::BTreeMap<String, String>,
+    /// The name that the action's code uses → the resource of the node's host.
+    pub resources: std::collections::BTreeMap<String, String>,
     /// Of one attempt.
     pub timeout: Option<Duration>,
     /// How long an attempt may go without a heartbeat.

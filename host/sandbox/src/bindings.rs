@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
             import nebula:action/credentials@0.1.0;
             import nebula:action/blobs@0.1.0;
             import nebula:action/state@0.1.0;
+            import nebula:action/resources@0.1.0;
             export nebula:action/actions@0.1.0;
         }
     ",
@@ -22,10 +23,15 @@ wasmtime::component::bindgen!({
         "nebula:action/blobs.[static]writer.finish": async | trappable,
         "nebula:action/state.get": async | trappable,
         "nebula:action/state.set": async | trappable,
+        "nebula:action/resources.[method]sql.query": async | trappable,
+        "nebula:action/resources.[method]sql.execute": async | trappable,
+        "nebula:action/resources.[method]rows.next": async | trappable,
         default: trappable,
     },
     with: {
         "nebula:action/blobs.writer": crate::host::blobs::Draft,
+        "nebula:action/resources.sql": crate::host::resources::Database,
+        "nebula:action/resources.rows": crate::resources::Rows,
     },
     exports: { default: async },
 });

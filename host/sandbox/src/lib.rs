@@ -26,6 +26,7 @@
 //! - `host`: the imports: ours, time, randomness, stdio.
 //! - `http`: from `wasi:http` to the egress policy of the call.
 //! - `keep`: blobs and states of a call.
+//! - [`resources`]: what the host holds for guests, as a call sees it.
 //! - `lines`: what a call logs, capped.
 
 mod bindings;
@@ -44,6 +45,7 @@ mod meter;
 mod outcome;
 mod profile;
 mod redact;
+pub mod resources;
 mod sandbox;
 mod slots;
 mod state;

@@ -222,8 +222,8 @@ mod tests {
             reveal: false,
         };
         Redactor::new(&Capabilities {
-            hosts: vec![],
             credentials: BTreeMap::from([("key".to_owned(), bound)]),
+            ..Capabilities::default()
         })
     }
 

@@ -29,6 +29,7 @@ use crate::meter::Meter;
 use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
 use crate::redact::Redactor;
+use crate::resources::{Bound, Resources};
 use crate::slots::{Slots, TenantMemory};
 use crate::state::{Blobs, Caller, State};
 use crate::ticker::Ticker;
@@ -61,12 +62,14 @@ pub struct SandboxConfig {
     pub blob_bytes_per_call: u64,
     /// Bytes of blobs that a tenant may have.
     pub blob_bytes_per_tenant: u64,
+    /// What the host holds for guests; without it there are no resources.
+    pub resources: Option<Arc<dyn Resources>>,
 }
 
 impl Default for SandboxConfig {
     /// No cache folder, no compiling process, 64 calls of one tenant or several,
     /// 2 GiB for each tenant, 256 components, pooled; no records, blobs of 256 MiB for
-    /// each call and 10 GiB for each tenant.
+    /// each call and 10 GiB for each tenant; no resources.
     fn default() -> Self {
         Self {
             cache_dir: None,
@@ -80,6 +83,7 @@ impl Default for SandboxConfig {
             records: None,
             blob_bytes_per_call: 256 << 20,
             blob_bytes_per_tenant: 10 << 30,
+            resources: None,
         }
     }
 }
@@ -108,6 +112,7 @@ pub(crate) struct Inner {
     records: Option<Arc<dyn Records>>,
     turns: Arc<Turns>,
     blobs: Blobs,
+    resources: Option<Arc<dyn Resources>>,
 }
 
 impl Sandbox {
@@ -154,6 +159,7 @@ impl Sandbox {
                 written: 0,
                 tenant: config.blob_bytes_per_tenant,
             },
+            resources: config.resources,
         })))
     }
 
@@ -251,6 +257,11 @@ impl Inner {
                 timeout / 4,
             ))
         });
+        let resources = Bound::new(
+            self.resources.clone(),
+            call.tenant.clone(),
+            call.capabilities.resources.clone(),
+        );
         let caller = nebula_egress::Caller {
             tenant: call.tenant.to_string(),
             action: action.id.to_string(),
@@ -280,6 +291,7 @@ impl Inner {
         );
         state.keeper = keeper;
         state.blobs = self.blobs;
+        state.resources = Some(resources);
         state.redactor = Arc::clone(redactor);
         state
     }

@@ -16,6 +16,7 @@ use crate::keep::Keeper;
 use crate::limits::{HANDLES, HTTP_FIELD_BYTES, StoreLimiter};
 use crate::lines::Lines;
 use crate::redact::Redactor;
+use crate::resources::Bound;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -33,6 +34,9 @@ pub(crate) struct State {
     pub(crate) blobs: Blobs,
     /// Blobs that it writes just now.
     pub(crate) drafts: u32,
+    /// The resources that it may open; none while a component describes itself, and
+    /// in a pure call.
+    pub(crate) resources: Option<Bound>,
     /// Covers the call's secrets in what it keeps.
     pub(crate) redactor: Arc<Redactor>,
     /// Fuel that the host call under way costs (`charge`).
@@ -90,6 +94,7 @@ impl State {
             keeper: None,
             blobs: Blobs::default(),
             drafts: 0,
+            resources: None,
             redactor: Arc::default(),
             owed: 0,
             turn_began: u64::MAX,

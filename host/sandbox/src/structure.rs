@@ -12,13 +12,14 @@ use crate::lines::cut;
 
 /// Interfaces that a component may import, and the version track of each.
 /// Nebula's own, outgoing HTTP, and what a Rust standard library imports.
-const IMPORTS: [(&str, &str); 26] = [
+const IMPORTS: [(&str, &str); 27] = [
     ("nebula:action/types", "0.1."),
     ("nebula:action/context", "0.1."),
     ("nebula:action/log", "0.1."),
     ("nebula:action/credentials", "0.1."),
     ("nebula:action/blobs", "0.1."),
     ("nebula:action/state", "0.1."),
+    ("nebula:action/resources", "0.1."),
     ("wasi:http/types", "0.2."),
     ("wasi:http/outgoing-handler", "0.2."),
     ("wasi:io/error", "0.2."),
@@ -157,7 +158,8 @@ fn is(name: &str, (interface, track): (&str, &str)) -> bool {
 /// makes it effectful.
 #[must_use]
 pub fn is_effect(import: &str) -> bool {
-    let effects = ["credentials", "blobs", "state"].map(|name| format!("nebula:action/{name}@"));
+    let effects = ["credentials", "blobs", "state", "resources"];
+    let effects = effects.map(|name| format!("nebula:action/{name}@"));
     import.starts_with("wasi:http/") || effects.iter().any(|effect| import.starts_with(effect))
 }
 
@@ -229,6 +231,7 @@ mod tests {
         assert_eq!(with("nebula:action/credentials@0.1.0"), Effect::Effectful);
         assert_eq!(with("nebula:action/blobs@0.1.0"), Effect::Effectful);
         assert_eq!(with("nebula:action/state@0.1.0"), Effect::Effectful);
+        assert_eq!(with("nebula:action/resources@0.1.0"), Effect::Effectful);
         assert_eq!(with("wasi:http/types@0.2.6"), Effect::Effectful);
         assert_eq!(with("wasi:http/outgoing-handler@0.2.12"), Effect::Effectful);
     }

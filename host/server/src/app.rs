@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nebula_engine::{EngineConfig, TriggerBell};
 use nebula_flow::TenantId;
+use nebula_flow::deploy::Resources;
 use nebula_flow::ports::{Clock, Components, EventLog, Records};
 use tokio::sync::{Semaphore, watch};
 
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) components: Arc<dyn Components>,
     /// Packages.
     pub(crate) packages: Arc<Packages>,
+    /// What the node holds for actions.
+    pub(crate) resources: Resources,
     /// What actions have reached.
     pub(crate) reached: Arc<ReachKeeper>,
     /// What webhooks did.
@@ -130,6 +133,7 @@ impl Shared {
             name: config.name.clone(),
             keys_required: config.auth == Auth::Keys,
             hosts: Hosts::of(config),
+            resources: config.resources.kinds(),
             http: config.http.clone(),
             bell: company.bell,
             packages: company.packages,

@@ -14,6 +14,7 @@ use nebula_flow::ports::{EventLog, Records, Runner};
 use nebula_hub::Catalog;
 use nebula_hub::demand::Demand;
 use nebula_hub::serve::Registry;
+use nebula_resources::Held;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::{FolderLock, Lost, OpenError, StoreUrl};
 use tokio::net::TcpListener;
@@ -23,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::{Company, Shared};
 use crate::build_error::BuildError;
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, ResourcesConfig};
 use crate::hooked::HookKeeper;
 use crate::hub;
 use crate::keys::{Keys, make_private_dir};
@@ -208,6 +209,7 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         max_concurrent_calls: config.max_concurrent_calls,
         max_calls_per_tenant: config.max_concurrent_calls,
         records: Some(Arc::clone(&records)),
+        resources: Some(Arc::new(held(config))),
         ..SandboxConfig::default()
     };
     let runner: Arc<dyn Runner> = Arc::new(Sandbox::new(sandbox, egress)?);
@@ -244,6 +246,13 @@ async fn open(config: &Config) -> Result<Parts, BuildError> {
         lost: store.lost,
         lock,
     })
+}
+
+/// What the settings say that the node holds for actions.
+fn held(config: &Config) -> Held {
+    let ResourcesConfig { folder, held } = config.resources.clone();
+    let folder = folder.unwrap_or_else(|| config.data_dir.join("resources"));
+    Held::new(folder, held)
 }
 
 /// A name that no other living engine has.

@@ -1,7 +1,9 @@
 //! The examples of `docs/packs.md` give what stands there, in the sandbox.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use nebula_resources::{Held, ResourceConfig, SqlConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -39,8 +41,27 @@ async fn served(example: &Example) -> Capabilities {
     };
     Capabilities {
         hosts: vec![grant],
-        credentials: BTreeMap::new(),
+        ..Capabilities::default()
     }
+}
+
+/// A sandbox with the database `orders`, which has these tables.
+fn holding(folder: &Path, tables: &str) -> Sandbox {
+    let made = rusqlite::Connection::open(folder.join("orders.db"));
+    let made = made.and_then(|connection| connection.execute_batch(tables));
+    made.expect("the tables are made");
+    let url = "sqlite:orders.db".parse().expect("a URL");
+    let orders = ResourceConfig {
+        name: "orders".into(),
+        tenants: vec!["default".into()],
+        actions: Vec::new(),
+        sql: SqlConfig {
+            read_only: false,
+            ..SqlConfig::new(url)
+        },
+    };
+    let held = Held::new(folder.to_owned(), vec![orders]);
+    sandbox_with(Some(Arc::new(held)))
 }
 
 /// The path, and the response as it travels.
@@ -82,8 +103,14 @@ async fn serve(mut stream: TcpStream, answers: &[(String, String)]) {
 async fn each_example_gives_what_the_page_says() {
     let sandbox = sandbox();
     for example in page() {
-        let capabilities = served(&example).await;
-        let report = report(&sandbox, &example.action, example.input, capabilities).await;
+        let mut capabilities = served(&example).await;
+        capabilities.resources.clone_from(&example.resources);
+        let folder = tempfile::tempdir().expect("a folder");
+        let sandbox = match &example.tables {
+            Some(tables) => &holding(folder.path(), tables),
+            None => &sandbox,
+        };
+        let report = report(sandbox, &example.action, example.input, capabilities).await;
         let Ok(Outcome::Success(bytes)) = report.result else {
             panic!("{}: {report:?}", example.action)
         };

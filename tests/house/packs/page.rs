@@ -1,13 +1,18 @@
 //! The examples of `docs/packs.md`.
 
+use std::collections::BTreeMap;
+
 use nebula_flow::Value;
 use nebula_flow::definition::Document;
 
-/// An example: a heading with the action, what a server answers, the node, what it
-/// gives.
+/// An example: a heading with the action, what a server answers or the tables of a
+/// database, the node, what it gives.
 pub(crate) struct Example {
     pub(crate) action: String,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) tables: Option<String>,
+    /// The name that the action's code uses → the resource.
+    pub(crate) resources: BTreeMap<String, String>,
     pub(crate) input: Value,
     pub(crate) output: Value,
 }
@@ -30,14 +35,19 @@ pub(crate) fn examples(page: &str) -> Vec<Example> {
 fn example(section: &str) -> Example {
     let (action, _) = section.split_once('`').expect("an action");
     let mut answers = Vec::new();
+    let (mut tables, mut resources) = (None, BTreeMap::new());
     let (mut input, mut output) = (None, None);
     for block in section.split("```").skip(1).step_by(2) {
         let (kind, text) = block.split_once('\n').expect("a block");
         match kind {
             "http" => answers.push(answer(text)),
+            "sql" => tables = Some(text.to_owned()),
             "yaml" => {
                 let node = Document::parse(text).expect("YAML").value().clone();
                 assert_eq!(node["action"], action, "the node is that of its heading");
+                if let Some(bound) = node.get("resources") {
+                    resources = serde_json::from_value(bound.clone()).expect("names");
+                }
                 input = Some(node["input"].clone());
             }
             "json" => output = Some(serde_json::from_str(text).expect("JSON")),
@@ -47,6 +57,8 @@ fn example(section: &str) -> Example {
     Example {
         action: action.to_owned(),
         answers,
+        tables,
+        resources,
         input: input.expect("a node"),
         output: output.expect("what it gives"),
     }

@@ -5,6 +5,7 @@
 //! - `executor`: polls futures on `wasi:io/poll`.
 //! - `http`: requests through `wasi:http/outgoing-handler`.
 //! - `keep`: blobs and states.
+//! - `resources`: databases.
 //! - `component`: the exports, made by [`export!`](crate::export).
 
 use alloc::format;
@@ -22,9 +23,11 @@ pub mod component;
 mod executor;
 mod http;
 mod keep;
+mod resources;
 
 pub use executor::block_on;
 pub use keep::Draft;
+pub use resources::{Cursor, Database};
 
 use bindings::nebula::action::{context, credentials, log};
 

@@ -11,8 +11,10 @@ use std::thread::{self, Thread};
 
 mod keep;
 pub(crate) mod rules;
+mod resources;
 
 pub use keep::{Draft, Kept};
+pub use resources::{Cursor, Database, SqlAnswer, SqlStatement};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,6 +46,7 @@ struct State {
     resumed: Option<Resumed<Encoded>>,
     heartbeats: u64,
     kept: Kept,
+    databases: BTreeMap<String, resources::Double>,
 }
 
 impl Default for State {
@@ -68,6 +71,7 @@ impl Default for State {
             resumed: None,
             heartbeats: 0,
             kept: Kept::default(),
+            databases: BTreeMap::new(),
         }
     }
 }

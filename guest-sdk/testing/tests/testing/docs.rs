@@ -104,7 +104,7 @@ fn page() -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
-fn listings(page: &str, language: &str) -> Vec<String> {
+pub(crate) fn listings(page: &str, language: &str) -> Vec<String> {
     let blocks = page.split("```").skip(1).step_by(2);
     let of_language = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
     of_language.map(str::to_owned).collect()
@@ -121,7 +121,7 @@ fn the_listings_of_the_page_are_the_tests_here() {
 }
 
 /// Without what rustfmt may change.
-fn squeezed(code: &str) -> String {
+pub(crate) fn squeezed(code: &str) -> String {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     code.replace(",)", ")").replace(",}", "}")
 }

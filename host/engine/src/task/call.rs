@@ -157,7 +157,10 @@ impl Attempt {
         loop {
             let found = grant::capabilities(records, &self.tenant, metadata, &task.credentials);
             let error = match found.await {
-                Ok(capabilities) => return Ok(capabilities),
+                Ok(mut capabilities) => {
+                    capabilities.resources.clone_from(&task.resources);
+                    return Ok(capabilities);
+                }
                 Err(error) => error,
             };
             let kind = match error {

@@ -108,6 +108,7 @@ impl House {
             records: &*self.records,
             components: &*self.runner,
             tenant: &tenant,
+            resources: None,
         };
         let fresh = WorkflowId::mint(
             self.clock.now(),

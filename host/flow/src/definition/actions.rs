@@ -10,7 +10,7 @@ use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
 use super::sites::{Site, sites};
 use super::trigger::secrets;
 use super::{Node, WorkflowDefinition};
-use crate::deploy::EVALUATOR;
+use crate::deploy::{EVALUATOR, Resources};
 use crate::expression::{Reference, Root, Segment, Template};
 use crate::ports::{ResolveError, ResolvedAction};
 use crate::shape::Shape;
@@ -22,6 +22,8 @@ pub(crate) struct Surroundings {
     pub(crate) actions: BTreeMap<String, Result<ResolvedAction, ResolveError>>,
     /// Those of the bound credentials that are stored.
     pub(crate) credentials: BTreeSet<String>,
+    /// The kinds of the configured resources; none if they are not known.
+    pub(crate) resources: Option<Resources>,
 }
 
 /// The nodes that run an action, those in maps and those that undo others
@@ -65,6 +67,7 @@ pub(crate) fn check_actions(
         match around.actions.get(&reference.to_string()) {
             Some(Ok(action)) => {
                 credentials(&pointer, node, action, around, &mut problems);
+                problems.extend(resources(&pointer, node, action, around));
                 constant_input(&pointer, node, action, &mut problems);
             }
             Some(Err(error)) => problems.push(unresolved(&child(&pointer, "action"), error)),
@@ -146,6 +149,64 @@ fn missing_credential(pointer: &str, name: &str, options: &str) -> Diagnostic {
     let message = format!("the credential `{name}` is not stored");
     let hint = format!("store it with `nebula credential set {name}{options}`");
     Diagnostic::new(Code::MissingCredential, pointer, message).hint(hint)
+}
+
+/// What is wrong with the resources of a node: each that its action asks for must be
+/// bound, to one of its kind.
+fn resources(
+    pointer: &str,
+    node: &Node,
+    action: &ResolvedAction,
+    around: &Surroundings,
+) -> Vec<Diagnostic> {
+    let (id, asked) = (&action.metadata.id, action.metadata.resources());
+    let fields = child(pointer, "resources");
+    let mut problems = Vec::new();
+    for name in node
+        .resources
+        .keys()
+        .filter(|n| !asked.contains_key(n.as_str()))
+    {
+        let message = format!("action `{id}` does not ask for a resource `{name}`");
+        let hint = did_you_mean(name, asked.keys().copied());
+        let problem = Diagnostic::new(Code::UnaskedResource, child(&fields, name), message);
+        problems.push(problem.maybe_hint(hint));
+    }
+    for (name, kind) in &asked {
+        let configured = around.resources.as_ref();
+        let Some(bound) = node.resources.get(*name) else {
+            let message =
+                format!("action `{id}` asks for a resource `{name}` ({kind}), and none is bound");
+            let hint = format!("add `resources: {{ {name}: NAME }}` to the node");
+            let problem = Diagnostic::new(Code::MissingResource, pointer, message);
+            problems.push(problem.hint(hint + &of_kind(configured, kind)));
+            continue;
+        };
+        let message = match configured.map(|configured| configured.get(bound)) {
+            None => continue,
+            Some(Some(is)) if is == kind => continue,
+            Some(Some(is)) => format!("the resource `{bound}` is {is}, and {kind} is asked for"),
+            Some(None) => format!("no resource `{bound}` is configured"),
+        };
+        let hint = format!("the operator adds `[resources.{bound}]` to the node's settings");
+        let problem = Diagnostic::new(Code::MissingResource, child(&fields, name), message);
+        problems.push(problem.hint(hint + &of_kind(configured, kind)));
+    }
+    problems
+}
+
+/// Which resources of a kind there are.
+fn of_kind(configured: Option<&Resources>, kind: &str) -> String {
+    let found = configured.into_iter().flatten();
+    let names: Vec<&str> = found
+        .filter(|(_, is)| *is == kind)
+        .map(|(name, _)| name.as_str())
+        .take(20)
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; there is {}", names.join(", "))
 }
 
 fn constant_input(

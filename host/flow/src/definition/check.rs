@@ -176,14 +176,18 @@ impl Check<'_> {
             self.retry(&child(pointer, "retry"), retry);
         }
         self.calls(pointer, node);
-        for (name, stored_as) in &node.credentials {
-            if name.is_empty() || stored_as.is_empty() {
-                let pointer = child(&child(pointer, "credentials"), name);
-                self.problem(
-                    Code::InvalidName,
-                    &pointer,
-                    "a credential's name is empty".to_owned(),
-                );
+        let bound = [
+            ("credentials", &node.credentials),
+            ("resources", &node.resources),
+        ];
+        for (field, names) in bound {
+            for (name, bound) in names {
+                if name.is_empty() || bound.is_empty() {
+                    let pointer = child(&child(pointer, field), name);
+                    let what = field.trim_end_matches('s');
+                    let message = format!("a {what}'s name is empty");
+                    self.problem(Code::InvalidName, &pointer, message);
+                }
             }
         }
     }
@@ -226,6 +230,7 @@ impl Check<'_> {
         for (field, given) in [
             ("input", node.input.is_some()),
             ("credentials", !node.credentials.is_empty()),
+            ("resources", !node.resources.is_empty()),
             ("timeout", node.timeout.is_some()),
             ("retry", node.retry.is_some()),
         ] {

@@ -27,6 +27,11 @@ impl Check<'_> {
                 "its own nodes have their credentials",
             ),
             (
+                "resources",
+                !node.resources.is_empty(),
+                "its own nodes have their resources",
+            ),
+            (
                 "timeout",
                 node.timeout.is_some(),
                 "the time-out of an execution stands in its own workflow",

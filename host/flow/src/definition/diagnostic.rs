@@ -76,6 +76,10 @@ pub enum Code {
     UnaskedCredential,
     /// The bound credential is not stored.
     MissingCredential,
+    /// The node binds a resource that the action does not ask for.
+    UnaskedResource,
+    /// The action asks for a resource, and none of its kind is bound.
+    MissingResource,
     /// A constant input breaks the input schema of the action or the workflow.
     InvalidInput,
     /// A schedule that no date fulfils.
@@ -108,6 +112,8 @@ impl Code {
             Self::ImpossiblePath => "impossible_path",
             Self::UnaskedCredential => "unasked_credential",
             Self::MissingCredential => "missing_credential",
+            Self::UnaskedResource => "unasked_resource",
+            Self::MissingResource => "missing_resource",
             Self::InvalidInput => "invalid_input",
             Self::NeverFires => "never_fires",
         }

@@ -196,6 +196,9 @@ pub struct Node {
     /// The name that the action's code uses → the stored credential.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub credentials: BTreeMap<String, String>,
+    /// The name that the action's code uses → the resource that the operator configured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, String>,
     /// Of one attempt; 30 s if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,

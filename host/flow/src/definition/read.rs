@@ -42,6 +42,7 @@ const NODE: &[&str] = &[
     "detach",
     "input",
     "credentials",
+    "resources",
     "timeout",
     "heartbeat",
     "retry",
@@ -163,6 +164,9 @@ impl Reading {
             input: given(fields, "input"),
             credentials: self
                 .field::<BTreeMap<String, String>>(fields, "credentials")
+                .unwrap_or_default(),
+            resources: self
+                .field::<BTreeMap<String, String>>(fields, "resources")
                 .unwrap_or_default(),
             timeout: self.text_form::<Span>(fields, "timeout", "write for example `10s`"),
             heartbeat: self.text_form::<Span>(fields, "heartbeat", "write for example `30s`"),

@@ -82,11 +82,11 @@ fn node() -> Value {
             { "required": ["map", "each"], "not": any_of(&["action", "wait", "workflow", "detach", "heartbeat", "delivery", "max_iterations"]) },
             {
                 "required": ["workflow"],
-                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
+                "not": any_of(&["action", "map", "each", "concurrency", "wait", "credentials", "resources", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
             },
             {
                 "required": ["wait"],
-                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
+                "not": any_of(&["action", "map", "each", "concurrency", "workflow", "detach", "input", "credentials", "resources", "timeout", "retry", "heartbeat", "delivery", "max_iterations"])
             }
         ],
         "properties": {
@@ -121,6 +121,11 @@ fn node() -> Value {
             "input": { "description": "Template of the input of the action or the workflow." },
             "credentials": {
                 "description": "The name that the action's code uses, and the stored credential.",
+                "type": "object",
+                "additionalProperties": { "type": "string", "minLength": 1 }
+            },
+            "resources": {
+                "description": "The name that the action's code uses, and the resource that the operator configured.",
                 "type": "object",
                 "additionalProperties": { "type": "string", "minLength": 1 }
             },
@@ -159,6 +164,7 @@ fn undo() -> Value {
         "action",
         "input",
         "credentials",
+        "resources",
         "timeout",
         "retry",
         "heartbeat",

@@ -730,6 +730,11 @@ fn what_is_wrong_with_a_child_is_said_and_its_schema_refuses_it_too() {
             invalid,
             "/credentials",
         ),
+        (
+            json!({"workflow": "w", "resources": {"a": "b"}}),
+            invalid,
+            "/resources",
+        ),
         (json!({"action": "a.b", "detach": true}), invalid, "/detach"),
         (
             json!({"workflow": "w", "detach": "yes"}),

@@ -103,6 +103,7 @@ impl Check<'_> {
         for (field, given) in [
             ("input", node.input.is_some()),
             ("credentials", !node.credentials.is_empty()),
+            ("resources", !node.resources.is_empty()),
             ("retry", node.retry.is_some()),
         ] {
             if given {

@@ -85,7 +85,10 @@ async fn surroundings(
             .entry(EVALUATOR.to_owned())
             .or_insert((evaluator, VersionReq::STAR));
     }
-    let mut around = Surroundings::default();
+    let mut around = Surroundings {
+        resources: place.resources.cloned(),
+        ..Surroundings::default()
+    };
     for (reference, (action, range)) in wanted {
         match place
             .components

@@ -28,6 +28,7 @@ fn place<'a>(store: &'a Store, shelf: &'a Shelf, tenant: &'a TenantId) -> Place<
         records: store,
         components: shelf,
         tenant,
+        resources: None,
     }
 }
 
@@ -241,6 +242,70 @@ fn credentials_must_be_asked_for_and_stored() {
     ))
     .unwrap();
     assert!(try_deploy(&store, &Shelf::weather(), bind("weather_api"), 1).is_ok());
+}
+
+#[test]
+fn resources_must_be_asked_for_bound_and_configured() {
+    let asks = json!({ "x-resources": { "db": "sql", "odd": 7 } });
+    let shelf = Shelf::new([metadata("shop.orders", asks, json!(true))]);
+    let (store, tenant) = (Store::default(), tenant());
+    let configured = Resources::from([
+        ("orders".to_owned(), "sql".to_owned()),
+        ("mail".to_owned(), "smtp".to_owned()),
+    ]);
+    let deploy = |bindings: &[(&str, &str)], resources| {
+        let mut node = NodeBuilder::action("shop.orders");
+        for (name, resource) in bindings {
+            node = node.resource(*name, *resource);
+        }
+        let definition = WorkflowBuilder::new("w").add_node("n", node).build();
+        let place = Place {
+            resources,
+            ..place(&store, &shelf, &tenant)
+        };
+        match now(resolve(place, &definition)) {
+            Ok(_) => Vec::new(),
+            Err(DeployError::Invalid(found)) => found,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let known = Some(&configured);
+    assert!(deploy(&[("db", "orders")], known).is_empty());
+    assert!(
+        deploy(&[("db", "anything")], None).is_empty(),
+        "not known here"
+    );
+    for (bindings, code, pointer, wanted) in [
+        (
+            &[][..],
+            Code::MissingResource,
+            "/nodes/n",
+            "there is orders",
+        ),
+        (
+            &[("db", "mail")],
+            Code::MissingResource,
+            "/nodes/n/resources/db",
+            "`[resources.mail]`",
+        ),
+        (
+            &[("db", "order")],
+            Code::MissingResource,
+            "/nodes/n/resources/db",
+            "`[resources.order]`",
+        ),
+        (
+            &[("db", "orders"), ("bd", "orders")],
+            Code::UnaskedResource,
+            "/nodes/n/resources/bd",
+            "did you mean `db`?",
+        ),
+    ] {
+        let found = deploy(bindings, known);
+        assert_eq!(codes(&found), [(code, pointer)]);
+        let hint = found[0].hint.as_deref().unwrap_or_default();
+        assert!(hint.contains(wanted), "{hint}");
+    }
 }
 
 #[test]

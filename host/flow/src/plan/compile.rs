@@ -116,6 +116,7 @@ impl Compiler<'_> {
             action: resolved,
             input,
             credentials: node.credentials.clone(),
+            resources: node.resources.clone(),
             timeout: node.timeout.map(|span| span.0),
             heartbeat: node.heartbeat.map(|span| span.0),
             max_iterations: node.max_iterations.unwrap_or(DEFAULT_ITERATIONS),

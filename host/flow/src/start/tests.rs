@@ -30,6 +30,7 @@ fn house() -> House {
         records: &store,
         components: &shelf,
         tenant: &tenant,
+        resources: None,
     };
     let (workflow, _) = now(deploy(place, definition, at, WorkflowId::mint(at, 1))).unwrap();
     House {

@@ -43,6 +43,7 @@ fn house(trigger: TriggerBuilder, deployed_at: &str) -> House {
         records: &store,
         components: &shelf,
         tenant: &tenant,
+        resources: None,
     };
     let at = at(deployed_at);
     let fresh = WorkflowId::mint(at, 1);
@@ -75,6 +76,7 @@ impl House {
             records: &self.store,
             components: &self.shelf,
             tenant: &self.tenant,
+            resources: None,
         };
         let fresh = WorkflowId::mint(at, 99);
         let deployed = now(deploy::deploy(place, builder.build(), at, fresh)).unwrap();

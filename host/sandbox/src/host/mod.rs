@@ -7,6 +7,7 @@ pub(crate) mod cli;
 pub(crate) mod clocks;
 pub(crate) mod nebula;
 pub(crate) mod random;
+pub(crate) mod resources;
 mod state;
 
 use wasmtime::Engine;
@@ -25,6 +26,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     action::credentials::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
     action::blobs::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
     action::state::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
+    action::resources::add_to_linker::<_, HasSelf<_>>(l, State::called)?;
 
     wasi::io::error::add_to_linker::<_, Table>(l, |s: &mut State| &mut s.called().table)?;
     wasi::io::streams::add_to_linker::<_, Table>(l, |s: &mut State| &mut s.called().table)?;

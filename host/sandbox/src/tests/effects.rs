@@ -63,7 +63,11 @@ fn with(guest: &Guest, hosts: Vec<Grant>, credential: Option<BoundCredential>) -
         .map(|c| ("key".to_owned(), c))
         .collect();
     Call {
-        capabilities: Arc::new(Capabilities { hosts, credentials }),
+        capabilities: Arc::new(Capabilities {
+            hosts,
+            credentials,
+            ..Capabilities::default()
+        }),
         ..call(&guest.build(), limits())
     }
 }

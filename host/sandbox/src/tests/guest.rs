@@ -1,14 +1,12 @@
 //! Small components, written as text: a core module with the imports that its
 //! code names, lifted by the same encoder that Rust guests go through.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_flow::component::{Component, Origin, Verified};
-use nebula_flow::grant::Capabilities;
 use nebula_flow::id::{ActionId, ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report};
 use nebula_flow::{Timestamp, Value};
@@ -50,6 +48,7 @@ const WORLD: &str = "package nebula:test;
         import nebula:action/context@0.1.0;
         import nebula:action/log@0.1.0;
         import nebula:action/credentials@0.1.0;
+        import nebula:action/resources@0.1.0;
         import wasi:http/outgoing-handler@0.2.6;
         import wasi:io/poll@0.2.6;
         import wasi:io/streams@0.2.6;
@@ -68,7 +67,7 @@ const WORLD: &str = "package nebula:test;
     }";
 
 /// Functions that a guest's code may call; only those it names are imported.
-const IMPORTS: [(&str, &str, &str, &str); 45] = [
+const IMPORTS: [(&str, &str, &str, &str); 47] = [
     (
         "$identity",
         "nebula:action/context@0.1.0",
@@ -111,6 +110,18 @@ const IMPORTS: [(&str, &str, &str, &str); 45] = [
         "nebula:action/credentials@0.1.0",
         "get",
         "(param i32 i32 i32)",
+    ),
+    (
+        "$sql_open",
+        "nebula:action/resources@0.1.0",
+        "[static]sql.open",
+        "(param i32 i32 i32)",
+    ),
+    (
+        "$sql_query",
+        "nebula:action/resources@0.1.0",
+        "[method]sql.query",
+        "(param i32 i32 i32 i32 i32 i32)",
     ),
     ("$poll", "wasi:io/poll@0.2.6", "poll", "(param i32 i32 i32)"),
     (
@@ -351,6 +362,8 @@ pub(crate) struct Guest {
     /// Pages that the memory begins with.
     pub(crate) pages: u32,
     pub(crate) credentials: Vec<&'static str>,
+    /// Of the input.
+    pub(crate) schema: &'static str,
 }
 
 impl Guest {
@@ -362,6 +375,7 @@ impl Guest {
             describe: String::new(),
             pages: 1,
             credentials: vec!["key"],
+            schema: "true",
         }
     }
 
@@ -418,7 +432,7 @@ impl Guest {
                 .expect("writes");
             }
         }
-        let (list, data) = describe_as(&self.credentials);
+        let (list, data) = describe_as(&self.credentials, self.schema);
         let Self {
             execute,
             module,
@@ -486,7 +500,7 @@ const HELPERS: &str = r#"
 "#;
 
 /// The description as the guest's memory has it, and where its list lies.
-fn describe_as(credentials: &[&str]) -> (u32, String) {
+fn describe_as(credentials: &[&str], schema: &str) -> (u32, String) {
     let mut texts = Vec::new();
     let mut text = |s: &str| {
         let at = DESCRIPTION + u32::try_from(texts.len()).expect("small");
@@ -495,7 +509,7 @@ fn describe_as(credentials: &[&str]) -> (u32, String) {
     };
     let mut record: Vec<u32> = Vec::new();
     for field in [
-        "test.run", "Run", "1.0.0", "A test.", "test", "true", "true",
+        "test.run", "Run", "1.0.0", "A test.", "test", schema, "true",
     ] {
         record.extend(text(field));
     }
@@ -533,10 +547,7 @@ pub(crate) fn call(component: &Verified<Component>, limits: Limits) -> Call {
         ready_at: Timestamp::from_millis(1_700_000_000_000),
         resumption: None,
         limits,
-        capabilities: Arc::new(Capabilities {
-            hosts: Vec::new(),
-            credentials: BTreeMap::new(),
-        }),
+        capabilities: Arc::default(),
         pulse: Arc::default(),
     }
 }

@@ -14,6 +14,7 @@ mod effects;
 mod guest;
 mod limits;
 mod pure;
+mod resources;
 mod tenants;
 
 use std::sync::Arc;

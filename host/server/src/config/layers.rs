@@ -125,7 +125,7 @@ impl Layers {
     }
 
     /// The value of a setting.
-    pub(super) fn get<T: Setting>(&mut self, setting: &'static str, default: T) -> T {
+    pub(super) fn get<T: Setting>(&mut self, setting: &str, default: T) -> T {
         let Some((raw, source)) = self.find(setting) else {
             self.show(setting, &default, Source::Default);
             return default;
@@ -151,7 +151,7 @@ impl Layers {
     /// The value of a setting that has bounds.
     pub(super) fn get_in<T: Setting + PartialOrd + Clone>(
         &mut self,
-        setting: &'static str,
+        setting: &str,
         default: T,
         bounds: RangeInclusive<T>,
     ) -> T {
@@ -169,6 +169,18 @@ impl Layers {
             .map_or(Source::Default, |(_, source)| source);
         self.mistake(source, message, None);
         default
+    }
+
+    /// The names of the file's sections below a section: `orders` for
+    /// `[resources.orders]`.
+    pub(super) fn sections(&self, of: &str) -> Vec<String> {
+        let values = self.file.iter().flat_map(|file| file.values.keys());
+        let inner = values.filter_map(|name| name.strip_prefix(of)?.strip_prefix('.'));
+        let mut names: Vec<String> = inner
+            .filter_map(|rest| Some(rest.split_once('.')?.0.to_owned()))
+            .collect();
+        names.dedup();
+        names
     }
 
     /// A mistake between several settings of one section.
@@ -242,7 +254,7 @@ impl Layers {
         Some(format!("did you mean `{near}`?"))
     }
 
-    fn find(&self, setting: &'static str) -> Option<(Raw, Source)> {
+    fn find(&self, setting: &str) -> Option<(Raw, Source)> {
         if let Some((option, raw)) = self.line.get(setting) {
             return Some((raw.clone(), Source::CommandLine(option)));
         }

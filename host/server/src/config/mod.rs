@@ -1,7 +1,7 @@
 //! What a node is told: inert data, nothing is opened or bound here.
 //!
 //! - [`Config`]: the settings as the node uses them.
-//! - `http`, `hub`, `log`, `packages`: groups of settings, each with its own defaults.
+//! - `http`, `hub`, `log`, `packages`, `resources`: groups of settings, each with its own defaults.
 //! - `layers`: defaults, a file, the environment, the command line, and
 //!   which of them a value came from.
 //! - `file`: the file.
@@ -13,6 +13,7 @@ mod hub;
 mod layers;
 mod log;
 mod packages;
+mod resources;
 mod setting;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,6 +31,7 @@ pub use self::hub::HubConfig;
 pub use self::layers::{Layers, Mistake, Mistakes, Shown, Source};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::packages::PackagesConfig;
+pub use self::resources::ResourcesConfig;
 use self::setting::{Bytes, Setting, one_of};
 
 /// The port on which people find a node.
@@ -76,6 +78,8 @@ pub struct Config {
     pub hub: HubConfig,
     /// Where packages come from.
     pub packages: PackagesConfig,
+    /// What the node holds for actions.
+    pub resources: ResourcesConfig,
 }
 
 /// Who may use the API.
@@ -118,6 +122,7 @@ impl Config {
             http: HttpConfig::default(),
             hub: HubConfig::of_dev(),
             packages: PackagesConfig::default(),
+            resources: ResourcesConfig::default(),
         }
     }
 
@@ -203,6 +208,7 @@ impl Config {
             http: self.http.read(from),
             hub: self.hub.read(from),
             packages: self.packages.read(from),
+            resources: self.resources.read(from),
         };
         let log = LogConfig::default().read(from);
         let shown = layers.finish()?;

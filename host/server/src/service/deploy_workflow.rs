@@ -61,6 +61,7 @@ fn place(app: &App) -> Place<'_> {
         records: &*app.records,
         components: &*app.components,
         tenant: &app.tenant,
+        resources: Some(&app.resources),
     }
 }
 

@@ -145,6 +145,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Binds the name that the action's code uses to a resource that the operator
+    /// configured.
+    #[must_use]
+    pub fn resource(mut self, name: impl Into<String>, resource: impl Into<String>) -> Self {
+        self.node.resources.insert(name.into(), resource.into());
+        self
+    }
+
     /// Of one attempt; of the whole wait, for a node that waits for a signal.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -1,0 +1,21 @@
+//! What the host holds for guests and shares between calls. An operator configures
+//! it ([`ResourceConfig`]), a node of a workflow binds it to the name by which its
+//! action asks for it, and the sandbox takes it from [`Held`].
+//!
+//! What an operator configures is trusted, and connects by its own client: its
+//! address is the permission to reach it. What a guest says is not: it gives
+//! statements whose values are bound, never interpolated, and every statement has a
+//! transaction, bounds, and a connection that it gives back whatever becomes of it.
+//!
+//! Modules in the order a newcomer should read them:
+//!
+//! - [`config`]: what an operator says.
+//! - [`held`]: what there is, and for whom.
+//! - `sql`: databases.
+
+pub mod config;
+pub mod held;
+mod sql;
+
+pub use config::{DatabaseUrl, InvalidUrl, ResourceConfig, SqlConfig};
+pub use held::Held;

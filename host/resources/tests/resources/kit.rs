@@ -1,0 +1,174 @@
+//! A database for each test, and what a guest does with it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nebula_resources::{Held, ResourceConfig, SqlConfig};
+use nebula_sandbox::nebula_flow::{ActionId, TenantId};
+use nebula_sandbox::resources::{Dialect, ResourceError, Resources, Rows, Sql, Statement, User};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use tempfile::TempDir;
+
+use crate::server::Server;
+
+/// What every test's database has.
+pub(crate) const TABLE: &str =
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, city TEXT, total REAL, seen INTEGER)";
+
+/// An endless statement.
+pub(crate) const ENDLESS: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n";
+
+/// A database of a test's own, and its configuration.
+pub(crate) struct Database {
+    pub(crate) folder: TempDir,
+    pub(crate) config: SqlConfig,
+}
+
+/// Writes are allowed, one statement at a time.
+fn writable(url: &str) -> SqlConfig {
+    SqlConfig {
+        read_only: false,
+        max_connections: 1,
+        ..SqlConfig::new(url.parse().unwrap())
+    }
+}
+
+pub(crate) async fn sqlite() -> Database {
+    let folder = tempfile::tempdir().unwrap();
+    make(&folder.path().join("orders.db"));
+    let config = writable("sqlite:orders.db");
+    Database { folder, config }
+}
+
+/// Makes a file with the table.
+pub(crate) fn make(file: &Path) {
+    let connection = rusqlite::Connection::open(file).unwrap();
+    connection.execute_batch(TABLE).unwrap();
+}
+
+/// One server for all tests; it ends with the process.
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&[]))
+}
+
+/// A session of the operator's.
+pub(crate) async fn operator(database: &str) -> PgConnection {
+    let options: PgConnectOptions = server().url(database, "").parse().unwrap();
+    options.connect().await.unwrap()
+}
+
+/// Does something as the operator.
+pub(crate) async fn operate(database: &str, sql: &str) {
+    let mut session = operator(database).await;
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session);
+    done.await.unwrap();
+}
+
+pub(crate) async fn postgres() -> Database {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("shop_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    operate("postgres", &format!("CREATE DATABASE {name}")).await;
+    operate(&name, TABLE).await;
+    Database {
+        folder: tempfile::tempdir().unwrap(),
+        config: writable(&server().url(&name, "")),
+    }
+}
+
+impl Database {
+    /// As a call sees it.
+    pub(crate) fn open(&self) -> Opened {
+        self.open_with(|_| ())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn open_with(&self, change: impl FnOnce(&mut SqlConfig)) -> Opened {
+        let mut sql = self.config.clone();
+        change(&mut sql);
+        let config = ResourceConfig {
+            name: "orders".into(),
+            tenants: vec!["default".into()],
+            actions: Vec::new(),
+            sql,
+        };
+        let held = Held::new(self.folder.path().to_owned(), vec![config]);
+        let (tenant, action) = (TenantId::default_tenant(), ActionId::new("a.b").unwrap());
+        let user = User {
+            tenant: &tenant,
+            action: &action,
+        };
+        Opened(held.sql(user, "orders").unwrap())
+    }
+}
+
+/// A database that calls have open.
+#[derive(Clone)]
+pub(crate) struct Opened(pub(crate) Arc<dyn Sql>);
+
+/// A statement with plenty of time.
+fn statement(text: &str, parameters: &Value) -> Statement {
+    Statement {
+        text: text.to_owned(),
+        parameters: rmp_serde::to_vec(parameters).unwrap(),
+        within: Duration::from_secs(60),
+    }
+}
+
+impl Opened {
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.0.dialect() == Dialect::Sqlite
+    }
+
+    pub(crate) async fn begin(&self, text: &str) -> Rows {
+        self.0.query(statement(text, &json!([]))).await.unwrap()
+    }
+
+    /// All rows.
+    pub(crate) async fn query(
+        &self,
+        text: &str,
+        parameters: Value,
+    ) -> Result<Vec<Value>, ResourceError> {
+        let mut rows = self.0.query(statement(text, &parameters)).await?;
+        let mut all = Vec::new();
+        while let Some(part) = rows.next().await? {
+            let Value::Array(mut part) = rmp_serde::from_slice(&part).unwrap() else {
+                panic!("a part is a list");
+            };
+            all.append(&mut part);
+        }
+        Ok(all)
+    }
+
+    pub(crate) async fn execute(
+        &self,
+        text: &str,
+        parameters: Value,
+    ) -> Result<u64, ResourceError> {
+        self.0.execute(statement(text, &parameters)).await
+    }
+
+    /// How many orders there are.
+    pub(crate) async fn count(&self) -> Value {
+        let rows = self.query("SELECT count(*) AS c FROM orders", json!([]));
+        rows.await.unwrap()[0]["c"].clone()
+    }
+
+    /// So many orders more.
+    pub(crate) async fn fill(&self, many: u64) {
+        let text = "INSERT INTO orders (id, city) \
+                    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+                    SELECT i, 'Rome' FROM n";
+        let text = match self.is_sqlite() {
+            true => text.to_owned(),
+            false => text.replace("$1", "CAST($1 AS integer)"),
+        };
+        assert_eq!(self.execute(&text, json!([many])).await, Ok(many));
+    }
+}

@@ -1,0 +1,76 @@
+//! `database.update`.
+
+use nebula_sdk::Map;
+use nebula_sdk::prelude::*;
+
+use crate::sql::{Statement, filled};
+
+/// What `database.update` takes.
+#[data]
+#[derive(Debug)]
+pub struct Input {
+    /// `orders`, or `shop.orders` for one of a schema.
+    pub table: String,
+    /// The columns to change, and their new values.
+    pub set: Map<String, Value>,
+    /// Which rows: those where each of these columns has this value, null included. An
+    /// empty one is refused.
+    #[serde(rename = "where")]
+    pub rows: Map<String, Value>,
+    /// Columns of the changed rows to give back.
+    #[serde(default)]
+    pub returning: Vec<String>,
+}
+
+/// What `database.update` gives.
+#[data]
+#[derive(Debug)]
+pub struct Output {
+    /// How many rows were changed.
+    pub updated: u64,
+    /// What `returning` asks for, of each.
+    pub rows: Vec<Value>,
+}
+
+/// Changes rows of a table of a database.
+#[derive(Action)]
+#[action(
+    id = "database.update",
+    name = "Update a database",
+    resources(db = "sql")
+)]
+pub struct Update;
+
+impl SimpleAction for Update {
+    type Input = Input;
+    type Output = Output;
+
+    async fn execute_simple(&self, input: Input, ctx: &ActionContext) -> Result<Output> {
+        let returning = input.returning.clone();
+        let (updated, rows) = statement(input)?.run(ctx, &returning).await?;
+        Ok(Output { updated, rows })
+    }
+}
+
+pub(crate) fn statement(input: Input) -> Result<Statement> {
+    filled("set", &input.set)?;
+    filled("where", &input.rows)?;
+    let mut statement = Statement::default();
+    statement.push("UPDATE ").table(&input.table)?.push(" SET ");
+    for (index, (column, value)) in input.set.into_iter().enumerate() {
+        statement.push(if index == 0 { "" } else { ", " });
+        statement.name(&column)?.push(" = ").value(value)?;
+    }
+    statement.push(" WHERE ");
+    for (index, (column, value)) in input.rows.into_iter().enumerate() {
+        statement
+            .push(if index == 0 { "" } else { " AND " })
+            .name(&column)?;
+        if value.is_null() {
+            statement.push(" IS NULL");
+        } else {
+            statement.push(" = ").value(value)?;
+        }
+    }
+    Ok(statement)
+}

@@ -1,0 +1,274 @@
+//! Databases of the operator's, from a workflow to the pack `database` and back: in a
+//! file of SQLite and on a server of PostgreSQL.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nebula_tests::postgres::Server;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::cli::{Cli, Ended, RunningNode};
+
+const TABLE: &str =
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, city TEXT UNIQUE, state TEXT, total NUMERIC)";
+
+/// What comes in is inserted, changed and read again. The node is tried again as often
+/// as its policy says, and inserts once.
+const ORDERS: &str = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: orders
+nodes:
+  insert:
+    action: database.insert
+    resources: { db: orders }
+    input:
+      table: orders
+      rows: "${ $input.rows }"
+      on_conflict: ignore
+      returning: [id]
+  update:
+    action: database.update
+    resources: { db: orders }
+    input: { table: orders, set: { state: sent }, where: { city: "${ $input.city }" }, returning: [id, state] }
+  query:
+    action: database.query
+    resources: { db: orders }
+    input:
+      sql: SELECT id, city, state FROM orders WHERE city = $1 OR id > $2 ORDER BY id
+      parameters: ["${ $input.city }", 1]
+connections:
+  - { from: insert, to: update }
+  - { from: update, to: query }
+output: "${ [$nodes.insert.result, $nodes.update.result, $nodes.query.result] }"
+"#;
+
+/// One statement, as it comes in.
+const ASK: &str = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: ask
+nodes:
+  query:
+    action: database.query
+    resources: { db: DB }
+    timeout: 700ms
+    input: { sql: "${ $input }" }
+output: "${ $nodes.query.result.rows }"
+"#;
+
+fn config(cli: &Cli, resources: &str) -> String {
+    cli.file("nebula.toml", resources)
+}
+
+fn node(cli: &Cli, config: &str) -> RunningNode {
+    cli.node_with(&["--config", config])
+}
+
+fn deploy(cli: &Cli, name: &str, workflow: &str) -> Ended {
+    cli.run(&["workflow", "deploy", &cli.file(name, workflow)])
+}
+
+fn run(cli: &Cli, workflow: &str, input: &Value) -> Ended {
+    let input = input.to_string();
+    cli.run(&[
+        "workflow", "execute", workflow, "--wait", "--json", &input, "-o", "json",
+    ])
+}
+
+fn output(ended: &Ended) -> Value {
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let said: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    said["output"].clone()
+}
+
+/// Everything the command said.
+fn said(ended: &Ended) -> String {
+    format!("{}{}", ended.stdout, ended.stderr)
+}
+
+/// The three actions on a database, whichever it is.
+fn works(cli: &Cli) {
+    let deployed = deploy(cli, "orders.yaml", ORDERS);
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    let city = "Rome'; DROP TABLE orders; --";
+    let row = |id: u32, city: &str| json!({ "id": id, "city": city, "state": null });
+    let input = json!({ "city": city, "rows": [row(1, "Oslo"), row(2, city), row(3, "Bern")] });
+    let wanted = |ids: Value, inserted: u32| {
+        json!([
+            { "inserted": inserted, "rows": ids },
+            { "updated": 1, "rows": [{ "id": 2, "state": "sent" }] },
+            { "rows": [
+                { "id": 2, "city": city, "state": "sent" },
+                { "id": 3, "city": "Bern", "state": null },
+            ], "count": 2 },
+        ])
+    };
+    let first = output(&run(cli, "orders", &input));
+    let ids = json!([{ "id": 1 }, { "id": 2 }, { "id": 3 }]);
+    assert_eq!(first, wanted(ids, 3));
+    // The same once more: whatever is there already is left as it is.
+    let second = output(&run(cli, "orders", &input));
+    assert_eq!(second, wanted(json!([]), 0));
+}
+
+fn sqlite(file: &Path) {
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("writable");
+    let connection = rusqlite::Connection::open(file).expect("opens");
+    connection.execute_batch(TABLE).expect("makes a table");
+}
+
+#[test]
+fn a_workflow_inserts_updates_and_queries_in_sqlite() {
+    let cli = Cli::new();
+    sqlite(&cli.folder().join("data/resources/shop/orders.db"));
+    let config = config(
+        &cli,
+        "[resources.orders]\nkind = \"sql\"\nurl = \"sqlite:shop/orders.db\"\nread_only = false\n",
+    );
+    let node = node(&cli, &config);
+    works(&cli);
+    node.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workflow_inserts_updates_and_queries_in_postgresql() {
+    let server = Server::start(&[]);
+    let options: PgConnectOptions = server.url("postgres", "").parse().expect("a URL");
+    let mut session = options.connect().await.expect("connects");
+    sqlx::raw_sql(TABLE)
+        .execute(&mut session)
+        .await
+        .expect("makes a table");
+    let cli = Cli::new();
+    let url = server
+        .url("postgres", "")
+        .replace("nebula@", "nebula:hunter2@");
+    let config = config(
+        &cli,
+        &format!("[resources.orders]\nkind = \"sql\"\nurl = \"{url}\"\nread_only = false\n"),
+    );
+    let shown = cli.run(&["config", "show", "--config", &config]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.stdout.contains("resources.orders.url"), "{shown:?}");
+    assert!(shown.stdout.contains("nebula:***@"), "{shown:?}");
+    assert!(!said(&shown).contains("hunter2"), "{shown:?}");
+    let node = node(&cli, &config);
+    works(&cli);
+    node.kill();
+}
+
+#[test]
+fn what_is_not_bound_or_not_configured_is_refused_with_what_to_do() {
+    let cli = Cli::new();
+    sqlite(&cli.folder().join("data/resources/orders.db"));
+    let text = "[resources.orders]\nkind = \"sql\"\nurl = \"sqlite:orders.db\"\n";
+    let config = config(&cli, text);
+    let node = node(&cli, &config);
+    let of = |resources: &str| ASK.replace("resources: { db: DB }", resources);
+    for (workflow, wanted) in [
+        (
+            of(""),
+            "`resources: { db: NAME }` to the node; there is orders",
+        ),
+        (
+            of("resources: { db: order }"),
+            "no resource `order` is configured",
+        ),
+        (
+            of("resources: { db: orders, other: orders }"),
+            "does not ask for a resource `other`",
+        ),
+        (
+            of("resources: { db: orders }").replace("database.query", "transform.jq"),
+            "does not ask for a resource `db`",
+        ),
+    ] {
+        let refused = deploy(&cli, "ask.yaml", &workflow);
+        assert_ne!(refused.code, 0, "{refused:?}");
+        assert!(said(&refused).contains(wanted), "{wanted}: {refused:?}");
+    }
+    let deployed = deploy(&cli, "ask.yaml", &of("resources: { db: orders }"));
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    let changed = run(&cli, "ask", &json!("DELETE FROM orders"));
+    assert_eq!(changed.code, 1, "{changed:?}");
+    assert!(
+        said(&changed).contains("a statement may read rows"),
+        "{changed:?}"
+    );
+    node.kill();
+
+    // The operator takes it away: what was deployed hears of it.
+    let node = cli.node();
+    let gone = run(&cli, "ask", &json!("SELECT 1 AS v"));
+    assert_eq!(gone.code, 1, "{gone:?}");
+    let said = said(&gone);
+    assert!(said.contains("adds `[resources.orders]` to"), "{said}");
+    node.kill();
+}
+
+#[test]
+fn a_call_that_is_killed_gives_its_connection_back() {
+    let cli = Cli::new();
+    sqlite(&cli.folder().join("data/resources/orders.db"));
+    let config = config(
+        &cli,
+        "[resources.orders]\nkind = \"sql\"\nurl = \"sqlite:orders.db\"\ntimeout = \"10m\"\n\
+         max_connections = 1\n",
+    );
+    let node = node(&cli, &config);
+    let ask = ASK.replace("DB", "orders");
+    assert_eq!(deploy(&cli, "ask.yaml", &ask).code, 0);
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                   SELECT count(*) AS c FROM n";
+    let killed = run(&cli, "ask", &json!(endless));
+    assert_eq!(killed.code, 1, "{killed:?}");
+    let began = Instant::now();
+    let rows = output(&run(
+        &cli,
+        "ask",
+        &json!("SELECT count(*) AS c FROM orders"),
+    ));
+    assert_eq!(rows, json!([{ "c": 0 }]));
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    node.kill();
+}
+
+#[test]
+fn a_mistake_in_a_resource_is_told_with_its_line() {
+    let cli = Cli::new();
+    for (text, wanted) in [
+        (
+            "[resources.orders]\nkind = \"sql\"\n",
+            "needs a `kind` and a `url`",
+        ),
+        (
+            "[resources.orders]\nkind = \"mongo\"\nurl = \"sqlite:a.db\"\n",
+            "`sql`",
+        ),
+        (
+            "[resources.orders]\nkind = \"sql\"\nurl = \"sqlite:/etc/a.db\"\n",
+            "no absolute path",
+        ),
+        (
+            "[resources.Orders]\nkind = \"sql\"\nurl = \"sqlite:a.db\"\n",
+            "`[a-z][a-z0-9_]*`",
+        ),
+        (
+            "[resources.orders]\nkind = \"sql\"\nurl = \"sqlite:a.db\"\nmax_row = 1\n",
+            "`resources.orders.max_rows`",
+        ),
+    ] {
+        let config = config(&cli, text);
+        let checked = cli.run(&["config", "check", "--config", &config]);
+        assert_eq!(checked.code, 3, "{checked:?}");
+        assert!(said(&checked).contains(wanted), "{wanted}: {checked:?}");
+        assert!(said(&checked).contains("nebula.toml:"), "{checked:?}");
+    }
+}

@@ -96,6 +96,7 @@ impl Action for ByHand {
             category: "test",
             credentials: &[],
             hosts: &[],
+            resources: &[],
         };
         &METADATA
     }

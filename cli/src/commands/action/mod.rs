@@ -21,8 +21,8 @@ use super::list::{List, ListArgs};
 use crate::error::Result;
 use crate::output::{Column, Show};
 
-mod bindings;
 mod bench;
+mod bindings;
 pub(super) mod build;
 mod call;
 mod create;

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 mod keep;
-pub(crate) mod rules;
 mod resources;
+pub(crate) mod rules;
 
 pub use keep::{Draft, Kept};
 pub use resources::{Cursor, Database, SqlAnswer, SqlStatement};

@@ -140,7 +140,7 @@ fn any_other_import_is_refused_by_its_name() {
         "wasi:keyvalue/store@0.2.0",
         "nebula:action/actions@0.1.0",
         "nebula:action/log@0.2.0",
-        "nebula:action/resources@0.1.0",
+        "nebula:action/resources@0.2.0",
         "evil:action/log@0.1.0",
         "log",
     ] {

@@ -166,7 +166,9 @@ fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     // It goes on to answer, and what it says is true.
     for id in &accepted {
         let seen = small.json(&["execution", "get", id]);
-        assert_eq!(seen["status"], "waiting", "{seen}");
+        // Its first append may be what found no room.
+        let waits = ["waiting", "queued"].contains(&seen["status"].as_str().unwrap_or_default());
+        assert!(waits, "{seen}");
     }
     assert!(small.execute().is_err());
 

@@ -129,12 +129,13 @@ fn below(path: &str) -> Result<PathBuf, InvalidUrl> {
 
 impl PostgresUrl {
     fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let mut url = Url::parse(text).map_err(|e| InvalidUrl(format!("it is not a URL: {e}")))?;
+        const ENCODED: &str =
+            "`#`, `/`, `?` and `@` in a password are written %23, %2F, %3F and %40";
+        let mut url =
+            Url::parse(text).map_err(|e| InvalidUrl(format!("it is not a URL: {e}; {ENCODED}")))?;
         // What stands there is the rest of a password that is not encoded.
         if url.fragment().is_some() || url.path().contains('@') {
-            return Err(InvalidUrl(
-                "`#`, `/`, `?` and `@` in a password are written %23, %2F, %3F and %40".into(),
-            ));
+            return Err(InvalidUrl(ENCODED.into()));
         }
         let shown = shown(url.clone());
         let (mut common, mut password_file) = (Vec::new(), None);

@@ -123,7 +123,9 @@ fn the_listings_of_the_page_are_the_tests_here() {
 /// Without what rustfmt may change.
 pub(crate) fn squeezed(code: &str) -> String {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-    code.replace(",)", ")").replace(",}", "}")
+    code.replace(",)", ")")
+        .replace(",}", "}")
+        .replace(",]", "]")
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ impl House {
                 failing: AtomicU32::new(0),
                 panicking: AtomicBool::new(false),
                 deaf: Arc::default(),
-                claimless: AtomicBool::new(false),
+                claimless: Mutex::default(),
                 rumours: broadcast::Sender::new(16),
             }),
             records: Arc::new(store),
@@ -365,7 +365,7 @@ pub(crate) struct Counted {
     failing: AtomicU32,
     panicking: AtomicBool,
     deaf: Arc<AtomicBool>,
-    claimless: AtomicBool,
+    claimless: Mutex<Option<&'static str>>,
     rumours: broadcast::Sender<Arrival>,
 }
 
@@ -380,9 +380,9 @@ impl Counted {
         self.deaf.store(false, SeqCst);
     }
 
-    /// From now on claims find the store unavailable.
-    pub(crate) fn fail_claims(&self) {
-        self.claimless.store(true, SeqCst);
+    /// From now on the claims of this owner find the store unavailable.
+    pub(crate) fn fail_claims(&self, owner: &'static str) {
+        *self.claimless.lock().unwrap() = Some(owner);
     }
 
     pub(crate) fn appends(&self) -> u32 {
@@ -430,7 +430,7 @@ impl EventLog for Counted {
     }
 
     async fn claim(&self, owner: &str) -> Result<Vec<Fence>, LogError> {
-        if self.claimless.load(SeqCst) {
+        if *self.claimless.lock().unwrap() == Some(owner) {
             return Err(LogError::Unavailable("told to fail".into()));
         }
         self.store.claim(owner).await

@@ -205,7 +205,8 @@ fn transaction(
 /// Whether a guest may do this: read, and change rows where that is allowed.
 fn allowed(asked: &AuthContext<'_>, read_only: bool) -> Authorization {
     let is_allowed = match &asked.action {
-        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
+        AuthAction::Select | AuthAction::Recursive => true,
+        AuthAction::Read { table_name, .. } => !tells_of_the_file(table_name),
         AuthAction::Function { function_name } => {
             let name = function_name.to_ascii_lowercase();
             !matches!(name.as_str(), "load_extension" | "fts3_tokenizer")
@@ -220,6 +221,14 @@ fn allowed(asked: &AuthContext<'_>, read_only: bool) -> Authorization {
     } else {
         Authorization::Deny
     }
+}
+
+/// Whether a table is one of those in which SQLite tells of the file and of itself: the
+/// pragmas that can be read as tables (<https://sqlite.org/pragma.html#pragfunc>), and
+/// the file's pages.
+fn tells_of_the_file(table: &str) -> bool {
+    let table = table.to_ascii_lowercase();
+    table.starts_with("pragma_") || matches!(&*table, "dbstat" | "sqlite_dbpage")
 }
 
 /// Binds the values: `$1` is the first, wherever it stands.

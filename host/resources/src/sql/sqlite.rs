@@ -30,6 +30,9 @@ const INSTRUCTIONS: i32 = 10_000;
 /// The largest text, blob and row, bytes.
 const VALUE_BYTES: i32 = 16 << 20;
 
+/// What is done with a connection on a thread that may block.
+type Work<T> = fn(&Connection, &Job, &Sender<Answer<T>>) -> Result<(), ResourceError>;
+
 /// A database in a file.
 pub(crate) struct Sqlite {
     name: String,
@@ -62,7 +65,7 @@ impl Sqlite {
     async fn with<T: Send + 'static>(
         &self,
         statement: Statement,
-        work: fn(&Connection, &Job, &Sender<Answer<T>>) -> Result<(), ResourceError>,
+        work: Work<T>,
     ) -> Result<mpsc::Receiver<Answer<T>>, ResourceError> {
         let job = Job::new(&self.name, &self.config, statement)?;
         let turn = self.pool.turn(&job).await?;
@@ -116,7 +119,7 @@ fn watched<T: Send + 'static>(
     connection: &Connection,
     job: &Job,
     out: &Sender<Answer<T>>,
-    work: fn(&Connection, &Job, &Sender<Answer<T>>) -> Result<(), ResourceError>,
+    work: Work<T>,
 ) -> Result<(), ResourceError> {
     let (until, watching) = (job.until, out.clone());
     let is_over = move || Instant::now() >= until || watching.is_closed();

@@ -4,8 +4,10 @@
 use std::fmt::Debug;
 
 use futures_util::stream;
+use nebula_flow::Payload;
+use nebula_flow::event::{Event, Recorded};
 use nebula_flow::id::{ExecutionId, TenantId};
-use nebula_flow::ports::{Arrival, Change, Feed};
+use nebula_flow::ports::{Append, Arrival, Change, Feed};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// How many items a slow listener may be behind.
@@ -111,4 +113,17 @@ fn feed<T: Clone + Send + 'static>(receiver: broadcast::Receiver<T>, lagged: T) 
             Some((item, (receiver, lagged)))
         },
     ))
+}
+
+/// An end that is handed to watchers has at most this much: the feed keeps thousands.
+const SMALL: usize = 4 << 10;
+
+/// Whether an event ends the execution and has little enough for watchers.
+pub(crate) fn is_small_end(append: &Append, last: &Recorded) -> bool {
+    let is_small = match (&last.event, last.event.payload()) {
+        (Event::Failed { error, .. }, _) => error.message.len() <= SMALL,
+        (_, Some(Payload::Inline(bytes))) => bytes.len() <= SMALL,
+        _ => true,
+    };
+    append.status.is_final() && is_small
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nebula_flow::event::{Event, Recorded};
+use nebula_flow::Timestamp;
+use nebula_flow::event::Recorded;
 use nebula_flow::id::{Digest, ExecutionId, Shard, TenantId};
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{
@@ -12,11 +13,10 @@ use nebula_flow::ports::{
     Fence, InboxRow, Kind, LogError, LogLine, Outgoing, Record, RecordError, Records, Removal,
     Submission, Submitted, Unfinished,
 };
-use nebula_flow::{Payload, Timestamp};
 
 use crate::codec;
 use crate::early;
-use crate::feeds::Feeds;
+use crate::feeds::{self, Feeds};
 use crate::request::{AppendRows, Letter, Request, Submit, Ticket, record_key};
 use crate::rows::{EventRow, ExecutionRow, MessageRow, RecordKey};
 use crate::trouble::Trouble;
@@ -113,7 +113,8 @@ impl<B: Backend> EventLog for Log<B> {
         // Encoded here, so that the one writer has less to do.
         let events = std::mem::take(&mut append.events);
         let blobs = events.iter().flat_map(|r| r.event.blobs()).collect();
-        let end = events.last().filter(|r| is_small_end(&append, r)).cloned();
+        let end = events.last().filter(|r| feeds::is_small_end(&append, r));
+        let end = end.cloned().map(Arc::new);
         let events = events
             .iter()
             .map(|e| codec::encode_event(append.execution, e))
@@ -143,7 +144,7 @@ impl<B: Backend> EventLog for Log<B> {
                 fence,
                 head: append,
                 events,
-                end: end.map(Arc::new),
+                end,
                 blobs,
                 lines,
                 outbox,
@@ -397,17 +398,4 @@ async fn digest_of(bytes: Bytes) -> Result<Digest, Trouble> {
     tokio::task::spawn_blocking(move || Digest::of(&bytes))
         .await
         .map_err(|e| Trouble::Unavailable(format!("a digest was not computed: {e}")))
-}
-
-/// An end that is handed to watchers has at most this much: the feed keeps thousands.
-const SMALL: usize = 4 << 10;
-
-/// Whether an event ends the execution and has little enough for watchers.
-fn is_small_end(append: &Append, last: &Recorded) -> bool {
-    let is_small = match (&last.event, last.event.payload()) {
-        (Event::Failed { error, .. }, _) => error.message.len() <= SMALL,
-        (_, Some(Payload::Inline(bytes))) => bytes.len() <= SMALL,
-        _ => true,
-    };
-    append.status.is_final() && is_small
 }

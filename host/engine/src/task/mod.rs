@@ -8,6 +8,7 @@
 //! - `evaluator`: templates, conditions and expressions.
 //! - `scope`: the values that an expression may read.
 //! - `call`: one attempt of an action.
+//! - `overrule`: the ends of waits, which no late signal may find over.
 //! - `cancel`: the calls in flight when it is cancelled.
 //! - `follow`: what follows its end.
 //! - `terminate`: the end of an execution that cannot be loaded.
@@ -20,9 +21,8 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use nebula_flow::decide::{Command, decide};
-use nebula_flow::event::{Event, FailureKind};
+use nebula_flow::event::Event;
 use nebula_flow::execution::Execution;
-use nebula_flow::plan::Task as PlanTask;
 use nebula_flow::planted::{self, Bug};
 use nebula_flow::ports::{Fence, InboxRow};
 use nebula_flow::{ExecutionId, Recorded, TenantId, Timestamp};
@@ -39,6 +39,7 @@ mod evaluator;
 mod follow;
 mod journal;
 mod load;
+mod overrule;
 mod scope;
 mod terminate;
 mod work;
@@ -276,42 +277,6 @@ impl Task {
             .map_err(|e| Exit::Parked(e.to_string()))?;
         self.journal.push(recorded, outbox);
         Ok(())
-    }
-
-    /// Whether an event says that no signal came in time: one that was accepted
-    /// in time, and is not heard of yet, must not find the wait over.
-    fn overrules_signals(&self, event: &Event) -> bool {
-        match event {
-            Event::StepFailed { step, error, .. } => {
-                error.kind == FailureKind::TimedOut
-                    && matches!(self.execution.task(step), Some(PlanTask::Signal { .. }))
-            }
-            Event::StepResumed { step } => self.execution.lacks_signal(step),
-            _ => false,
-        }
-    }
-
-    /// Lets an event happen that says that no signal came in time: on disk first, where
-    /// a message that is not heard of yet keeps it out, and then in memory. False if
-    /// one did; it is taken, and what is in flight beside the wait runs on.
-    async fn overrule(&mut self, event: Event, now: Timestamp) -> Result<bool, Exit> {
-        let state = self.execution.status();
-        self.journal.flush(state).await?;
-        self.open_gate().await?;
-        let recorded = Recorded {
-            version: self.execution.version() + 1,
-            at: now,
-            event,
-        };
-        if !self.journal.overrule(recorded.clone()).await? {
-            self.look().await?;
-            return Ok(false);
-        }
-        self.last_at = now;
-        self.execution
-            .apply(&recorded)
-            .map_err(|e| Exit::Parked(e.to_string()))?;
-        Ok(true)
     }
 
     /// Turns messages into events; those that were taken before change nothing.

@@ -36,6 +36,12 @@ impl Connection {
         })
     }
 
+    /// Whether the connection is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// GET, as JSON.
     ///
     /// # Errors

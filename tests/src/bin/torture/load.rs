@@ -11,6 +11,7 @@ use nebula_flow::ports::Clock;
 use nebula_tests::client::Connection;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::Error;
 use crate::chance::Chance;
@@ -19,6 +20,10 @@ use crate::model::{Input, SIGNAL, Workflow};
 
 /// How long after the end a client asks on for what it has sent.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// No request takes so long to be answered: nobody waits for an end for longer than 5 s,
+/// and a database is away for 20 s.
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// What all clients share.
 pub(crate) struct World {
@@ -266,7 +271,7 @@ impl Client {
         let address = self.address();
         let stream = async { Connection::open(&address).await?.follow(&path, time).await };
         // With no node there is no stream.
-        let Ok(events) = stream.await else {
+        let Ok(Ok(events)) = timeout(UNANSWERED, stream).await else {
             return Ok(());
         };
         let execution = execution.to_owned();
@@ -316,6 +321,16 @@ impl Client {
             self.connection = Some(Connection::open(&self.address()).await?);
         }
         let connection = self.connection.as_mut().ok_or("no connection")?;
-        connection.send(method, path, headers, body).await
+        let sending = connection.send(method, path, headers, body);
+        if let Ok(answer) = timeout(UNANSWERED, sending).await {
+            return answer;
+        }
+        // With its connection gone the request is lost: one was seen to be waited for
+        // for ever, with no socket open. A node that has it and says nothing is at fault.
+        if !connection.is_closed() {
+            let what = format!("{path} was not answered within {UNANSWERED:?}");
+            self.world.ledger.write(&Entry::Refused { what })?;
+        }
+        Err("not answered".into())
     }
 }

@@ -285,10 +285,11 @@ async fn an_engine_whose_shards_were_taken_over_writes_nothing_more() {
     drop(first);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_that_are_heard_of_late_are_not_taken_twice() {
-    let house = House::new();
-    let (gate, (begun, mut has_begun)) = (Arc::new(Semaphore::new(0)), mpsc::unbounded_channel());
+/// Makes `test.gate`, an action that says when it has begun, and lets so many calls pass
+/// at first.
+fn gated(house: &House, open: usize) -> (Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
+    let (begun, has_begun) = mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(open));
     let pass = gate.clone();
     house.action("test.gate", Effectful, move |call| {
         let (pass, begun) = (pass.clone(), begun.clone());
@@ -298,6 +299,13 @@ async fn messages_that_are_heard_of_late_are_not_taken_twice() {
             gives(&value(&call))
         }
     });
+    (gate, has_begun)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_are_heard_of_late_are_not_taken_twice() {
+    let house = House::new();
+    let (gate, mut has_begun) = gated(&house, 0);
     let definition = WorkflowBuilder::new("w")
         .add_node("gate", "test.gate")
         .add_node("approval", NodeBuilder::wait_signal("approval"))
@@ -336,16 +344,7 @@ async fn messages_that_are_heard_of_late_are_not_taken_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_lost_a_shard_and_does_not_know_it_makes_no_attempt_again() {
     let house = House::new();
-    let (gate, (begun, mut has_begun)) = (Arc::new(Semaphore::new(1)), mpsc::unbounded_channel());
-    let pass = gate.clone();
-    house.action("test.gate", Effectful, move |call| {
-        let (pass, begun) = (pass.clone(), begun.clone());
-        async move {
-            begun.send(()).unwrap();
-            pass.acquire().await.unwrap().forget();
-            gives(&value(&call))
-        }
-    });
+    let (gate, mut has_begun) = gated(&house, 1);
     let definition = WorkflowBuilder::new("w").add_node("gate", "test.gate");
     let deployed = house.deploy(definition.build()).await;
     // One execution shows that the first engine has all shards.

@@ -64,7 +64,7 @@ impl Demand {
         let bytes = pull.get_or_try_init(|| async {
             let _permit = self.permits.acquire().await;
             tracing::info!(package = %package.name, %digest, "a component is pulled that the store does not have");
-            self.hub.component(&package.name, &wanted, &|_| {}).await
+            self.hub.component(&package.name, &wanted).await
         });
         let bytes = bytes.await.cloned().map_err(|error| {
             ResolveError::Unavailable(format!(

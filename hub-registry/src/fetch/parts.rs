@@ -95,12 +95,20 @@ impl Hub {
         Ok(bytes)
     }
 
-    /// The bytes of a component that was stated, through the cache. `seen` is told how
-    /// many bytes have come, again and again.
+    /// The bytes of a component that was stated, through the cache.
     ///
     /// # Errors
     /// When no registry has it, or sends other bytes.
     pub async fn component(
+        &self,
+        name: &PackageName,
+        wanted: &Descriptor,
+    ) -> Result<Bytes, FetchError> {
+        self.watched_component(name, wanted, &|_| {}).await
+    }
+
+    /// The same; `seen` is told how many bytes have come, again and again.
+    pub(crate) async fn watched_component(
         &self,
         name: &PackageName,
         wanted: &Descriptor,

@@ -219,7 +219,10 @@ impl Installer {
                 });
             };
             let pulled = |bytes| tell(Stage::Pulling, bytes);
-            let bytes = self.hub.component(name, &layer.component, &pulled).await?;
+            let bytes = self
+                .hub
+                .watched_component(name, &layer.component, &pulled)
+                .await?;
             let verified = accepted.component(bytes)?;
             tell(Stage::Compiling, size);
             let prepared = self.runner.prepare(&verified).await;

@@ -155,7 +155,7 @@ impl Installer {
         let mut stated = Vec::new();
         for layer in &found.layers {
             let name = &found.document.name;
-            let bytes = self.hub.component(name, &layer.component, &|_| {}).await?;
+            let bytes = self.hub.component(name, &layer.component).await?;
             let component = Component::new(bytes);
             let origin = Origin::Unsigned;
             let verified = source::packaged(name, component.clone(), None, origin)?;

@@ -174,7 +174,7 @@ async fn what_is_published_is_found_verified_and_there_without_the_registry_too(
     let accepted = world.check(&found).await.accepted().unwrap();
     let bytes = world
         .hub
-        .component(&name(), &found.layers[0].component, &|_| {})
+        .component(&name(), &found.layers[0].component)
         .await
         .unwrap();
     assert_eq!(bytes, one.bytes);
@@ -194,10 +194,7 @@ async fn what_is_published_is_found_verified_and_there_without_the_registry_too(
     assert_eq!(attached.bundles.len(), 2);
     let component = &cached.layers[0].component;
     assert_eq!(
-        offline
-            .component(&name(), component, &|_| {})
-            .await
-            .unwrap(),
+        offline.component(&name(), component).await.unwrap(),
         one.bytes
     );
     assert_eq!(

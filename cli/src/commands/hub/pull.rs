@@ -62,7 +62,7 @@ pub(in crate::commands) async fn component(
         }
     };
     let (entry, layer) = (&document.components[index], &found.layers[index].component);
-    let bytes = hub.component(&document.name, layer, &|_| {}).await;
+    let bytes = hub.component(&document.name, layer).await;
     let bytes = bytes.map_err(|error| trouble::fetch(&error))?;
     let component = nebula_hub::stored(bytes, layer.digest, Origin::Local);
     Ok(Pulled {

@@ -109,7 +109,7 @@ async fn contents(
 ) -> std::result::Result<(), String> {
     let name = &found.document.name;
     for (entry, layer) in found.document.components.iter().zip(&found.layers) {
-        let bytes = hub.component(name, &layer.component, &|_| {}).await;
+        let bytes = hub.component(name, &layer.component).await;
         let verified = match bytes {
             Ok(bytes) => accepted.component(bytes).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

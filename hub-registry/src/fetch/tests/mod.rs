@@ -162,7 +162,7 @@ impl World {
         };
         let accepted = verify(&request, &evidence, &self.policy).accepted()?;
         for layer in &found.layers {
-            let bytes = self.hub.component(&name, &layer.component, &|_| {}).await?;
+            let bytes = self.hub.component(&name, &layer.component).await?;
             accepted.component(bytes)?;
         }
         self.hub.keep(&found, &attached).map_err(FetchError::from)?;

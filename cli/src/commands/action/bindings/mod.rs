@@ -2,6 +2,7 @@
 //! JSON Schemas that a node serves.
 //!
 //! - `model`: schemas as types of no language in particular.
+//! - `schema`: what a schema says, as `model` asks it.
 //! - `name`: names in JSON as names in a program.
 //! - `rust`, `typescript`: those types written.
 
@@ -19,6 +20,7 @@ use crate::output;
 mod model;
 mod name;
 mod rust;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod typescript;

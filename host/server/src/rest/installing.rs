@@ -12,10 +12,9 @@ use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use nebula_api::package::{InstallPackages, InstallProgress, InstalledPackages};
 use nebula_hub::install::{Progress, Stage, Watcher};
-use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::live::{self, EVENT_STREAM, KEEP_ALIVE};
+use super::live::{self, EVENT_STREAM, KEEP_ALIVE, frame};
 use super::reply::{Refusal, Reply};
 use crate::app::App;
 use crate::service::{Result, install_packages};
@@ -64,10 +63,10 @@ impl Stream {
     async fn next(&mut self) -> (Bytes, bool) {
         tokio::select! {
             biased;
-            Some(progress) = self.progress.recv() => (frame("progress", &progress), false),
+            Some(progress) = self.progress.recv() => (frame("progress", &progress).into(), false),
             result = &mut self.installing => match result {
-                Ok(installed) => (frame("installed", &installed), true),
-                Err(error) => (frame("problem", &Refusal::from(error).0), true),
+                Ok(installed) => (frame("installed", &installed).into(), true),
+                Err(error) => (frame("problem", &Refusal::from(error).0).into(), true),
             },
             () = tokio::time::sleep(KEEP_ALIVE) => (Bytes::from_static(live::QUIET), false),
         }
@@ -104,10 +103,4 @@ fn wire(progress: Progress) -> InstallProgress {
         bytes: progress.bytes,
         size: progress.size,
     }
-}
-
-fn frame(kind: &str, data: &impl Serialize) -> Bytes {
-    // JSON text has no line ends, so that one `data:` line holds it.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {kind}\ndata: {data}\n\n").into()
 }

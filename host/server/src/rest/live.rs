@@ -212,11 +212,17 @@ fn frames<T: Serialize>(entries: &[T], head: impl Fn(&T) -> (u64, &str)) -> Byte
     let mut out = String::new();
     for entry in entries {
         let (id, kind) = head(entry);
-        // JSON text has no line ends, so that one `data:` line holds it.
-        let data = serde_json::to_string(entry).unwrap_or_default();
-        let _ = write!(out, "id: {id}\nevent: {kind}\ndata: {data}\n\n");
+        let _ = writeln!(out, "id: {id}");
+        out.push_str(&frame(kind, entry));
     }
     out.into()
+}
+
+/// One server-sent event.
+pub(super) fn frame(kind: &str, data: &impl Serialize) -> String {
+    // JSON text has no line ends, so that one `data:` line holds it.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {kind}\ndata: {data}\n\n")
 }
 
 fn last_event_id(value: &HeaderValue) -> Result<u64, Error> {

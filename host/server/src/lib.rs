@@ -4,7 +4,7 @@
 //! Modules in the order a newcomer should read them:
 //!
 //! - [`config`]: what a node is told.
-//! - `node`: [`build`] wires every room once, [`Server::spawn`] serves,
+//! - `node`, `running`: [`build`] wires every room once, [`Server::spawn`] serves,
 //!   [`Running::drain`] ends.
 //! - `serve`: connections: how many, how long, TLS.
 //! - [`hub`]: the registry beside the API, or alone.
@@ -32,6 +32,7 @@ mod packages;
 mod packs;
 mod reached;
 mod rest;
+mod running;
 mod sealed;
 mod serve;
 mod service;
@@ -44,9 +45,10 @@ pub use config::{
     Settings, TlsConfig,
 };
 pub use keys::KeyError;
-pub use node::{Running, Server, build, check, embedded};
+pub use node::{Server, build, check, embedded};
 pub use packs::PACKS;
 pub use rest::routes::openapi;
+pub use running::Running;
 pub use sealed::SealedRecords;
 pub use serve::tls::TlsError;
 

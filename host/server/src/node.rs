@@ -4,13 +4,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use nebula_egress::{Egress, EgressConfig, Ledger};
 use nebula_engine::{EngineConfig, SystemClock, WorkflowEngine};
 use nebula_flow::TenantId;
-use nebula_flow::ports::{EventLog, Records, Runner};
+use nebula_flow::ports::{Records, Runner};
 use nebula_hub::Catalog;
 use nebula_hub::demand::Demand;
 use nebula_hub::serve::Registry;
@@ -19,7 +18,6 @@ use nebula_sandbox::{Sandbox, SandboxConfig};
 use nebula_storage::{FolderLock, Lost, OpenError, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::{Company, Shared};
@@ -35,12 +33,10 @@ use crate::packages::Packages;
 use crate::packs::PACKS;
 use crate::reached::ReachKeeper;
 use crate::rest::configure_routes;
+use crate::running::{Running, Serving};
 use crate::sealed::SealedRecords;
 use crate::serve::tls;
 use crate::serve::{Entrance, serve};
-
-/// How long a drained node waits for its last tasks to let go of the store.
-const RELEASE: Duration = Duration::from_secs(10);
 
 /// A node that is put together and bound, and does not serve yet.
 pub struct Server {
@@ -55,25 +51,6 @@ pub struct Server {
     lost: Lost,
     announcement: Announcement,
 }
-
-/// A node that serves. Dropping it stops everything at once, as a crash would.
-pub struct Running {
-    address: SocketAddr,
-    url: String,
-    announcement: Announcement,
-    stop: watch::Sender<bool>,
-    serving: Serving,
-    engine: WorkflowEngine,
-    reached: Arc<ReachKeeper>,
-    hooks: Arc<HookKeeper>,
-    keeping: Vec<Serving>,
-    log: Weak<dyn EventLog>,
-    records: Weak<dyn Records>,
-    lost: Lost,
-}
-
-/// A task of the node; aborted when dropped.
-struct Serving(JoinHandle<()>);
 
 /// Puts a node together: binds, then opens the data folder and wires the rooms.
 ///
@@ -384,69 +361,5 @@ impl Server {
             records,
             lost,
         }
-    }
-}
-
-impl Running {
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The same as the beginning of an URL.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Waits until the node's store is lost: it cannot be written any more, and only
-    /// another node that opens it can go on.
-    pub fn lost(&self) -> impl Future<Output = ()> + 'static {
-        self.lost.clone().wait()
-    }
-
-    /// Takes no more connections, lets requests and steps in flight end, and
-    /// gives the folder back.
-    pub async fn drain(self) {
-        let Self {
-            announcement,
-            stop,
-            mut serving,
-            engine,
-            reached,
-            hooks,
-            keeping,
-            log,
-            records,
-            ..
-        } = self;
-        stop.send_replace(true);
-        if (&mut serving.0).await.is_err() {
-            tracing::error!("the server had panicked");
-        }
-        engine.shutdown().await;
-        // An error is a panic of the keeper; what it left is kept here.
-        for mut keeping in keeping {
-            let _ = (&mut keeping.0).await;
-        }
-        reached.keep().await;
-        hooks.keep().await;
-        drop((engine, serving, reached, hooks));
-        // The folder is free once the last task that was stopped has let go.
-        let patience = tokio::time::Instant::now() + RELEASE;
-        while log.strong_count() + records.strong_count() > 0
-            && tokio::time::Instant::now() < patience
-        {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        drop(announcement);
-        tracing::info!("the node has stopped");
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

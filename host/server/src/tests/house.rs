@@ -27,8 +27,9 @@ use semver::{Version, VersionReq};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::node::{Door, Parts, Running, Server};
+use crate::node::{Door, Parts, Server};
 use crate::packages::Packages;
+use crate::running::Running;
 use crate::sealed::SealedRecords;
 
 /// A running node on a folder of its own.

@@ -88,6 +88,14 @@ fn a_blob_is_written_in_one_step_and_read_in_ranges_by_others() {
     assert_eq!(output[1], json!([100, sum(0, 100)]));
     assert_eq!(output[2], json!([12, sum(1_048_570, 1_048_582)]));
     assert_eq!(output[3], json!([1, 4_999_999 % 251]));
+    let id = ended["id"].as_str().expect("an id");
+    let logs = cli.run(&["execution", "logs", id, "-o", "jsonl"]);
+    for said in [
+        r#""level":"info","step":"write","attempt":1,"message":"written bytes=5000000 of=\"a blob\"""#,
+        r#""level":"metric","step":"write","attempt":1,"message":"bytes 5000000""#,
+    ] {
+        assert!(logs.stdout.contains(said), "{logs:?}");
+    }
     // The same bytes are the same blob.
     let again = run(&cli, "blobs", "null");
     assert_eq!(again["output"][0], output[0]);

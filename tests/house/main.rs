@@ -4,6 +4,7 @@ mod action_calls;
 mod advisories;
 mod again;
 mod bindings;
+mod book;
 mod cli;
 mod clock;
 mod contexts;

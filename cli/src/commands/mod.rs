@@ -13,6 +13,8 @@ mod hub;
 mod input;
 mod key;
 mod list;
+#[cfg(test)]
+mod reference;
 pub(crate) mod serve;
 mod trigger;
 mod workflow;

@@ -42,6 +42,8 @@ pub struct ActionTestResult<T> {
     pub outcome: Result<ProcessResult<()>, ActionError>,
     /// What it logged, in order.
     pub logs: Vec<(Level, String)>,
+    /// What it measured, in order.
+    pub measured: Vec<(String, f64)>,
     /// What it sent, in order.
     pub requests: Vec<Request>,
     /// Those of them that nothing answers, as `GET https://api.example/v1`.
@@ -206,6 +208,7 @@ impl ActionTestHarness {
             output: Output(output),
             outcome,
             logs: ctx.logged(),
+            measured: ctx.measured(),
             requests: ctx.requests(),
             unexpected: http.unexpected(),
             heartbeats: ctx.heartbeats(),

@@ -12,7 +12,7 @@ use nebula_action::{
 use nebula_flow::component::ActionMetadata;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::payload;
-use nebula_flow::ports::{self, Call, Outcome};
+use nebula_flow::ports::{self, Call, Outcome, Report};
 use nebula_flow::{ActionId, Value};
 use semver::Version;
 
@@ -55,7 +55,12 @@ pub(crate) fn act<A: ProcessAction>(call: &Call, world: &World) -> Answer {
     }
     let lines = ctx.logged().into_iter();
     let lines = lines.map(|(level, message)| (name(level).to_owned(), message));
-    (result, lines.collect())
+    let measured = ctx.measured();
+    let metrics = measured.iter().filter_map(|(name, value)| {
+        let line = Report::metric_line(name, *value)?;
+        Some((Report::METRIC.to_owned(), line))
+    });
+    (result, lines.chain(metrics).collect())
 }
 
 fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {

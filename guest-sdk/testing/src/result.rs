@@ -8,7 +8,7 @@ use std::time::Duration;
 use nebula_engine::EngineError;
 use nebula_flow::definition::Diagnostic;
 use nebula_flow::event::{Event, Failure, Recorded};
-use nebula_flow::ports::{LogLine, Status};
+use nebula_flow::ports::{LogLine, Report, Status};
 use nebula_flow::{StepKey, Value};
 
 /// What became of an execution.
@@ -49,6 +49,17 @@ impl TestResult {
             None => self,
             Some(error) => panic!("the execution did not end well: {error}"),
         }
+    }
+
+    /// The values of a figure that native actions measured (`ctx.metric`), in order.
+    #[must_use]
+    pub fn measured(&self, name: &str) -> Vec<f64> {
+        let lines = self.logs.iter().filter(|line| line.level == Report::METRIC);
+        let figures = lines.filter_map(|line| Report::metric(&line.message));
+        figures
+            .filter(|(of, _)| *of == name)
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// Why the execution failed.

@@ -399,7 +399,7 @@ pub struct LogLine {
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// `trace`, `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
+    /// `trace`, `debug`, `info`, `warn`, `error`, `metric`, `stdout` or `stderr`.
     pub level: String,
     /// Which step.
     pub step: String,

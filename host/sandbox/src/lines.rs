@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nebula_flow::ports::Report;
+
 use crate::limits::digits;
 
 const MAX_LINES: usize = 256;
@@ -39,6 +41,17 @@ struct Partial {
 impl Lines {
     pub(crate) fn push(&self, level: &str, message: &str) {
         self.kept().push(level, message);
+    }
+
+    /// Keeps a figure as a line of its own; one that is none is said so.
+    pub(crate) fn measure(&self, name: &str, value: f64) {
+        match Report::metric_line(name, value) {
+            Some(line) => self.push(Report::METRIC, &line),
+            None => self.push(
+                "warn",
+                "a metric was dropped: its name is [a-z][a-z0-9_]{0,63}, and its value finite",
+            ),
+        }
     }
 
     /// Takes what the guest wrote to an output; each line is kept at its end.

@@ -88,6 +88,10 @@ impl Backend {
         log::write(level, message);
     }
 
+    pub(crate) fn measure(&self, name: &str, value: f64) {
+        log::measure(name, value);
+    }
+
     pub(crate) fn credential(&self, name: &str) -> Result<String> {
         credentials::get(name).map_err(|error| {
             ActionError::Permanent(match error {

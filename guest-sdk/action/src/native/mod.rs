@@ -41,6 +41,7 @@ struct State {
     http: Option<Http>,
     requests: Vec<Request>,
     lines: Vec<(Level, String)>,
+    measured: Vec<(String, f64)>,
     cancelled: bool,
     deadline_millis: Option<u64>,
     resumed: Option<Resumed<Encoded>>,
@@ -66,6 +67,7 @@ impl Default for State {
             http: None,
             requests: Vec::new(),
             lines: Vec::new(),
+            measured: Vec::new(),
             cancelled: false,
             deadline_millis: None,
             resumed: None,
@@ -196,6 +198,12 @@ impl ActionContext {
         self.backend.state().lines.clone()
     }
 
+    /// What was measured so far, in order.
+    #[must_use]
+    pub fn measured(&self) -> Vec<(String, f64)> {
+        self.backend.state().measured.clone()
+    }
+
     /// How many heartbeats there were so far.
     #[must_use]
     pub fn heartbeats(&self) -> u64 {
@@ -266,6 +274,10 @@ impl Backend {
 
     pub(crate) fn log(&self, level: Level, message: &str) {
         self.state().lines.push((level, message.to_owned()));
+    }
+
+    pub(crate) fn measure(&self, name: &str, value: f64) {
+        self.state().measured.push((name.to_owned(), value));
     }
 
     pub(crate) fn credential(&self, name: &str) -> Result<String> {

@@ -44,7 +44,12 @@ impl ProcessAction for OrderAction {
             .await?
             .error_for_status()?
             .json()?;
-        ctx.log().info(format!("ordered {}", input.item));
+        ctx.log()
+            .with("item", &input.item)
+            .with("by", "\"Ada\" Lovelace")
+            .with("note", "")
+            .info("ordered");
+        ctx.metric("ordered", input.amount.unwrap_or(1));
         ctx.state().set(&id).await?;
         ctx.heartbeat();
         ctx.check_cancelled()?;
@@ -77,7 +82,9 @@ async fn a_call_shows_what_it_logged_sent_and_kept() {
     };
     assert_eq!(*wake, Wake::signal("paid"));
     assert_eq!(state.decode::<String>().unwrap(), "o-1");
-    assert_eq!(result.logs, [(Level::Info, "ordered tea".to_owned())]);
+    let line = r#"ordered item=tea by="\"Ada\" Lovelace" note="""#;
+    assert_eq!(result.logs, [(Level::Info, line.to_owned())]);
+    assert_eq!(result.measured, [("ordered".to_owned(), 1.0)]);
     assert_eq!(result.requests.len(), 1);
     assert_eq!(result.heartbeats, 1);
     assert_eq!(

@@ -31,6 +31,7 @@ impl ProcessAction for CountAction {
                     .update(|n: Option<u32>| n.unwrap_or(0) + 1)
                     .await?;
                 ctx.log().info(format!("the {count}. time"));
+                ctx.metric("count", count);
                 ProcessResult::wait(Wake::after(Duration::from_secs(24 * 60 * 60)), &count)
             }
             Some(Resumed {
@@ -91,7 +92,8 @@ async fn an_action_waits_keeps_state_and_logs() {
         assert_eq!(result.node_outputs["a"], json!({ "count": n }));
         assert_eq!(result.metrics.elapsed, Duration::from_secs(24 * 60 * 60));
         let lines: Vec<_> = result.logs.iter().map(|l| l.message.clone()).collect();
-        assert_eq!(lines, [format!("the {n}. time")]);
+        assert_eq!(lines, [format!("the {n}. time"), format!("count {n}")]);
+        assert_eq!(result.measured("count"), [f64::from(n)]);
     }
 }
 

@@ -6,6 +6,9 @@ use super::call::MAX_ITERATIONS;
 use super::check::{MAX_CONCURRENCY, MAX_CONNECTIONS, MAX_NODES};
 use super::{API_VERSION, KIND};
 
+#[cfg(test)]
+mod reference;
+
 /// JSON Schema (2020-12) of a workflow document, for editors and other tools.
 /// What it cannot say (cycles, expressions, actions) deploying checks.
 #[must_use]

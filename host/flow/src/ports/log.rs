@@ -277,7 +277,7 @@ pub struct Unfinished {
 pub struct LogLine {
     /// When.
     pub at: Timestamp,
-    /// `trace`, `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
+    /// `trace`, `debug`, `info`, `warn`, `error`, `metric`, `stdout` or `stderr`.
     pub level: String,
     /// Which step.
     pub step: StepKey,

@@ -127,6 +127,38 @@ pub struct Report {
     pub lines: Vec<(String, String)>,
 }
 
+impl Report {
+    /// The level of a line that is a figure of the call.
+    pub const METRIC: &'static str = "metric";
+
+    /// A figure as the text of such a line; `None` if the name is none
+    /// (`[a-z][a-z0-9_]{0,63}`) or the value is not finite.
+    #[must_use]
+    pub fn metric_line(name: &str, value: f64) -> Option<String> {
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+        let rest = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
+        let is_name = begins && name.len() <= 64 && name.bytes().all(rest);
+        // `1e300`, not 300 digits.
+        let text = format!("{value:?}");
+        let text = text.strip_suffix(".0").unwrap_or(&text);
+        (is_name && value.is_finite()).then(|| format!("{name} {text}"))
+    }
+
+    /// The figure in the text of such a line.
+    #[must_use]
+    pub fn metric(line: &str) -> Option<(&str, f64)> {
+        let (name, value) = line.split_once(' ')?;
+        Some((name, value.parse().ok()?))
+    }
+
+    /// The figures of the call, in order.
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
+        let lines = self.lines.iter();
+        let metrics = lines.filter(|(level, _)| level == Self::METRIC);
+        metrics.filter_map(|(_, line)| Self::metric(line))
+    }
+}
+
 /// What an action answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

@@ -97,6 +97,12 @@ impl log::Host for State {
         self.lines.push(level, &message);
         Ok(())
     }
+
+    fn measure(&mut self, name: String, value: f64) -> wasmtime::Result<()> {
+        self.charge_each(TEXT_BYTE, name.len());
+        self.lines.measure(&name, value);
+        Ok(())
+    }
 }
 
 impl credentials::Host for State {

@@ -106,6 +106,12 @@ const IMPORTS: [(&str, &str, &str, &str); 47] = [
         "(param i32 i32 i32)",
     ),
     (
+        "$measure",
+        "nebula:action/log@0.1.0",
+        "measure",
+        "(param i32 i32 f64)",
+    ),
+    (
         "$credential",
         "nebula:action/credentials@0.1.0",
         "get",

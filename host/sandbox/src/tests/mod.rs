@@ -201,6 +201,34 @@ async fn logs_and_outputs_are_kept_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_measured_is_a_line_and_what_is_no_figure_a_warning() {
+    let guest = Guest::new(
+        "(call $measure (i32.const 541) (i32.const 5) (f64.const 17))
+         (call $measure (i32.const 541) (i32.const 5) (f64.const -1e300))
+         (call $measure (i32.const 541) (i32.const 5) (f64.const nan))
+         (call $measure (i32.const 541) (i32.const 6) (f64.const 1))
+         (call $number (i64.const 0))",
+    );
+    let report = run(&sandbox(), &guest).await;
+    let metrics: Vec<_> = report.metrics().collect();
+    assert_eq!(metrics, [("hello", 17.0), ("hello", -1e300)]);
+    let lines: Vec<_> = report
+        .lines
+        .iter()
+        .map(|(l, m)| (l.as_str(), m.as_str()))
+        .collect();
+    assert_eq!(
+        lines[..2],
+        [("metric", "hello 17"), ("metric", "hello -1e300")]
+    );
+    for (level, message) in &lines[2..] {
+        assert_eq!(*level, "warn");
+        assert!(message.starts_with("a metric was dropped"), "{message}");
+    }
+    assert_eq!(lines.len(), 4);
+}
+
+#[tokio::test]
 async fn a_flood_of_lines_costs_lines_and_not_the_result() {
     let guest = Guest::new(
         "(local.set $a (i32.const 1000))

@@ -4,8 +4,9 @@
 //! decorators around the log and the sandbox, and at the door.
 //!
 //! - [`Metrics`]: every figure.
-//! - [`ports`]: what the decorators count.
+//! - [`ports`]: what the decorators count; [`measured`]: what actions measure.
 
+pub(crate) mod measured;
 pub(crate) mod ports;
 
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) requests: Family<Labels, Counter>,
     /// Until the head of the answer, by route.
     pub(crate) request_seconds: Histograms,
+    /// What actions measure.
+    pub(crate) measured: measured::Measured,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     /// Live streams that are open.
@@ -78,6 +81,7 @@ impl Metrics {
             log_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            measured: measured::Measured::default(),
             connections: Gauge::default(),
             streams: Gauge::default(),
         };
@@ -132,6 +136,7 @@ impl Metrics {
             Unit::Seconds,
             self.log_seconds.clone(),
         );
+        self.measured.register(registry);
     }
 
     fn register_door(&mut self) {

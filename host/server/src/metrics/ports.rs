@@ -139,6 +139,7 @@ impl Runner for CountedRunner {
 
     async fn run(&self, call: Call) -> Report {
         let under_way = UnderWay::begin(self);
+        let action = call.action.clone();
         let report = self.inner.run(call).await;
         drop(under_way);
         let result = match &report.result {
@@ -159,6 +160,9 @@ impl Runner for CountedRunner {
         metrics.call_seconds.observe(micros / 1e6);
         metrics.memory.observe(bytes);
         metrics.fuel.inc_by(report.usage.fuel);
+        for (name, value) in report.metrics() {
+            metrics.measured.note(&action, name, value);
+        }
         report
     }
 }

@@ -263,6 +263,7 @@ impl Runner for Functions {
     }
 
     async fn run(&self, call: Call) -> Report {
+        let input = call.input.clone();
         let result = match call.action.as_str() {
             "test.fail" => Err(Failure::new(FailureKind::Permanent, "it cannot be done")),
             "test.block" => std::future::pending().await,
@@ -274,10 +275,16 @@ impl Runner for Functions {
             duration_us: 12,
             cpu_us: 9,
         };
+        let mut lines = vec![("info".into(), "hello".into())];
+        let rows = |input: &Value| input["rows"].as_f64();
+        if let Some(rows) = payload::decode(&input).ok().as_ref().and_then(rows) {
+            let line = Report::metric_line("rows", rows).expect("a figure");
+            lines.push((Report::METRIC.into(), line));
+        }
         Report {
             result,
             usage,
-            lines: vec![("info".into(), "hello".into())],
+            lines,
         }
     }
 }

@@ -115,3 +115,18 @@ async fn commits_of_the_log_are_counted() {
     assert!(figure(&all, "nebula_log_waiting").is_some(), "{all}");
     house.running.drain().await;
 }
+
+#[tokio::test]
+async fn what_actions_measure_is_added_up_by_action_and_name() {
+    let house = House::new().await;
+    house.deploy("good", "test.echo").await;
+    for rows in [17.0, 0.5] {
+        let path = "/workflows/good/execute?wait=true";
+        house.post(path, &json!({ "rows": rows })).await.expect(200);
+    }
+    let all = text(&house).await;
+    let labels = "{action=\"test.echo\",name=\"rows\"}";
+    let of = |name: &str| figure(&all, &format!("{name}{labels}"));
+    assert_eq!(of("nebula_action_metric_values_total"), Some(2.0), "{all}");
+    assert_eq!(of("nebula_action_metric_sum"), Some(17.5), "{all}");
+}

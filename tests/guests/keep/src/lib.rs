@@ -70,6 +70,8 @@ impl SimpleAction for WriteAction {
             writer.write(&bytes).await?;
             at = end;
         }
+        ctx.log().with("bytes", input.size).with("of", "a blob").info("written");
+        ctx.metric("bytes", input.size as f64);
         writer.finish().await
     }
 }

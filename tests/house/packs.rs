@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nebula_flow::component::Effect;
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
+use nebula_flow::grant::{BoundCredential, Capabilities, CredentialKind, Grant, Secret};
 use nebula_flow::id::{ActionId, ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_flow::ports::{Call, Identity, Limits, Outcome, Report, Runner};
 use nebula_flow::{Timestamp, Value, json, payload};
@@ -119,6 +119,7 @@ async fn station(actions: &[(&str, &str)]) -> Capabilities {
     let credential = BoundCredential {
         stored_as: "weather-prod".into(),
         secret: Secret::new("the-key"),
+        kind: CredentialKind::Text,
         hosts: vec!["api.weather.example".into()],
         reveal: false,
     };

@@ -23,6 +23,7 @@ async fn engine(folder: &std::path::Path) -> EngineConfig {
     let tenant = TenantId::default_tenant();
     let credential = Credential {
         secret: Secret::new("the-key"),
+        kind: grant::CredentialKind::Text,
         hosts: vec!["api.weather.example".into()],
         reveal: false,
     };

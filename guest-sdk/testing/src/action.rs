@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nebula_action::context::{Identity, Level};
 use nebula_action::http::Request;
-use nebula_action::native::Kept;
+use nebula_action::native::{Credential, Kept};
 use nebula_action::{
     ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken, wire,
 };
@@ -23,7 +23,7 @@ use crate::resource::{MockResource, MockResourceManager};
 /// sandbox, and no others. What it keeps is there for the next call.
 #[derive(Debug, Default)]
 pub struct ActionTestHarness {
-    credentials: BTreeMap<String, String>,
+    credentials: BTreeMap<String, Credential>,
     http: HttpMock,
     resources: MockResourceManager,
     identity: Option<Identity>,
@@ -113,10 +113,11 @@ impl ActionTestHarness {
         Self::default()
     }
 
-    /// With a credential. In the sandbox the action would see a placeholder.
+    /// With a credential: a text, or a [`Credential`] of a kind. In the sandbox the
+    /// action would see a placeholder.
     #[must_use]
-    pub fn with_credential(mut self, name: &str, secret: impl Into<String>) -> Self {
-        self.credentials.insert(name.to_owned(), secret.into());
+    pub fn with_credential(mut self, name: &str, credential: impl Into<Credential>) -> Self {
+        self.credentials.insert(name.to_owned(), credential.into());
         self
     }
 
@@ -228,9 +229,9 @@ impl ActionTestHarness {
         };
         let metadata = *A::instance().metadata();
         let mut ctx = native::reaching::<A>(&world).with_kept(self.kept().clone());
-        for (name, secret) in &self.credentials {
+        for (name, credential) in &self.credentials {
             ctx = if metadata.credentials.contains(&name.as_str()) {
-                ctx.with_credential(name, secret)
+                ctx.with_credential(name, credential)
             } else {
                 ctx.without_credential(name, native::unasked::<A>(name))
             };

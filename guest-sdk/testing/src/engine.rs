@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use nebula_action::native::Credential;
 use nebula_action::{ActionError, ProcessAction, ProcessResult};
 use nebula_flow::ports::{Components, Runner};
 use nebula_flow::{SignalName, Timestamp, Value, WorkflowDefinition};
@@ -110,8 +111,8 @@ impl MockEngine {
         self.setup.signals.push_back((name, says));
     }
 
-    pub(crate) fn credential(&mut self, name: &str, secret: String) {
-        self.setup.credentials.insert(name.to_owned(), secret);
+    pub(crate) fn credential(&mut self, name: &str, credential: Credential) {
+        self.setup.credentials.insert(name.to_owned(), credential);
     }
 
     pub(crate) fn answer_http(&mut self, http: HttpMock) {

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use nebula_action::context::{Identity, Level};
 use nebula_action::http::{HttpError, Request, Response};
 use nebula_action::invoke::{describe, invoke};
+use nebula_action::native::Credential;
 use nebula_action::{
     ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken, block_on,
 };
 use nebula_flow::component::ActionMetadata;
 use nebula_flow::event::{Failure, FailureKind};
+use nebula_flow::grant::{self, BoundCredential, CredentialKind, Secret};
 use nebula_flow::payload;
 use nebula_flow::ports::{self, Call, Outcome, Report};
 use nebula_flow::{ActionId, Value};
@@ -83,7 +85,7 @@ fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {
         .with_kept(kept.clone());
     drop(kept);
     for (name, bound) in &call.capabilities.credentials {
-        ctx = ctx.with_credential(name, bound.secret.expose());
+        ctx = ctx.with_credential(name, given(bound));
     }
     if call.pulse.is_cancelled() {
         ctx = ctx.cancelled();
@@ -147,6 +149,45 @@ fn outcome(ended: ProcessResult<Vec<u8>>) -> Result<Outcome, Failure> {
         }
         ProcessResult::Continue { state } => Outcome::Continue(checked(state.as_bytes().to_vec())?),
     })
+}
+
+/// A credential that is bound, as a native action gets it. What the host would get a
+/// token for is the token.
+fn given(bound: &BoundCredential) -> Credential {
+    let secret = bound.secret.expose();
+    match &bound.kind {
+        CredentialKind::Text => Credential::Text(secret.to_owned()),
+        CredentialKind::ApiKey { header } => Credential::api_key(header, secret),
+        CredentialKind::Bearer | CredentialKind::OAuth2(_) => Credential::bearer(secret),
+        CredentialKind::Basic { user } => Credential::basic(user, secret),
+        CredentialKind::Certificate { .. } => Credential::certificate(),
+    }
+}
+
+/// The same way back: as the records keep it.
+pub(crate) fn stored(credential: &Credential) -> grant::Credential {
+    let (kind, secret) = match credential {
+        Credential::ApiKey { header, key } => {
+            let header = header.clone();
+            (CredentialKind::ApiKey { header }, key.clone())
+        }
+        Credential::Bearer(token) => (CredentialKind::Bearer, token.clone()),
+        Credential::Basic { user, password } => {
+            let user = user.clone();
+            (CredentialKind::Basic { user }, password.clone())
+        }
+        Credential::Certificate => {
+            let chain = String::new();
+            (CredentialKind::Certificate { chain }, String::new())
+        }
+        text => (CredentialKind::Text, text.value()),
+    };
+    grant::Credential {
+        secret: Secret::new(secret),
+        kind,
+        hosts: Vec::new(),
+        reveal: false,
+    }
 }
 
 /// Why a credential that the test gave cannot be had.

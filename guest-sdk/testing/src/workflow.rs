@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nebula_action::native::Credential;
 use nebula_action::{ActionError, ProcessAction, ProcessResult};
 use nebula_flow::ports::{Components, Runner};
 use nebula_flow::{Timestamp, Value, WorkflowDefinition};
@@ -93,10 +94,10 @@ impl WorkflowTestHarness {
     }
 
     /// With a credential, under the name by which a node binds it, or else by which the
-    /// action asks for it. Mocks need none.
+    /// action asks for it: a text, or a [`Credential`] of a kind. Mocks need none.
     #[must_use]
-    pub fn with_credential(mut self, name: &str, secret: impl Into<String>) -> Self {
-        self.engine.credential(name, secret.into());
+    pub fn with_credential(mut self, name: &str, credential: impl Into<Credential>) -> Self {
+        self.engine.credential(name, credential.into());
         self
     }
 

@@ -8,11 +8,68 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::Time;
 
+/// What a credential is: how requests carry its secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// A text, wherever the action puts it.
+    #[default]
+    Text,
+    /// The value of a header.
+    ApiKey,
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// `authorization: Basic …`, of a user and a password.
+    Basic,
+    /// `authorization: Bearer …`, with a token that the host gets: OAuth 2.0, client
+    /// credentials.
+    #[serde(rename = "oauth2")]
+    OAuth2,
+    /// A certificate, by which the host proves who it is.
+    Certificate,
+}
+
+/// How a client says its secret to a token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// In the header `authorization`.
+    Basic,
+    /// In the form.
+    Body,
+}
+
 /// A credential without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Credential {
     /// As workflows bind it.
     pub name: String,
+    /// What it is.
+    pub kind: CredentialKind,
+    /// Of an API key: the name of its header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Of `basic`: the user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Of `oauth2`: where tokens are got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<String>,
+    /// Where that host really is, if elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_at: Option<String>,
+    /// Of `oauth2`: who gets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Of `oauth2`: for what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Of `oauth2`: for whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Of `oauth2`: how the client says its secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<ClientAuth>,
     /// Hosts whose requests may carry it, `host` or `host:port`.
     pub hosts: Vec<String>,
     /// Whether an action may read it in plain text.
@@ -21,13 +78,46 @@ pub struct Credential {
     pub version: u64,
 }
 
-/// A credential to be stored.
+/// A credential to be stored. What its kind does not have is left out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetCredential {
-    /// The secret text; never returned. At most 64 KiB.
+    /// The secret; never returned: a text, a key, a token, a password, a client's
+    /// secret, or the private key of a certificate as PEM. At most 64 KiB.
     #[schema(min_length = 1, max_length = 65536)]
     pub secret: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: CredentialKind,
+    /// Of an API key: the name of its header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Of `basic`: the user's name, without `:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Of `oauth2`: where tokens are got; https, or http where `token_at` begins with
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<String>,
+    /// Where that host really is, if elsewhere, e.g. `http://127.0.0.1:8080`. Only this
+    /// makes a loopback or private address reachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_at: Option<String>,
+    /// Of `oauth2`: who gets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Of `oauth2`: for what; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Of `oauth2`: for whom, where the server asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Of `oauth2`: how the client says its secret; `basic` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<ClientAuth>,
+    /// Of a certificate: it and those between it and a root, as PEM. At most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// Hosts whose requests may carry it, `host` or `host:port`.
     #[serde(default)]
     pub hosts: Vec<String>,

@@ -52,9 +52,8 @@ pub struct Timeouts {
     pub deadline: Duration,
 }
 
-/// When each phase of one request is over.
+/// How long each phase of one request may take.
 pub(crate) struct Clock {
-    pub(crate) connect: Instant,
     pub(crate) connect_limit: Duration,
     pub(crate) first_byte_limit: Duration,
     pub(crate) pace: Pace,
@@ -109,10 +108,14 @@ impl Clock {
             total,
         };
         Self {
-            connect: now + connect_limit,
             connect_limit,
             first_byte_limit: clamp(timeouts.first_byte),
             pace,
         }
+    }
+
+    /// When there must be a connection that is begun now.
+    pub(crate) fn connect(&self) -> Instant {
+        (Instant::now() + self.connect_limit).min(self.pace.deadline)
     }
 }

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, IpAddr as TlsAddress, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -14,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::credential::Identity;
 use crate::host::Host;
 
 /// A connection, with TLS or without.
@@ -61,10 +64,10 @@ pub(crate) async fn tls(
     Ok(Stream::Tls(Box::new(stream)))
 }
 
-/// A client that trusts these roots, and HTTP/1.1 only.
-pub(crate) fn client(
+/// The roots, to be shared by clients.
+pub(crate) fn store(
     roots: impl IntoIterator<Item = CertificateDer<'static>>,
-) -> io::Result<ClientConfig> {
+) -> io::Result<Arc<RootCertStore>> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots);
     if store.is_empty() {
@@ -72,12 +75,30 @@ pub(crate) fn client(
             "this machine has no trusted root certificates; install the package `ca-certificates`",
         ));
     }
+    Ok(Arc::new(store))
+}
+
+/// A client that trusts these roots, and HTTP/1.1 only. One that proves who it is keeps
+/// nothing for the next connection: a session that is gone on with would prove it again,
+/// for whoever goes on.
+pub(crate) fn client(
+    roots: Arc<RootCertStore>,
+    identity: Option<Identity>,
+) -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(store)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity(pair)) => {
+            let always = Arc::new(SingleCertAndKey::from(pair));
+            let mut config = builder.with_client_cert_resolver(always);
+            config.resumption = Resumption::disabled();
+            config
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

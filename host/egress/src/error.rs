@@ -133,6 +133,16 @@ pub enum EgressError {
         /// Where it may go instead.
         reason: String,
     },
+    /// There is no token for a credential of it.
+    #[error("the request to {host} was not sent: {reason}")]
+    Token {
+        /// As it was asked for.
+        host: String,
+        /// What the token endpoint of which credential did.
+        reason: String,
+        /// Whether there may be one later.
+        passing: bool,
+    },
     /// The name has no address, or the resolver has no answer.
     #[error("host {host} cannot be resolved: {reason}; check its spelling")]
     Resolve {
@@ -202,6 +212,10 @@ pub enum Kind {
     Invalid,
     /// It is not granted.
     Denied,
+    /// There is no token for a credential of it, and trying again gives none.
+    Token,
+    /// There is no token for a credential of it now.
+    TokenLater,
     /// Its redirect is not followed.
     Redirect,
     /// Its address is not on the public internet.
@@ -234,6 +248,8 @@ impl EgressError {
             | Self::Method { .. }
             | Self::ForbiddenMethod { .. }
             | Self::Credential { .. } => Kind::Denied,
+            Self::Token { passing: false, .. } => Kind::Token,
+            Self::Token { passing: true, .. } => Kind::TokenLater,
             Self::Redirect { .. } | Self::Redirects { .. } => Kind::Redirect,
             Self::Internal { .. } => Kind::Internal,
             Self::Resolve { .. } => Kind::Resolve,
@@ -262,6 +278,7 @@ impl EgressError {
             | Self::Redirects { host, .. }
             | Self::Header { host, .. }
             | Self::Credential { host, .. }
+            | Self::Token { host, .. }
             | Self::Resolve { host, .. }
             | Self::Connect { host, .. }
             | Self::Tls { host, .. }

@@ -1,16 +1,13 @@
-//! The headers that a guest may not set, and secrets in the place of their
-//! placeholders.
+//! The headers that a guest may not set.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::error::EgressError;
 use crate::host::Authority;
-use crate::policy::{Destination, SecretRule};
+use crate::policy::Destination;
 use crate::route::Route;
 
 /// How many header lines a request may have; as many as a response may.
@@ -90,6 +87,26 @@ pub(crate) fn check(
 
 /// Why a guest may not set a header, if it may not.
 fn forbidden(name: &HeaderName, route: &Route<'_>) -> Option<&'static str> {
+    if let Some(reason) = hop_or_proxy(name) {
+        return Some(reason);
+    }
+    let dashed = name.as_str().replace('_', "-");
+    if !route.rule.methods.is_empty() && OTHER_METHOD.contains(&dashed.as_str()) {
+        return Some("only some methods are granted here, and it names another; leave it out");
+    }
+    None
+}
+
+/// Why no credential may stand in a header, if none may.
+pub(crate) fn of_the_host(name: &HeaderName) -> Option<&'static str> {
+    let dashed = name.as_str().replace('_', "-");
+    if *name == HOST || *name == CONTENT_LENGTH || OTHER_METHOD.contains(&dashed.as_str()) {
+        return Some("it says something about the request");
+    }
+    hop_or_proxy(name)
+}
+
+fn hop_or_proxy(name: &HeaderName) -> Option<&'static str> {
     if HOP_BY_HOP.contains(name) {
         return Some("it concerns the connection, which belongs to the host; leave it out");
     }
@@ -105,9 +122,6 @@ fn forbidden(name: &HeaderName, route: &Route<'_>) -> Option<&'static str> {
         || dashed.starts_with("proxy-")
     {
         return Some("it speaks for a proxy, and there is none; leave it out");
-    }
-    if !route.rule.methods.is_empty() && OTHER_METHOD.contains(&dashed.as_str()) {
-        return Some("only some methods are granted here, and it names another; leave it out");
     }
     None
 }
@@ -141,151 +155,4 @@ fn parse_length(value: &HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?;
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
-}
-
-// ---------------------------------------------------------------- secrets --
-
-/// The secrets that a request to one destination may carry.
-pub(crate) struct Secrets<'a> {
-    pub(crate) rules: &'a [SecretRule],
-    pub(crate) to: &'a Destination,
-    /// Whether nobody on the way can read them: TLS, or an operator's address.
-    pub(crate) private: bool,
-}
-
-impl Secrets<'_> {
-    /// Puts secrets in the place of their placeholders in header values, and
-    /// refuses a placeholder anywhere else or on its way to anyone else.
-    pub(crate) fn place(
-        &self,
-        uri: &http::Uri,
-        headers: &mut HeaderMap,
-    ) -> Result<(), EgressError> {
-        let url = uri.path_and_query().map_or("", |path| path.as_str());
-        if self.next(url.as_bytes()).is_some() {
-            return Err(self.refuse(
-                "the URL".into(),
-                "which may stand in a header value only".into(),
-            ));
-        }
-        for (name, value) in headers.iter_mut() {
-            let place = || format!("header `{name}`");
-            let lower = |rule: &SecretRule| rule.placeholder.to_ascii_lowercase();
-            if self
-                .rules
-                .iter()
-                .any(|rule| !rule.placeholder.is_empty() && name.as_str().contains(&lower(rule)))
-            {
-                return Err(self.refuse(
-                    "a header's name".into(),
-                    "which may stand in its value only".into(),
-                ));
-            }
-            let replaced = match self.replace(value.as_bytes(), &place)? {
-                Some(bytes) => Some(bytes),
-                None if *name == AUTHORIZATION => self.replace_in_basic(value, &place)?,
-                None => None,
-            };
-            if let Some(bytes) = replaced {
-                let unfit = |_| {
-                    self.refuse(
-                        place(),
-                        "whose secret has characters that no header may have".into(),
-                    )
-                };
-                *value = HeaderValue::from_bytes(&bytes).map_err(unfit)?;
-                value.set_sensitive(true);
-            }
-        }
-        Ok(())
-    }
-
-    /// `Basic` and the base64 of `user:placeholder`.
-    fn replace_in_basic(
-        &self,
-        value: &HeaderValue,
-        place: &dyn Fn() -> String,
-    ) -> Result<Option<Vec<u8>>, EgressError> {
-        let Some((scheme, token)) = value.to_str().ok().and_then(|text| text.split_once(' '))
-        else {
-            return Ok(None);
-        };
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return Ok(None);
-        }
-        let Ok(plain) = STANDARD
-            .decode(token)
-            .or_else(|_| STANDARD_NO_PAD.decode(token))
-        else {
-            return Ok(None);
-        };
-        let replaced = self.replace(&plain, place)?;
-        Ok(replaced.map(|bytes| format!("Basic {}", STANDARD.encode(bytes)).into_bytes()))
-    }
-
-    /// The text with every placeholder replaced, from left to right and once;
-    /// nothing if there is none in it.
-    fn replace(
-        &self,
-        text: &[u8],
-        place: &dyn Fn() -> String,
-    ) -> Result<Option<Vec<u8>>, EgressError> {
-        let mut out = Vec::new();
-        let mut rest = text;
-        while let Some((at, rule)) = self.next(rest) {
-            self.permit(rule, place)?;
-            out.extend_from_slice(&rest[..at]);
-            out.extend_from_slice(rule.secret.as_bytes());
-            rest = &rest[at + rule.placeholder.len()..];
-        }
-        if rest.len() == text.len() {
-            return Ok(None);
-        }
-        out.extend_from_slice(rest);
-        Ok(Some(out))
-    }
-
-    /// The first placeholder in the text; of two that begin there, the longer.
-    fn next(&self, text: &[u8]) -> Option<(usize, &SecretRule)> {
-        let find = |rule: &SecretRule| {
-            let placeholder = rule.placeholder.as_bytes();
-            if placeholder.is_empty() {
-                return None;
-            }
-            text.windows(placeholder.len())
-                .position(|window| window == placeholder)
-        };
-        let found = self
-            .rules
-            .iter()
-            .filter_map(|rule| find(rule).map(|at| (at, rule)));
-        found.min_by_key(|(at, rule)| (*at, std::cmp::Reverse(rule.placeholder.len())))
-    }
-
-    fn permit(&self, rule: &SecretRule, place: &dyn Fn() -> String) -> Result<(), EgressError> {
-        if !rule.may_go_to(self.to) {
-            let only = if rule.hosts.is_empty() {
-                "no host at all".to_owned()
-            } else {
-                rule.hosts.join(", ")
-            };
-            return Err(self.refuse(place(), format!("which may go to {only} only")));
-        }
-        if !self.private {
-            return Err(self.refuse(
-                place(),
-                "which everybody on the way could read; use https".into(),
-            ));
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, place: String, reason: String) -> EgressError {
-        EgressError::Credential {
-            host: self.to.to_string(),
-            place,
-            reason,
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use http::Method;
 
 use crate::address;
+use crate::credential::{Learned, SecretRule};
 use crate::host::{Authority, Host};
 
 /// What one call may reach. Empty: nothing.
@@ -14,8 +15,12 @@ pub struct Policy {
     pub caller: Caller,
     /// Hosts that requests may go to.
     pub rules: Vec<HostRule>,
-    /// Secrets that requests may carry.
+    /// Secrets that requests may carry, where the guest puts their placeholders.
     pub secrets: Vec<SecretRule>,
+    /// Credentials that the host adds to the request.
+    pub added: Vec<SecretRule>,
+    /// Told the tokens that the host gets for either.
+    pub learned: Learned,
 }
 
 /// Who asks: for messages and the [`Ledger`](crate::Ledger). It opens nothing.
@@ -55,18 +60,6 @@ pub struct Target {
     pub(crate) tls: bool,
     pub(crate) host: Host,
     pub(crate) port: u16,
-}
-
-/// A secret and where it may go. Whoever asked holds the placeholder only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretRule {
-    /// What stands in the guest's headers: long and unguessable.
-    pub placeholder: String,
-    /// What takes its place.
-    pub secret: String,
-    /// Hosts whose requests may carry it: `host` (then port 443 for https, 80
-    /// for http) or `host:port`.
-    pub hosts: Vec<String>,
 }
 
 /// A rule that cannot be read.
@@ -209,23 +202,8 @@ impl Caller {
     }
 }
 
-fn covers(authority: &Authority, to: &Destination) -> bool {
+pub(crate) fn covers(authority: &Authority, to: &Destination) -> bool {
     authority.host == to.host && authority.port.unwrap_or(to.default_port()) == to.port
-}
-
-impl SecretRule {
-    pub(crate) fn may_go_to(&self, destination: &Destination) -> bool {
-        self.hosts
-            .iter()
-            .filter_map(|text| Authority::parse(text).ok())
-            .any(|authority| covers(&authority, destination))
-    }
-}
-
-impl fmt::Debug for SecretRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretRule(… for {:?})", self.hosts)
-    }
 }
 
 impl std::str::FromStr for Target {

@@ -2,6 +2,8 @@
 //! the first. At most five; never from https to http; to another origin without
 //! credentials.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use fluent_uri::{Uri as Reference, UriRef};
 use http::header::{
@@ -49,6 +51,8 @@ struct Hop {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    /// Whether it is for another origin than the hop before.
+    elsewhere: bool,
 }
 
 impl Egress {
@@ -74,12 +78,14 @@ impl Egress {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
+            elsewhere: false,
         };
         let mut request = request.map(Either::Left);
+        let mut policy = Cow::Borrowed(policy);
         let mut hops = 0;
         loop {
             let left = timeouts.after(began.elapsed());
-            let response = self.send(policy, request, left).await?;
+            let response = self.send(&policy, request, left).await?;
             let Some(next) = hop.after(&response)? else {
                 return Ok(response);
             };
@@ -90,6 +96,9 @@ impl Egress {
                 });
             }
             hops += 1;
+            if next.elsewhere && !policy.added.is_empty() {
+                policy.to_mut().added.clear();
+            }
             hop = next;
             request = hop.request().map(Either::Right);
         }
@@ -138,13 +147,15 @@ impl Hop {
         for name in &DROPPED_AT_EACH_HOP {
             headers.remove(name);
         }
-        if from != to {
+        let elsewhere = from != to;
+        if elsewhere {
             headers = across_origins(headers);
         }
         Ok(Some(Self {
             method,
             uri,
             headers,
+            elsewhere,
         }))
     }
 

@@ -1,17 +1,18 @@
 //! A request's way out: read where it wants to go, find the rule that lets it,
-//! clean its headers, resolve once and filter, connect, put the secrets in
-//! their place, send, and hand back the response under its caps.
+//! clean its headers, put the secrets in their place, resolve once and filter,
+//! connect, send, and hand back the response under its caps.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,23 +20,35 @@ use crate::address;
 use crate::body::{Cap, Connection, Fault, RequestBody, ResponseBody};
 use crate::config::{Clock, EgressConfig, Roots, Timeouts};
 use crate::connect::{self, Stream};
+use crate::credential::Identity;
 use crate::error::EgressError;
-use crate::header::{self, Secrets};
+use crate::header;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::policy::Policy;
 use crate::route::Route;
+use crate::token::Tokens;
 
 /// How many addresses of a name are looked at; more are refused, so that none
 /// goes unfiltered.
 const MAX_ADDRESSES: usize = 64;
 
+/// A request whose headers are checked.
+pub(crate) struct Whole<B> {
+    pub(crate) head: Parts,
+    pub(crate) body: B,
+    /// The length that its sender declared.
+    pub(crate) declared: Option<u64>,
+}
+
 /// The one way out for connections whose address a guest chooses.
 #[derive(Debug)]
 pub struct Egress {
     config: EgressConfig,
+    roots: OnceCell<Arc<RootCertStore>>,
     tls: OnceCell<Arc<ClientConfig>>,
     ledger: Arc<Ledger>,
+    pub(crate) tokens: Tokens,
 }
 
 impl Default for Egress {
@@ -50,8 +63,10 @@ impl Egress {
     pub fn new(config: EgressConfig) -> Self {
         Self {
             config,
+            roots: OnceCell::new(),
             tls: OnceCell::new(),
             ledger: Arc::default(),
+            tokens: Tokens::default(),
         }
     }
 
@@ -61,10 +76,15 @@ impl Egress {
         &self.ledger
     }
 
+    pub(crate) const fn config(&self) -> &EgressConfig {
+        &self.config
+    }
+
     /// Sends one request over a connection of its own and returns once the
     /// response's head is there. Must run in a tokio runtime. Follows no
-    /// redirect and tries nothing again. Dropping the future, or the body of
-    /// the response, closes the connection.
+    /// redirect. Tries nothing again, but for a request without a body whose
+    /// token is not taken (401): once, with a new one. Dropping the future, or
+    /// the body of the response, closes the connection.
     ///
     /// # Errors
     /// When the policy does not let it pass, or anything fails on the way.
@@ -90,7 +110,8 @@ impl Egress {
         sent
     }
 
-    async fn attempt<B>(
+    /// A request that carries no credential of anyone but the caller.
+    pub(crate) async fn bare<B>(
         &self,
         policy: &Policy,
         request: Request<B>,
@@ -101,34 +122,50 @@ impl Egress {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let route = Route::find(policy, &request)?;
+        let (mut head, body) = request.into_parts();
+        let declared = header::check(&mut head.headers, &route)?;
+        let whole = Whole {
+            head,
+            body,
+            declared,
+        };
+        self.deliver(&route, whole, None, clock).await
+    }
+
+    pub(crate) async fn deliver<B>(
+        &self,
+        route: &Route<'_>,
+        whole: Whole<B>,
+        identity: Option<Identity>,
+        clock: &Clock,
+    ) -> Result<Response<ResponseBody>, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let fault = Fault::default();
-        let request = self.outgoing(policy, &route, request, &fault)?;
-        let stream = match timeout_at(clock.connect, self.connect(&route, clock)).await {
+        let request = self.outgoing(route, whole, &fault)?;
+        let by = clock.connect();
+        let stream = match timeout_at(by, self.connect(route, identity, by)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(route.timeout("accept a connection", clock.connect_limit)),
         };
-        self.ledger.reached(&policy.caller, &route.shown);
-        self.exchange(&route, request, stream, clock, fault).await
+        self.ledger.reached(route.caller, &route.shown);
+        self.exchange(route, request, stream, clock, fault).await
     }
 
-    /// The request as it goes out: origin form, our `Host`, secrets in place.
+    /// The request as it goes out: origin form, our `Host`.
     fn outgoing<B: Body<Data = Bytes>>(
         &self,
-        policy: &Policy,
         route: &Route<'_>,
-        request: Request<B>,
+        whole: Whole<B>,
         fault: &Fault,
     ) -> Result<Request<RequestBody<B>>, EgressError> {
-        let (mut parts, body) = request.into_parts();
-        let declared = header::check(&mut parts.headers, route)?;
-        let private = route.rule.at.is_some() || route.tls();
-        let secrets = Secrets {
-            rules: &policy.secrets,
-            to: &route.destination,
-            private,
-        };
-        secrets.place(&parts.uri, &mut parts.headers)?;
-
+        let Whole {
+            head: mut parts,
+            body,
+            declared,
+        } = whole;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') {
             path.to_owned()
@@ -158,10 +195,15 @@ impl Egress {
         Ok(Request::from_parts(parts, body))
     }
 
-    async fn connect(&self, route: &Route<'_>, clock: &Clock) -> Result<Stream, EgressError> {
+    async fn connect(
+        &self,
+        route: &Route<'_>,
+        identity: Option<Identity>,
+        by: Instant,
+    ) -> Result<Stream, EgressError> {
         let addresses = self.addresses(route).await?;
         let host = || route.shown.clone();
-        let stream = connect::tcp(&addresses, clock.connect)
+        let stream = connect::tcp(&addresses, by)
             .await
             .map_err(|error| EgressError::Connect {
                 host: host(),
@@ -174,7 +216,14 @@ impl Egress {
             host: host(),
             reason: error.to_string(),
         };
-        let client = self.tls_client().await.map_err(failed)?;
+        let client = match identity {
+            None => self.tls_client().await,
+            Some(identity) => self.roots().await.and_then(|roots| {
+                let client = connect::client(roots, Some(identity))?;
+                Ok(Arc::new(client))
+            }),
+        };
+        let client = client.map_err(failed)?;
         connect::tls(client, &route.destination.host, stream)
             .await
             .map_err(failed)
@@ -225,18 +274,26 @@ impl Egress {
             .collect())
     }
 
-    async fn tls_client(&self) -> std::io::Result<Arc<ClientConfig>> {
-        let make = async || {
+    async fn roots(&self) -> std::io::Result<Arc<RootCertStore>> {
+        let read = async || {
             let roots = self.config.roots.clone();
-            let make = move || match roots {
-                Roots::System => connect::client(connect::system_roots()),
-                Roots::Only(roots) => connect::client(roots),
+            let read = move || match roots {
+                Roots::System => connect::store(connect::system_roots()),
+                Roots::Only(roots) => connect::store(roots),
             };
             // Reading the machine's roots reads and parses a large file.
-            let client = tokio::task::spawn_blocking(make)
+            tokio::task::spawn_blocking(read)
                 .await
-                .map_err(std::io::Error::other)??;
-            Ok(Arc::new(client))
+                .map_err(std::io::Error::other)?
+        };
+        self.roots.get_or_try_init(read).await.cloned()
+    }
+
+    /// The client of all who do not say who they are.
+    async fn tls_client(&self) -> std::io::Result<Arc<ClientConfig>> {
+        let make = async || {
+            let client = connect::client(self.roots().await?, None)?;
+            std::io::Result::Ok(Arc::new(client))
         };
         self.tls.get_or_try_init(make).await.cloned()
     }

@@ -9,6 +9,12 @@ use crate::component::ActionMetadata;
 use crate::id::{ActionId, TenantId};
 use crate::ports::{Expect, Kind, Record, RecordError, Records};
 
+mod credential;
+
+pub use credential::{
+    BoundCredential, ClientAuth, Credential, CredentialKind, Learned, OAuth2, Secret,
+};
+
 /// An operator's word that an action may reach a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -29,49 +35,6 @@ pub struct Grant {
     pub methods: Vec<String>,
 }
 
-/// A credential as the records keep it (encrypted at rest by `nebula-server`).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// The secret itself.
-    pub secret: Secret,
-    /// Hosts whose requests may carry it, `host` or `host:port`.
-    pub hosts: Vec<String>,
-    /// Whether a grant allows an action to read it in plain text.
-    #[serde(default)]
-    pub reveal: bool,
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Credential(for {:?})", self.hosts)
-    }
-}
-
-/// A text that never shows in a log, an error or a debug print.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the secret text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself; for the egress, at the last moment.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
 /// What one call may reach: the sandbox enforces exactly this.
 #[derive(Debug, Clone, Default)]
 pub struct Capabilities {
@@ -81,29 +44,8 @@ pub struct Capabilities {
     pub credentials: BTreeMap<String, BoundCredential>,
     /// The name that the action's code uses → the resource that the node binds.
     pub resources: BTreeMap<String, String>,
-}
-
-/// A credential bound to a node.
-#[derive(Clone)]
-pub struct BoundCredential {
-    /// The name it is stored under, for audit and errors.
-    pub stored_as: String,
-    /// What replaces the placeholder.
-    pub secret: Secret,
-    /// Hosts whose requests may carry it.
-    pub hosts: Vec<String>,
-    /// Whether the guest gets the plain text instead of a placeholder.
-    pub reveal: bool,
-}
-
-impl std::fmt::Debug for BoundCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "BoundCredential({:?} for {:?})",
-            self.stored_as, self.hosts
-        )
-    }
+    /// Secrets that come up while it runs.
+    pub learned: Learned,
 }
 
 /// Why it is not known what a call may reach.
@@ -158,6 +100,7 @@ pub async fn capabilities(
         };
         let Credential {
             secret,
+            kind,
             hosts,
             reveal: _,
         } = read(&record)?;
@@ -168,6 +111,7 @@ pub async fn capabilities(
             BoundCredential {
                 stored_as,
                 secret,
+                kind,
                 hosts,
                 reveal: false,
             },

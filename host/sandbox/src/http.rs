@@ -6,11 +6,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::{Entry, HeaderValue};
 use http_body_util::BodyExt;
-use nebula_egress::{Caller, Egress, EgressError, HostRule, Kind, Policy, SecretRule, Timeouts};
-use nebula_flow::grant::Capabilities;
+use nebula_egress::{
+    Caller, Egress, EgressError, HostRule, Kind, Learned, Policy, SecretRule, Timeouts,
+};
+use nebula_flow::ActionMetadata;
+use nebula_flow::grant::{BoundCredential, Capabilities};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::credential;
 use crate::host::random::NoRandom;
 use crate::lines::Lines;
 
@@ -20,6 +25,10 @@ type Answer = Result<(http::Response<WasiBody>, Io), Error>;
 /// With the value `follow` it asks the host to follow redirects; it never leaves.
 /// Without it a redirect is handed back, as `wasi:http` has it.
 const REDIRECTS: &str = "nebula-redirects";
+
+/// Names a credential for the host to add, as its kind says; it never leaves. It
+/// may stand there more than once.
+const CREDENTIAL: &str = "nebula-credential";
 
 /// What the guest of one store may send.
 pub(crate) struct Outgoing {
@@ -32,6 +41,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Reach {
     egress: Arc<Egress>,
     caller: Caller,
+    /// What it asks for.
+    action: Arc<ActionMetadata>,
     capabilities: Arc<Capabilities>,
     /// Placeholders by the name of their credential, made when first asked for.
     placeholders: BTreeMap<String, String>,
@@ -43,12 +54,14 @@ impl Reach {
     pub(crate) const fn new(
         egress: Arc<Egress>,
         caller: Caller,
+        action: Arc<ActionMetadata>,
         capabilities: Arc<Capabilities>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             egress,
             caller,
+            action,
             capabilities,
             placeholders: BTreeMap::new(),
             deadline,
@@ -70,8 +83,8 @@ impl Outgoing {
         let Some(bound) = reach.capabilities.credentials.get(name) else {
             return Ok(None);
         };
-        if bound.reveal {
-            return Ok(Some(bound.secret.expose().to_owned()));
+        if let Some(text) = credential::revealed(bound) {
+            return Ok(Some(text));
         }
         if let Some(placeholder) = reach.placeholders.get(name) {
             return Ok(Some(placeholder.clone()));
@@ -96,9 +109,13 @@ fn placeholder() -> Result<String, NoRandom> {
 }
 
 impl Reach {
-    fn policy(&self, lines: &Lines) -> Policy {
+    /// What one request may reach, with the credentials that it names for the host
+    /// to add; or why it may not have one of them.
+    fn policy(&self, lines: &Lines, named: &[HeaderValue]) -> Result<Policy, String> {
+        let learned = self.capabilities.learned.clone();
         let mut policy = Policy {
             caller: self.caller.clone(),
+            learned: Learned::new(move |secret| learned.add(secret)),
             ..Policy::default()
         };
         for grant in &self.capabilities.hosts {
@@ -110,14 +127,31 @@ impl Reach {
         }
         for (name, placeholder) in &self.placeholders {
             if let Some(bound) = self.capabilities.credentials.get(name) {
-                policy.secrets.push(SecretRule {
-                    placeholder: placeholder.clone(),
-                    secret: bound.secret.expose().to_owned(),
-                    hosts: bound.hosts.clone(),
-                });
+                policy.secrets.push(self.rule(bound, placeholder));
             }
         }
-        policy
+        for name in named {
+            let name = name.to_str().unwrap_or_default();
+            let bound = self.capabilities.credentials.get(name);
+            let declared = self.action.credentials.iter().any(|asked| asked == name);
+            let bound = bound.filter(|_| declared).ok_or_else(|| {
+                let name: String = name.chars().take(80).collect();
+                format!("the action asks for no credential `{name}`, or the node binds none to it")
+            })?;
+            let rule = self.rule(bound, "");
+            if !policy.added.contains(&rule) {
+                policy.added.push(rule);
+            }
+        }
+        Ok(policy)
+    }
+
+    fn rule(&self, bound: &BoundCredential, placeholder: &str) -> SecretRule {
+        SecretRule {
+            placeholder: placeholder.to_owned(),
+            credential: credential::carried(&self.caller.tenant, bound),
+            hosts: bound.hosts.clone(),
+        }
     }
 
     fn timeouts(&self, options: Option<RequestOptions>) -> Timeouts {
@@ -153,11 +187,18 @@ impl WasiHttpHooks for Outgoing {
             );
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
-        let (egress, policy, timeouts) = (
-            Arc::clone(&reach.egress),
-            reach.policy(&lines),
-            reach.timeouts(options),
-        );
+        let named: Vec<HeaderValue> = match request.headers_mut().entry(CREDENTIAL) {
+            Entry::Occupied(found) => found.remove_entry_mult().1.collect(),
+            Entry::Vacant(_) => Vec::new(),
+        };
+        let policy = match reach.policy(&lines, &named) {
+            Ok(policy) => policy,
+            Err(why) => {
+                lines.push("warn", &why);
+                return Box::new(async { Err(Error::HttpRequestDenied) });
+            }
+        };
+        let (egress, timeouts) = (Arc::clone(&reach.egress), reach.timeouts(options));
         Box::new(async move {
             let follows = match request.headers_mut().remove(REDIRECTS) {
                 Some(value) if value == "follow" => true,
@@ -195,6 +236,8 @@ fn code(error: &EgressError) -> Error {
         Kind::Invalid if matches!(error, EgressError::Url { .. }) => Error::HttpRequestUriInvalid,
         Kind::Invalid => Error::InternalError(Some(error.to_string())),
         Kind::Denied => Error::HttpRequestDenied,
+        Kind::Token => Error::ConfigurationError,
+        Kind::TokenLater => Error::InternalError(Some(error.to_string())),
         Kind::Redirect => Error::LoopDetected,
         Kind::Internal => Error::DestinationIpProhibited,
         Kind::Resolve => Error::DnsError {

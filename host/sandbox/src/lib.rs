@@ -16,6 +16,7 @@
 //! - `slots`: whose turn it is; what a tenant's calls take together.
 //! - `call`: one call from its fresh store to its report.
 //! - `outcome`: what an answer or an error of the guest means.
+//! - `credential`: what is bound to a call, as the egress carries it.
 //! - `redact`: what a call leaves behind is without its secrets.
 //! - `limits`: figures, and the limiter that sums over a store.
 //! - `charge`: what host calls cost a guest, in fuel.
@@ -34,6 +35,7 @@ mod call;
 mod charge;
 mod compile;
 mod compiled;
+mod credential;
 mod describe;
 mod host;
 mod http;

@@ -9,12 +9,16 @@
 //! URLs, forms and JSON, and JSON within JSON. An action that has the plain text can always hide it better than
 //! that; one that has a placeholder has nothing to hide.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::grant::Capabilities;
+use nebula_flow::grant::{Capabilities, Learned};
 use nebula_flow::payload;
 use nebula_flow::ports::{Outcome, Report};
+
+use crate::credential;
 
 /// Shorter ones cannot be told from other text.
 const LEAST: usize = 6;
@@ -40,33 +44,48 @@ const KEPT_IN_URLS: [&[u8]; 7] = [
     b"-._~!$&'()*+,;=:@/?",
 ];
 
+/// What is searched for; the longest first, which may have others in it.
+type Forms = Arc<[Vec<u8>]>;
+
 /// Covers the secrets of one call.
 #[derive(Default)]
 pub struct Redactor {
-    /// What is searched for; the longest first, which may have others in it.
-    forms: Vec<Vec<u8>>,
+    /// Of what is bound to it.
+    bound: Forms,
+    /// The tokens that the host gets meanwhile.
+    learned: Learned,
+    /// The forms of all, with so many tokens.
+    all: Mutex<(usize, Forms)>,
 }
 
 impl Redactor {
     /// For the credentials that are bound to a call, whether it asked for them or
-    /// not.
+    /// not, and the tokens that the host gets for them.
     #[must_use]
     pub fn new(capabilities: &Capabilities) -> Self {
-        let secrets = capabilities.credentials.values();
-        let secrets = secrets.map(|bound| bound.secret.expose());
-        let mut forms: Vec<Vec<u8>> = secrets
-            .filter(|secret| secret.len() >= LEAST)
-            .flat_map(forms)
-            .filter(|form| form.len() >= LEAST)
-            .collect();
-        forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        forms.dedup();
-        Self { forms }
+        let credentials = capabilities.credentials.values();
+        let bound = searched(credentials.flat_map(credential::secrets).collect(), &[]);
+        Self {
+            all: Mutex::new((0, Arc::clone(&bound))),
+            bound,
+            learned: capabilities.learned.clone(),
+        }
+    }
+
+    /// What is searched for by now.
+    fn forms(&self) -> Forms {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.learned.all();
+        if all.0 != tokens.len() {
+            let texts = tokens.iter().map(|token| token.expose().to_owned());
+            *all = (tokens.len(), searched(texts.collect(), &self.bound));
+        }
+        Arc::clone(&all.1)
     }
 
     /// The report without secrets.
     pub(crate) fn report(&self, mut report: Report) -> Report {
-        if self.forms.is_empty() {
+        if self.forms().is_empty() {
             return report;
         }
         report.result = match report.result {
@@ -97,7 +116,7 @@ impl Redactor {
     /// Covered in place, so that lengths and offsets stay what they are. The
     /// lengths themselves may be part of what looks like a secret.
     fn payload(&self, output: Bytes) -> Result<Bytes, Failure> {
-        let Some(covered) = self.covered(&output) else {
+        let Some(covered) = covered(&self.forms(), &output) else {
             return Ok(output);
         };
         payload::check(&covered).map_err(|error| {
@@ -110,13 +129,14 @@ impl Redactor {
     }
 
     fn text(&self, text: String) -> String {
-        let mut bytes = self.covered(text.as_bytes());
+        let forms = self.forms();
+        let mut bytes = covered(&forms, text.as_bytes());
         let cut = |form: &Vec<u8>| {
             (LEAST_OF_A_CUT..form.len())
                 .rev()
                 .find(|len| text.as_bytes().ends_with(&form[..*len]))
         };
-        if let Some(len) = self.forms.iter().filter_map(cut).max() {
+        if let Some(len) = forms.iter().filter_map(cut).max() {
             let bytes = bytes.get_or_insert_with(|| text.clone().into_bytes());
             let end = bytes.len();
             bytes[end - len..].fill(COVER);
@@ -129,22 +149,36 @@ impl Redactor {
 
     /// Covers every form where it stands.
     pub fn cover(&self, bytes: &mut [u8]) {
-        if let Some(covered) = self.covered(bytes) {
+        if let Some(covered) = covered(&self.forms(), bytes) {
             bytes.copy_from_slice(&covered);
         }
     }
+}
 
-    /// The bytes with every form covered, if there is one.
-    fn covered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut covered = None;
-        for form in &self.forms {
-            for at in memchr::memmem::find_iter(bytes, form) {
-                let covered = covered.get_or_insert_with(|| bytes.to_vec());
-                covered[at..at + form.len()].fill(COVER);
-            }
+/// The bytes with every form covered, if there is one.
+fn covered(forms: &[Vec<u8>], bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut covered = None;
+    for form in forms {
+        for at in memchr::memmem::find_iter(bytes, form) {
+            let covered = covered.get_or_insert_with(|| bytes.to_vec());
+            covered[at..at + form.len()].fill(COVER);
         }
-        covered
     }
+    covered
+}
+
+/// The forms of these secrets, with those that are known already.
+fn searched(secrets: Vec<String>, known: &[Vec<u8>]) -> Forms {
+    let mut all: Vec<Vec<u8>> = secrets
+        .iter()
+        .filter(|secret| secret.len() >= LEAST)
+        .flat_map(|secret| forms(secret))
+        .filter(|form| form.len() >= LEAST)
+        .chain(known.iter().cloned())
+        .collect();
+    all.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    all.dedup();
+    all.into()
 }
 
 /// The text and its encodings.
@@ -207,7 +241,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use nebula_flow::event::Usage;
-    use nebula_flow::grant::{BoundCredential, Secret};
+    use nebula_flow::grant::{BoundCredential, CredentialKind, OAuth2, Secret};
     use nebula_flow::{Value, json};
 
     use super::*;
@@ -215,16 +249,74 @@ mod tests {
     const SECRET: &str = "p\u{e4}ss \"w/rd\"+5&?~";
 
     fn redactor(secret: &str) -> Redactor {
+        Redactor::new(&capabilities(secret, CredentialKind::Text))
+    }
+
+    fn capabilities(secret: &str, kind: CredentialKind) -> Capabilities {
         let bound = BoundCredential {
             stored_as: "station".into(),
             secret: Secret::new(secret),
+            kind,
             hosts: vec![],
             reveal: false,
         };
-        Redactor::new(&Capabilities {
+        Capabilities {
             credentials: BTreeMap::from([("key".to_owned(), bound)]),
             ..Capabilities::default()
-        })
+        }
+    }
+
+    /// What is left of a text that a call gives.
+    fn said(redactor: &Redactor, text: &str) -> String {
+        let failure = Failure::new(FailureKind::Permanent, text.to_owned());
+        let report = redactor.report(report(Err(failure), ""));
+        report.result.expect_err("it failed").message
+    }
+
+    #[test]
+    fn a_user_s_password_is_covered_alone_and_as_it_is_sent_however_short() {
+        let kind = CredentialKind::Basic { user: "me".into() };
+        let redactor = Redactor::new(&capabilities("pw", kind));
+        let sent = BASE64.encode(b"me:pw");
+        assert_eq!(said(&redactor, &format!("Basic {sent}.")), "Basic ********.");
+        let kind = CredentialKind::Basic { user: "me".into() };
+        let redactor = Redactor::new(&capabilities("hunter2", kind));
+        assert_eq!(said(&redactor, "me:hunter2 hunter2"), "********** *******");
+    }
+
+    #[test]
+    fn no_line_of_a_private_key_is_left() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\n-----END PRIVATE KEY-----\n";
+        let kind = CredentialKind::Certificate {
+            chain: String::new(),
+        };
+        let redactor = Redactor::new(&capabilities(key, kind));
+        for text in [key, &quoted(key), "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w"] {
+            let left = said(&redactor, text);
+            assert!(!left.contains("MIGH") && !left.contains("BG0w"), "{left}");
+        }
+    }
+
+    #[test]
+    fn a_client_s_secret_and_every_token_that_came_up_are_covered() {
+        let kind = CredentialKind::OAuth2(OAuth2 {
+            token_url: "https://login.example".into(),
+            token_at: None,
+            client_id: "me".into(),
+            scopes: vec![],
+            audience: None,
+            client_auth: nebula_flow::grant::ClientAuth::Basic,
+        });
+        let capabilities = capabilities("hunter2", kind);
+        let redactor = Redactor::new(&capabilities);
+        assert_eq!(said(&redactor, "hunter2 token-1"), "******* token-1");
+        capabilities.learned.add("token-1");
+        capabilities.learned.add("token-1");
+        assert_eq!(said(&redactor, "hunter2 token-1"), "******* *******");
+        capabilities.learned.add("token-2");
+        let hex = HEXLOWER.encode(b"token-2");
+        let left = said(&redactor, &format!("token-1 {hex}"));
+        assert_eq!(left, format!("******* {}", "*".repeat(hex.len())));
     }
 
     fn report(result: Result<Outcome, Failure>, line: &str) -> Report {

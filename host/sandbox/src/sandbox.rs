@@ -270,6 +270,7 @@ impl Inner {
         let reach = Reach::new(
             Arc::clone(&self.egress),
             caller,
+            Arc::clone(&action),
             call.capabilities,
             Instant::now().checked_add(timeout),
         );

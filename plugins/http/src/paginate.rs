@@ -109,11 +109,11 @@ impl SimpleAction for Paginate {
 
     async fn execute_simple(&self, input: Input, ctx: &ActionContext) -> Result<Output> {
         check(&input)?;
-        let credential = match &input.auth {
-            Some(auth) => Some([auth.prefix(), &ctx.get_credential("auth").await?].concat()),
+        let header = match &input.auth {
+            Some(auth) => auth.header(ctx).await?,
             None => None,
         };
-        let mut walk = Walk::new(&input, credential);
+        let mut walk = Walk::new(&input, header);
         while walk.wants_more() {
             ctx.check_cancelled()?;
             ctx.heartbeat();
@@ -148,7 +148,8 @@ enum Place {
 /// The way through the pages.
 struct Walk<'a> {
     input: &'a Input,
-    credential: Option<String>,
+    /// With the credential, where the input says which.
+    header: Option<(String, String)>,
     /// None behind the last page.
     place: Option<Place>,
     seen: BTreeSet<Place>,
@@ -189,14 +190,14 @@ fn check(input: &Input) -> Result<()> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(input: &'a Input, credential: Option<String>) -> Self {
+    fn new(input: &'a Input, header: Option<(String, String)>) -> Self {
         let place = match input.by {
             By::Page => Place::Parameter(input.first.to_string()),
             _ => Place::First,
         };
         Self {
             input,
-            credential,
+            header,
             place: Some(place),
             seen: BTreeSet::new(),
             items: Vec::new(),
@@ -282,9 +283,11 @@ impl<'a> Walk<'a> {
         for (name, value) in &input.headers {
             request = request.header(name, value);
         }
-        if let (Some(auth), Some(credential)) = (&input.auth, &self.credential) {
-            request = request.header(auth.header.clone(), credential.clone());
-        }
+        request = match &self.header {
+            Some((name, value)) => request.header(name, value),
+            None if input.auth.is_some() => request.credential("auth"),
+            None => request,
+        };
         if let Some(millis) = input.timeout_ms {
             request = request.timeout(Duration::from_millis(millis));
         }

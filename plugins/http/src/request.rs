@@ -91,8 +91,10 @@ impl SimpleAction for RequestAction {
     async fn execute_simple(&self, input: Input, ctx: &ActionContext) -> Result<Output> {
         let mut request = prepare(&input, ctx)?;
         if let Some(auth) = &input.auth {
-            let credential = ctx.get_credential("auth").await?;
-            request = request.header(auth.header.clone(), [auth.prefix(), &credential].concat());
+            request = match auth.header(ctx).await? {
+                Some((name, value)) => request.header(name, value),
+                None => request.credential("auth"),
+            };
         }
         let response = request.send().await?;
         if matches!(response.status(), 429 | 502 | 503 | 504) || input.fail_on_status {

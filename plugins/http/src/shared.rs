@@ -2,30 +2,35 @@
 
 use nebula_sdk::prelude::*;
 
-/// The header that carries the credential `auth`.
+/// How requests carry the credential `auth`: as its kind says, if nothing is given here.
 #[data]
 #[derive(Debug)]
 pub struct Auth {
-    /// `authorization` if not given.
-    #[serde(default = "authorization")]
-    pub header: String,
-    /// Before the credential; `Bearer ` if neither it nor the header is given.
+    /// A header to put it in; `authorization` if only the prefix is given.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// Before the credential; `Bearer ` in `authorization` if it is not given.
     #[serde(default)]
     pub prefix: Option<String>,
 }
 
-fn authorization() -> String {
-    "authorization".into()
-}
-
 impl Auth {
-    /// What stands before the credential.
-    pub(crate) fn prefix(&self) -> &str {
-        match &self.prefix {
-            Some(prefix) => prefix,
-            None if self.header.eq_ignore_ascii_case("authorization") => "Bearer ",
-            None => "",
+    /// The header and its value, if it is not the credential's kind that says them.
+    ///
+    /// # Errors
+    /// When there is no such credential.
+    pub(crate) async fn header(&self, ctx: &ActionContext) -> Result<Option<(String, String)>> {
+        if self.header.is_none() && self.prefix.is_none() {
+            return Ok(None);
         }
+        let name = self.header.as_deref().unwrap_or("authorization");
+        let prefix = match &self.prefix {
+            Some(prefix) => prefix,
+            None if name.eq_ignore_ascii_case("authorization") => "Bearer ",
+            None => "",
+        };
+        let credential = ctx.get_credential("auth").await?;
+        Ok(Some((name.to_owned(), [prefix, &credential].concat())))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Input {
     /// The `last_modified` of the call before.
     #[serde(default)]
     pub last_modified: Option<String>,
-    /// Sends the credential that the node binds to `auth` as `authorization: Bearer`.
+    /// Sends the credential that the node binds to `auth`, as its kind says.
     #[serde(default)]
     pub auth: bool,
 }
@@ -98,7 +98,7 @@ impl SimpleAction for Fetch {
             }
         }
         if input.auth {
-            request = request.bearer(ctx.get_credential("auth").await?);
+            request = request.credential("auth");
         }
         let response = request.send().await?.error_for_status()?;
         let header = |name: &str| response.header(name).map(str::to_owned);

@@ -115,13 +115,13 @@ pub mod http {
             pub encoding: Option<Encoding>,
         }
 
-        /// The header that carries the credential `auth`.
+        /// How requests carry the credential `auth`: as its kind says, if nothing is given here.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         pub struct Auth {
-            /// `authorization` if not given.
+            /// A header to put it in; `authorization` if only the prefix is given.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub header: Option<String>,
-            /// Before the credential; `Bearer ` if neither it nor the header is given.
+            /// Before the credential; `Bearer ` in `authorization` if it is not given.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub prefix: Option<String>,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nebula_sandbox::Sandbox;
-use nebula_sandbox::nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
+use nebula_sandbox::nebula_flow::grant::{Capabilities, CredentialKind, Grant, Secret};
 use nebula_sandbox::nebula_flow::id::{ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Prepared, Report, Runner};
 use nebula_sandbox::nebula_flow::{ActionMetadata, Component, Timestamp, Verified, payload};
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::super::read;
 use super::http::{Http, Mock, Recorder};
-use super::{build, limits, sandbox};
+use super::{build, credential, limits, sandbox};
 use crate::error::{Error, Result};
 
 /// What a call is given.
@@ -32,8 +32,8 @@ pub(super) struct CallArgs {
     /// The input itself as JSON
     #[arg(long, value_name = "JSON")]
     json: Option<String>,
-    /// A credential, from a file (repeatable)
-    #[arg(long = "credential", value_name = "NAME=@FILE")]
+    /// A credential, from a file (repeatable); kinds as of `nebula credential set`
+    #[arg(long = "credential", value_name = "NAME=[KIND:]@FILE")]
     credentials: Vec<String>,
     /// A host it may reach, `HOST` or `HOST=URL` for another address (repeatable)
     #[arg(long = "allow", value_name = "HOST[=URL]")]
@@ -72,8 +72,8 @@ impl CallArgs {
         let named = [&self.input, &self.mock_http];
         let named = named.into_iter().flatten().map(String::as_str);
         let secrets = self.credentials.iter();
-        let secrets = secrets.filter_map(|given| Some(given.split_once("=@")?.1));
-        named.chain(secrets).map(Path::new).collect()
+        let secrets = secrets.filter_map(|given| credential::file(given));
+        named.map(Path::new).chain(secrets).collect()
     }
 
     /// Builds, compiles and chooses. What the network answers goes into the file
@@ -98,10 +98,16 @@ impl CallArgs {
             }
             (None, None) => Http::Network,
         };
+        let mocked = matches!(http, Http::Mock(_));
         capabilities.hosts = http.grants(&action, capabilities.hosts);
         let hosts: Vec<_> = capabilities.hosts.iter().map(|g| g.host.clone()).collect();
-        for bound in capabilities.credentials.values_mut() {
+        for (name, bound) in &mut capabilities.credentials {
             bound.hosts.clone_from(&hosts);
+            // Where a file answers nobody is asked for a token.
+            if mocked && matches!(bound.kind, CredentialKind::OAuth2(_)) {
+                bound.kind = CredentialKind::Bearer;
+                bound.secret = Secret::new(format!("token-of-{name}"));
+            }
         }
         Ok(Ready {
             file,
@@ -145,22 +151,8 @@ impl CallArgs {
             });
         }
         for given in &self.credentials {
-            let (name, file) = given.split_once("=@").ok_or_else(|| {
-                Error::refused(
-                    "a credential is given as NAME=@FILE, so that it stays out of the command line",
-                )
-            })?;
-            let text = String::from_utf8(read(file)?)
-                .map_err(|_| Error::refused(format!("`{file}` is not UTF-8 text")))?;
-            capabilities.credentials.insert(
-                name.to_owned(),
-                BoundCredential {
-                    stored_as: name.to_owned(),
-                    secret: Secret::new(text.trim_end()),
-                    hosts: Vec::new(),
-                    reveal: false,
-                },
-            );
+            let (name, bound) = credential::read_one(given)?;
+            capabilities.credentials.insert(name, bound);
         }
         Ok(capabilities)
     }

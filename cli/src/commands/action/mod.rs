@@ -6,6 +6,7 @@
 //! - `test`: one call in the real sandbox.
 //! - `bench`: many, and what each costs.
 //! - `call`: what calls are given, and the calls.
+//! - `credential`: the credentials that they are given.
 //! - `build`: a crate made into a component.
 //! - `sandbox`: where it runs, without a node.
 //! - `limits`: what a call may cost, as people write it.
@@ -26,6 +27,7 @@ mod bindings;
 pub(super) mod build;
 mod call;
 mod create;
+mod credential;
 mod http;
 mod inspect;
 mod limits;

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
-    Scheme, http_error_code,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method,
+    OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use super::executor::ready;
@@ -19,24 +19,131 @@ const CHUNK: u64 = 64 * 1024;
 
 /// Sends a request and reads the whole response.
 pub(super) async fn send(request: Request) -> Result<Response, HttpError> {
-    let (outgoing, options) = prepare(&request)?;
-    let body = outgoing.body().map_err(|()| invalid("it has no body"))?;
-    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(code_error)?;
+    let (mut outgoing, written) = begin(&request).await?;
     // A server may answer before it has read everything: the answer counts.
-    let written = write(body, &request.body).await;
-    let response = loop {
-        match pending.get() {
-            Some(Ok(Ok(response))) => break response,
-            Some(Ok(Err(code))) => return Err(code_error(code)),
-            Some(Err(())) => return Err(HttpError::Connection("the response is gone".into())),
-            None => ready(pending.subscribe()).await,
-        }
+    let written = written.and(outgoing.end());
+    let response = match outgoing.answer().await {
+        Ok(incoming) => read(incoming, request.max_body).await,
+        Err(error) => Err(error),
     };
-    let response = read(response, request.max_body).await;
     if response.is_err() {
         written.and(response)
     } else {
         response
+    }
+}
+
+/// Sends a request; its response without its body, and that.
+pub(super) async fn open(request: Request) -> Result<(Response, Incoming), HttpError> {
+    let (mut outgoing, written) = begin(&request).await?;
+    let written = written.and(outgoing.end());
+    match outgoing.answer().await {
+        Ok(incoming) => taken(incoming),
+        Err(error) => written.and(Err(error)),
+    }
+}
+
+/// Begins to send a request.
+pub(super) fn upload(request: &Request) -> Result<Outgoing, HttpError> {
+    let (outgoing, options) = prepare(request)?;
+    let body = outgoing.body().map_err(|()| invalid("it has no body"))?;
+    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(code_error)?;
+    Ok(Outgoing {
+        stream: None,
+        body: Some(body),
+        pending,
+    })
+}
+
+/// The end of a request, and its whole response.
+pub(super) async fn finish(mut outgoing: Outgoing, max: usize) -> Result<Response, HttpError> {
+    let written = outgoing.end();
+    match outgoing.answer().await {
+        Ok(incoming) => read(incoming, max).await,
+        Err(error) => written.and(Err(error)),
+    }
+}
+
+async fn begin(request: &Request) -> Result<(Outgoing, Result<(), HttpError>), HttpError> {
+    let mut outgoing = upload(request)?;
+    let written = if request.body.is_empty() {
+        Ok(())
+    } else {
+        outgoing.write(&request.body).await
+    };
+    Ok((outgoing, written))
+}
+
+/// A request that is being sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    // Before the body that it belongs to: fields are dropped in this order.
+    stream: Option<OutputStream>,
+    body: Option<OutgoingBody>,
+    pending: FutureIncomingResponse,
+}
+
+impl Outgoing {
+    pub(crate) async fn write(&mut self, part: &[u8]) -> Result<(), HttpError> {
+        if self.stream.is_none() {
+            let body = self.body.as_ref().ok_or_else(|| invalid("it is over"))?;
+            let stream = body.write();
+            self.stream = Some(stream.map_err(|()| invalid("its body cannot be written"))?);
+        }
+        let written = match &self.stream {
+            Some(stream) => write_all(stream, part).await,
+            None => Ok(()),
+        };
+        if written.is_err() {
+            // What was not taken whole never ends well: it is cut off, not finished.
+            self.stream = None;
+            self.body = None;
+        }
+        written
+    }
+
+    /// The end of its body.
+    fn end(&mut self) -> Result<(), HttpError> {
+        self.stream = None;
+        match self.body.take() {
+            Some(body) => OutgoingBody::finish(body, None).map_err(code_error),
+            None => Ok(()),
+        }
+    }
+
+    async fn answer(&self) -> Result<IncomingResponse, HttpError> {
+        loop {
+            match self.pending.get() {
+                Some(Ok(Ok(response))) => return Ok(response),
+                Some(Ok(Err(code))) => return Err(code_error(code)),
+                Some(Err(())) => {
+                    return Err(HttpError::Connection("the response is gone".into()));
+                }
+                None => ready(self.pending.subscribe()).await,
+            }
+        }
+    }
+}
+
+/// The body of a response, as it comes.
+#[derive(Debug)]
+pub struct Incoming {
+    // Before the body that it belongs to.
+    stream: InputStream,
+    _body: IncomingBody,
+    _response: IncomingResponse,
+}
+
+impl Incoming {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, HttpError> {
+        loop {
+            match self.stream.read(CHUNK) {
+                Ok(chunk) if chunk.is_empty() => ready(self.stream.subscribe()).await,
+                Ok(chunk) => return Ok(Some(chunk)),
+                Err(StreamError::Closed) => return Ok(None),
+                Err(error) => return Err(stream_error(error)),
+            }
+        }
     }
 }
 
@@ -48,6 +155,10 @@ fn prepare(request: &Request) -> Result<(OutgoingRequest, RequestOptions), HttpE
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
         .collect();
+    // The host takes these out, and puts what they name in their place.
+    for name in &request.credentials {
+        headers.push(("nebula-credential".into(), name.clone().into_bytes()));
+    }
     if !request.body.is_empty() {
         headers.push((
             "content-length".into(),
@@ -95,16 +206,6 @@ fn method(name: &str) -> Method {
     }
 }
 
-async fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
-    if !bytes.is_empty() {
-        let stream = body
-            .write()
-            .map_err(|()| invalid("its body cannot be written"))?;
-        write_all(&stream, bytes).await?;
-    }
-    OutgoingBody::finish(body, None).map_err(code_error)
-}
-
 async fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), HttpError> {
     while !bytes.is_empty() {
         let room = stream.check_write().map_err(stream_error)?;
@@ -125,6 +226,18 @@ async fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), HttpEr
 }
 
 async fn read(incoming: IncomingResponse, max: usize) -> Result<Response, HttpError> {
+    let (mut response, mut body) = taken(incoming)?;
+    while let Some(chunk) = body.chunk().await? {
+        if chunk.len() > max - response.body.len() {
+            return Err(HttpError::TooLarge { limit: max });
+        }
+        response.body.extend_from_slice(&chunk);
+    }
+    Ok(response)
+}
+
+/// A response without its body, and that.
+fn taken(incoming: IncomingResponse) -> Result<(Response, Incoming), HttpError> {
     let gone = |()| HttpError::Connection("the response's body is gone".into());
     let headers = incoming
         .headers()
@@ -134,27 +247,19 @@ async fn read(incoming: IncomingResponse, max: usize) -> Result<Response, HttpEr
         .collect();
     let body = incoming.consume().map_err(gone)?;
     let stream = body.stream().map_err(gone)?;
-    let body = read_all(&stream, max).await?;
-    Ok(Response {
+    let head = Response {
         status: incoming.status(),
         headers,
-        body,
-    })
-}
-
-async fn read_all(stream: &InputStream, max: usize) -> Result<Vec<u8>, HttpError> {
-    let mut body = Vec::new();
-    loop {
-        match stream.read(CHUNK) {
-            Ok(chunk) if chunk.is_empty() => ready(stream.subscribe()).await,
-            Ok(chunk) if chunk.len() > max - body.len() => {
-                return Err(HttpError::TooLarge { limit: max });
-            }
-            Ok(chunk) => body.extend_from_slice(&chunk),
-            Err(StreamError::Closed) => return Ok(body),
-            Err(error) => return Err(stream_error(error)),
-        }
-    }
+        body: Vec::new(),
+    };
+    Ok((
+        head,
+        Incoming {
+            stream,
+            _body: body,
+            _response: incoming,
+        },
+    ))
 }
 
 fn invalid(why: &str) -> HttpError {
@@ -176,6 +281,9 @@ fn code_error(code: ErrorCode) -> HttpError {
         ErrorCode::HttpRequestDenied => {
             HttpError::Denied("the action was not granted this host".into())
         }
+        ErrorCode::ConfigurationError => HttpError::Denied(
+            "a credential of the request cannot be used; the log says why".into(),
+        ),
         ErrorCode::DestinationIpProhibited => {
             HttpError::Denied("the address of the host is not allowed".into())
         }

@@ -10,6 +10,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::again::{Encoded, Resumed, Woken};
 use crate::context::{Identity, Level};
@@ -26,10 +27,12 @@ mod keep;
 mod resources;
 
 pub use executor::block_on;
+pub use http::{Incoming, Outgoing};
 pub use keep::Draft;
 pub use resources::{Cursor, Database};
 
 use bindings::nebula::action::{context, credentials, log};
+use bindings::wasi::clocks::monotonic_clock;
 
 /// The host. It has no state: each call of the component is a fresh instance.
 #[derive(Debug, Default)]
@@ -107,5 +110,26 @@ impl Backend {
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
         http::send(request).await
+    }
+
+    pub(crate) async fn open(&self, request: Request) -> Result<(Response, Incoming), HttpError> {
+        http::open(request).await
+    }
+
+    pub(crate) fn upload(&self, request: Request) -> Result<Outgoing, HttpError> {
+        http::upload(&request)
+    }
+
+    pub(crate) async fn finish(
+        &self,
+        outgoing: Outgoing,
+        max: usize,
+    ) -> Result<Response, HttpError> {
+        http::finish(outgoing, max).await
+    }
+
+    pub(crate) async fn sleep(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        executor::ready(monotonic_clock::subscribe_duration(nanos)).await;
     }
 }

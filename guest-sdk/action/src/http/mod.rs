@@ -1,7 +1,9 @@
 //! Requests to the hosts that the action was granted.
 //!
 //! - `request`: what is asked, built step by step.
+//! - `multipart`: forms with files.
 //! - `response`: what came back.
+//! - `stream`: bodies in parts.
 //! - `url`: the parts of an address, and percent-encoding.
 
 use alloc::string::{String, ToString};
@@ -11,12 +13,16 @@ use core::time::Duration;
 use crate::context::ActionContext;
 use crate::error::ActionError;
 
+mod multipart;
 mod request;
 mod response;
+mod stream;
 pub(crate) mod url;
 
+pub use multipart::Multipart;
 pub use request::{Request, RequestBuilder};
 pub use response::Response;
+pub use stream::{ResponseStream, Upload};
 
 /// Makes requests: `ctx.http().get(url).send().await?`.
 #[derive(Debug, Clone, Copy)]

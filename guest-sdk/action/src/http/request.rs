@@ -6,11 +6,17 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use super::{HttpError, Response, url};
+use super::{HttpError, Multipart, Response, ResponseStream, Upload, url};
 use crate::context::ActionContext;
 
 /// As large as a payload may be, with room for the text form.
 const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// Before a request is tried again for the first time.
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+
+/// Before it is tried again at all.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// A request, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub struct Request {
     pub url: String,
     /// In order; names as they were given.
     pub headers: Vec<(String, String)>,
+    /// The credentials that the host adds, by the name that the action's code uses.
+    pub credentials: Vec<String>,
     /// The bytes sent.
     pub body: Vec<u8>,
     /// For the connection, the first byte and between bytes, each; the host
@@ -35,6 +43,8 @@ pub struct Request {
 pub struct RequestBuilder<'a> {
     ctx: &'a ActionContext,
     request: Request,
+    /// How often it may be tried again.
+    retries: u32,
     error: Option<HttpError>,
 }
 
@@ -45,6 +55,7 @@ impl<'a> RequestBuilder<'a> {
             method,
             url,
             headers: Vec::new(),
+            credentials: Vec::new(),
             body: Vec::new(),
             timeout: None,
             max_body: MAX_BODY,
@@ -52,6 +63,7 @@ impl<'a> RequestBuilder<'a> {
         Self {
             ctx,
             request,
+            retries: 0,
             error: None,
         }
     }
@@ -77,6 +89,19 @@ impl<'a> RequestBuilder<'a> {
         self.header("authorization", value)
     }
 
+    /// Has the host add a credential as its kind says: in a header, or as the certificate
+    /// of the connection. A text is sent as a bearer token. Where a redirect leads to
+    /// another server, it gets none.
+    #[must_use]
+    pub fn credential(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if let Err(error) = self.ctx.backend.credential(&name) {
+            self.error = Some(HttpError::Denied(error.to_string()));
+        }
+        self.request.credentials.push(name);
+        self
+    }
+
     /// Sends a value as JSON.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
@@ -88,6 +113,35 @@ impl<'a> RequestBuilder<'a> {
             self
         } else {
             self.header("content-type", "application/json")
+        }
+    }
+
+    /// Sends fields as a form does (`application/x-www-form-urlencoded`).
+    #[must_use]
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(
+        mut self,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.request.body = url::form(fields).into_bytes();
+        if self.has_header("content-type") {
+            self
+        } else {
+            self.header("content-type", "application/x-www-form-urlencoded")
+        }
+    }
+
+    /// Sends fields and files as a form does (`multipart/form-data`).
+    #[must_use]
+    pub fn multipart(mut self, form: Multipart) -> Self {
+        match form.encode() {
+            Ok((media_type, body)) => {
+                self.request.body = body;
+                self.header("content-type", media_type)
+            }
+            Err(error) => {
+                self.error = Some(error);
+                self
+            }
         }
     }
 
@@ -122,16 +176,94 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
+    /// Has [`send`](Self::send) try again up to so many times where no answer came in
+    /// time, the connection broke, or the answer is 429, 502, 503 or 504: after
+    /// `Retry-After`, or 200 ms and twice as long each time, but never after more than
+    /// ten seconds. Only what does no harm twice is tried again: GET, HEAD, OPTIONS, PUT,
+    /// DELETE, and what is [`idempotent`](Self::idempotent). Longer waits are the node's
+    /// business: its `retry`.
+    #[must_use]
+    pub const fn retries(mut self, times: u32) -> Self {
+        self.retries = times;
+        self
+    }
+
     /// Sends it and reads the whole response. A status is no error; see
     /// [`Response::error_for_status`].
     ///
     /// # Errors
     /// When there is no complete response.
     pub async fn send(self) -> Result<Response, HttpError> {
-        match self.error {
-            Some(error) => Err(error),
-            None => self.ctx.backend.send(self.request).await,
+        if let Some(error) = self.error {
+            return Err(error);
         }
+        if self.retries == 0 || !self.may_be_repeated() {
+            return self.ctx.backend.send(self.request).await;
+        }
+        let mut delay = FIRST_DELAY;
+        for _ in 0..self.retries {
+            let answer = self.ctx.backend.send(self.request.clone()).await;
+            let asked = match &answer {
+                Ok(response) if matches!(response.status(), 429 | 502 | 503 | 504) => {
+                    response.retry_after()
+                }
+                Err(error) if error.is_retryable() => None,
+                _ => return answer,
+            };
+            let wait = asked.unwrap_or(delay);
+            if wait > LONGEST_DELAY {
+                return answer;
+            }
+            self.ctx.backend.sleep(wait).await;
+            delay = delay.saturating_mul(2);
+        }
+        self.ctx.backend.send(self.request).await
+    }
+
+    /// Sends it and gives the response as soon as its head is there; its body is read in
+    /// parts. Nothing is tried again.
+    ///
+    /// # Errors
+    /// When there is no response.
+    pub async fn stream(self) -> Result<ResponseStream, HttpError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let limit = self.request.max_body;
+        let (head, body) = self.ctx.backend.open(self.request).await?;
+        Ok(ResponseStream {
+            head,
+            body,
+            left: limit,
+            limit,
+        })
+    }
+
+    /// Begins to send it; its body is written in parts, behind what was given as its body.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn upload(self) -> Result<Upload<'a>, HttpError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let max_body = self.request.max_body;
+        let mut request = self.request;
+        let first = core::mem::take(&mut request.body);
+        let mut upload = Upload {
+            ctx: self.ctx,
+            outgoing: self.ctx.backend.upload(request)?,
+            max_body,
+        };
+        if !first.is_empty() {
+            upload.write(&first).await?;
+        }
+        Ok(upload)
+    }
+
+    fn may_be_repeated(&self) -> bool {
+        let harmless = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
+        harmless.contains(&self.request.method.as_str()) || self.has_header("idempotency-key")
     }
 
     fn has_header(&self, name: &str) -> bool {

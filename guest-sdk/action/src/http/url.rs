@@ -49,6 +49,22 @@ pub(crate) fn add_parameter(url: &mut String, name: &str, value: &str) {
     url.push_str(&fragment);
 }
 
+/// Fields as a form writes them.
+pub(crate) fn form<N: AsRef<str>, V: AsRef<str>>(
+    fields: impl IntoIterator<Item = (N, V)>,
+) -> String {
+    let mut out = String::new();
+    for (name, value) in fields {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        encode_into(&mut out, name.as_ref());
+        out.push('=');
+        encode_into(&mut out, value.as_ref());
+    }
+    out
+}
+
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 fn encode_into(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -8,11 +8,14 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
+mod credential;
 mod keep;
 mod resources;
 pub(crate) mod rules;
 
+pub use credential::Credential;
 pub use keep::{Draft, Kept};
 pub use resources::{Cursor, Database, SqlAnswer, SqlStatement};
 use serde::Serialize;
@@ -26,6 +29,9 @@ use crate::http::{HttpError, Request, Response, url};
 use crate::invoke::invoke;
 use crate::wire;
 
+/// Bytes of each part of a body.
+const CHUNK: usize = 64 * 1024;
+
 /// What stands behind an [`ActionContext`] in a unit test.
 #[derive(Debug, Default)]
 pub struct Backend {
@@ -36,7 +42,7 @@ pub struct Backend {
 struct State {
     identity: Identity,
     publisher: String,
-    credentials: BTreeMap<String, Result<String>>,
+    credentials: BTreeMap<String, Result<Credential>>,
     responses: BTreeMap<(String, String), VecDeque<Result<Response, HttpError>>>,
     http: Option<Http>,
     requests: Vec<Request>,
@@ -97,13 +103,18 @@ impl ActionContext {
         Self::default()
     }
 
-    /// With a credential. In the sandbox the value would be a placeholder.
+    /// With a credential: a text, or a [`Credential`] of a kind. In the sandbox the
+    /// action would see a placeholder.
     #[must_use]
-    pub fn with_credential(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_credential(
+        self,
+        name: impl Into<String>,
+        credential: impl Into<Credential>,
+    ) -> Self {
         self.backend
             .state()
             .credentials
-            .insert(name.into(), Ok(value.into()));
+            .insert(name.into(), Ok(credential.into()));
         self
     }
 
@@ -282,7 +293,8 @@ impl Backend {
 
     pub(crate) fn credential(&self, name: &str) -> Result<String> {
         let found = self.state().credentials.get(name).cloned();
-        found.unwrap_or_else(|| {
+        let value = found.map(|found| found.map(|credential| credential.value()));
+        value.unwrap_or_else(|| {
             Err(ActionError::permanent(format!(
                 "no credential `{name}`: give the test context one with `with_credential`"
             )))
@@ -296,7 +308,70 @@ impl Backend {
         std::future::ready(self.answer(request))
     }
 
+    pub(crate) fn open(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<(Response, Incoming), HttpError>> + use<> {
+        let answer = self.answer(request).map(|mut head| {
+            let body = std::mem::take(&mut head.body);
+            (head, Incoming(body.chunks(CHUNK).map(<[u8]>::to_vec).collect()))
+        });
+        std::future::ready(answer)
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the backend in the sandbox has the same methods"
+    )]
+    pub(crate) fn upload(&self, request: Request) -> Result<Outgoing, HttpError> {
+        Ok(Outgoing(request))
+    }
+
+    pub(crate) fn finish(
+        &self,
+        Outgoing(request): Outgoing,
+        max_body: usize,
+    ) -> impl Future<Output = Result<Response, HttpError>> + use<> {
+        self.send(Request {
+            max_body,
+            ..request
+        })
+    }
+
+    /// Takes no time in a test.
+    #[expect(
+        clippy::unused_self,
+        reason = "the backend in the sandbox has the same methods"
+    )]
+    pub(crate) fn sleep(&self, _: Duration) -> impl Future<Output = ()> + use<> {
+        std::future::ready(())
+    }
+
+    /// The request with what the host adds.
+    fn completed(&self, mut request: Request) -> Result<Request, HttpError> {
+        let state = self.state();
+        for name in &request.credentials {
+            // That it is there was said when it was named.
+            let Some(Ok(credential)) = state.credentials.get(name) else {
+                continue;
+            };
+            let Some((header, value)) = credential.header() else {
+                continue;
+            };
+            let mut given = request.headers.iter();
+            if given.any(|(name, _)| name.eq_ignore_ascii_case(&header)) {
+                return Err(HttpError::Denied(format!(
+                    "credential `{name}` sets `{header}`, as the request does; leave one out"
+                )));
+            }
+            request.headers.push((header, value));
+        }
+        Ok(request)
+    }
+
     fn answer(&self, request: Request) -> Result<Response, HttpError> {
+        let request = self.completed(request)?;
         if url::split(&request.url).is_none() {
             return Err(HttpError::InvalidRequest(format!(
                 "`{}` is not an http address",
@@ -324,6 +399,27 @@ impl Backend {
                 key.0, key.1
             ))),
         }
+    }
+}
+
+/// The body of a response, in parts.
+#[derive(Debug)]
+pub struct Incoming(VecDeque<Vec<u8>>);
+
+impl Incoming {
+    pub(crate) fn chunk(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, HttpError>> + use<> {
+        std::future::ready(Ok(self.0.pop_front()))
+    }
+}
+
+/// A request whose body is being made.
+#[derive(Debug)]
+pub struct Outgoing(Request);
+
+impl Outgoing {
+    pub(crate) fn write(&mut self, part: &[u8]) -> impl Future<Output = Result<(), HttpError>> + use<> {
+        self.0.body.extend_from_slice(part);
+        std::future::ready(Ok(()))
     }
 }
 

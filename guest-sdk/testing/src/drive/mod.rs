@@ -10,13 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
+use nebula_action::native::Credential;
 use nebula_engine::{
     EngineConfig, EngineError, ExecutionHandle, ExecutionOptions, ExecutionResult, WorkflowEngine,
 };
 use nebula_flow::definition::{Code, Retention};
 use nebula_flow::deploy::{DeployError, EVALUATOR};
 use nebula_flow::event::Recorded;
-use nebula_flow::grant::{self, Credential, Secret};
+use nebula_flow::grant;
 use nebula_flow::ports::{Clock, EventLog, ExecutionQuery, ExecutionSummary, Limits, Status};
 use nebula_flow::{ExecutionId, SignalName, TenantId, Timestamp, Value, WorkflowDefinition};
 use nebula_storage::Memory;
@@ -24,6 +25,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::clock::VirtualClock;
+use crate::native;
 use crate::records::TestRecords;
 use crate::registry::{Registry, World};
 use crate::result::{TestError, TestResult};
@@ -52,7 +54,7 @@ pub(crate) struct Setup {
     /// Others than the one that is run, in the order in which they are deployed.
     pub(crate) workflows: Vec<WorkflowDefinition>,
     pub(crate) signals: VecDeque<(SignalName, Value)>,
-    pub(crate) credentials: BTreeMap<String, String>,
+    pub(crate) credentials: BTreeMap<String, Credential>,
     pub(crate) now: Timestamp,
 }
 
@@ -189,12 +191,8 @@ impl Run {
         workflow: WorkflowDefinition,
         input: Value,
     ) -> Result<ExecutionHandle, TestError> {
-        for (name, secret) in &self.setup.credentials {
-            let credential = Credential {
-                secret: Secret::new(secret),
-                hosts: Vec::new(),
-                reveal: false,
-            };
+        for (name, credential) in &self.setup.credentials {
+            let credential = native::stored(credential);
             let put = grant::put_credential(&self.store, &self.tenant, name, &credential);
             put.await.map_err(EngineError::from)?;
         }

@@ -10,6 +10,7 @@ mod docs;
 mod faults;
 mod http;
 mod native;
+mod requests;
 mod resources;
 mod seed;
 mod suites;

@@ -3,12 +3,15 @@
 
 mod agreement;
 mod bodies;
+mod credentials;
 mod destinations;
 mod headers;
 mod internal;
+mod mutual;
 mod redirects;
 mod secrets;
 mod tls;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -186,7 +189,7 @@ fn allow(rules: impl IntoIterator<Item = HostRule>) -> Policy {
             asks: vec!["*".into()],
         },
         rules: rules.into_iter().collect(),
-        secrets: Vec::new(),
+        ..Policy::default()
     }
 }
 
@@ -257,7 +260,7 @@ impl Body for Pieces {
 fn secret(hosts: &[&str]) -> SecretRule {
     SecretRule {
         placeholder: "nebula-secret-7f3a".into(),
-        secret: "hunter2".into(),
+        credential: "hunter2".into(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
     }
 }

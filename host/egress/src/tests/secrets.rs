@@ -161,7 +161,7 @@ async fn a_secret_does_not_travel_in_the_clear_unless_an_operator_named_the_addr
 async fn a_secret_that_no_header_can_carry_is_refused_without_showing_it() {
     let station = Station::start(Behaviour::Answer(OK)).await;
     let mut policy = with_secret(&station, &["api.example"]);
-    policy.secrets[0].secret = "hunter2\r\nx-injected: 1".into();
+    policy.secrets[0].credential = "hunter2\r\nx-injected: 1".into();
     let error = send(
         &egress(),
         &policy,
@@ -177,7 +177,7 @@ async fn a_secret_that_no_header_can_carry_is_refused_without_showing_it() {
 async fn a_secret_that_looks_like_a_placeholder_is_not_replaced_again() {
     let station = Station::start(Behaviour::Answer(OK)).await;
     let mut policy = with_secret(&station, &["api.example"]);
-    policy.secrets[0].secret = "<nebula-secret-7f3a>".into();
+    policy.secrets[0].credential = "<nebula-secret-7f3a>".into();
     send(
         &egress(),
         &policy,

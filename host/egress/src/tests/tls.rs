@@ -8,8 +8,8 @@ use super::*;
 use crate::{Kind, Roots};
 
 const ROOT: &[u8] = include_bytes!("tls/ca.der");
-const CERTIFICATE: &[u8] = include_bytes!("tls/leaf.der");
-const KEY: &[u8] = include_bytes!("tls/leaf.key.der");
+pub(super) const CERTIFICATE: &[u8] = include_bytes!("tls/leaf.der");
+pub(super) const KEY: &[u8] = include_bytes!("tls/leaf.key.der");
 
 /// A server that proves to be `api.example`; keeps the names that it was asked for.
 async fn secure_station() -> (SocketAddr, Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>) {
@@ -53,14 +53,14 @@ async fn secure_station() -> (SocketAddr, Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec
     (address, names, requests)
 }
 
-fn trusting(roots: Vec<CertificateDer<'static>>) -> Egress {
+pub(super) fn trusting(roots: Vec<CertificateDer<'static>>) -> Egress {
     Egress::new(EgressConfig {
         roots: Roots::Only(roots),
         ..EgressConfig::default()
     })
 }
 
-fn granted(host: &str, address: SocketAddr) -> Policy {
+pub(super) fn granted(host: &str, address: SocketAddr) -> Policy {
     allow([HostRule::new(host, &both(), &[], Some(&format!("https://{address}"))).unwrap()])
 }
 

@@ -22,6 +22,7 @@ fn grant(action: &str, host: &str) -> Grant {
 fn credential() -> Credential {
     Credential {
         secret: Secret::new("hunter2"),
+        kind: CredentialKind::Text,
         hosts: vec!["api.example".to_owned()],
         reveal: true,
     }
@@ -99,6 +100,57 @@ fn a_grant_that_was_stored_before_schemes_were_reads_as_one_without() {
     let stored = json!({ "action": "weather.fetch", "host": "api.example" });
     let read: Grant = serde_json::from_value(stored).unwrap();
     assert_eq!(read, grant("weather.fetch", "api.example"));
+}
+
+#[test]
+fn a_credential_that_was_stored_before_kinds_were_is_a_text_and_a_text_is_stored_like_it() {
+    let stored = json!({ "secret": "hunter2", "hosts": ["api.example"], "reveal": true });
+    let read: Credential = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(read, credential());
+    assert_eq!(serde_json::to_value(&read).unwrap(), stored);
+    // One whose kind is not known is not taken for a text.
+    let later = json!({ "secret": "x", "kind": { "type": "later" }, "hosts": [] });
+    assert!(serde_json::from_value::<Credential>(later).is_err());
+}
+
+#[test]
+fn every_kind_of_credential_reads_back_as_it_was_written() {
+    let oauth2 = OAuth2 {
+        token_url: "https://login.example/token".into(),
+        token_at: Some("http://127.0.0.1:1".into()),
+        client_id: "me".into(),
+        scopes: vec!["read".into()],
+        audience: Some("api".into()),
+        client_auth: ClientAuth::Body,
+    };
+    for kind in [
+        CredentialKind::ApiKey {
+            header: "x-key".into(),
+        },
+        CredentialKind::Bearer,
+        CredentialKind::Basic { user: "me".into() },
+        CredentialKind::OAuth2(oauth2),
+        CredentialKind::Certificate {
+            chain: "PEM".into(),
+        },
+    ] {
+        let written = Credential {
+            kind,
+            ..credential()
+        };
+        let text = serde_json::to_string(&written).unwrap();
+        assert_eq!(serde_json::from_str::<Credential>(&text).unwrap(), written);
+        assert!(!format!("{written:?}").contains("hunter2"));
+        let shared = written.shared();
+        let shared = shared.as_ref().map(Secret::expose);
+        match written.kind {
+            CredentialKind::Basic { .. } => assert_eq!(shared, Some("me:hunter2")),
+            CredentialKind::OAuth2(_) | CredentialKind::Certificate { .. } => {
+                assert_eq!(shared, None);
+            }
+            _ => assert_eq!(shared, Some("hunter2")),
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nebula_flow::Effect;
-use nebula_flow::grant::{BoundCredential, Capabilities, Grant, Secret};
+use nebula_flow::grant::{
+    BoundCredential, Capabilities, ClientAuth, CredentialKind, Grant, OAuth2, Secret,
+};
 use nebula_flow::id::ActionId;
 use nebula_flow::ports::{Call, Runner};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,13 +37,22 @@ const SEND: &str = "
         (then (call $number (i64.extend_i32_u (call $status (i32.load (i32.const 3224))))))
         (else (call $number (i64.add (i64.const 1000) (i64.load8_u (i32.const 3224))))))";
 
+/// The part of it that puts the credential there.
+const CARRIED: &str = "(i32.const 516) (i32.const 13)
+        (i32.load (i32.const 3076)) (i32.load (i32.const 3080))";
+
+/// The same, by name: the host adds it.
+const NAMED: &str = "(i32.const 700) (i32.const 17) (i32.const 717) (i32.const 3)";
+
 const DENIED: u64 = 1_015;
+const CONFIGURATION: u64 = 1_037;
 const PROHIBITED: u64 = 1_004;
 
 fn bound(reveal: bool) -> BoundCredential {
     BoundCredential {
         stored_as: "station".into(),
         secret: Secret::new("s3cret"),
+        kind: CredentialKind::Text,
         hosts: vec!["api.test".into()],
         reveal,
     }
@@ -206,6 +217,12 @@ async fn station(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.expect("a byte"));
             }
+            let head = String::from_utf8_lossy(&request).into_owned();
+            let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
+            let length = length.map_or(0, |length| length.parse().expect("a number"));
+            for _ in 0..length {
+                request.push(stream.read_u8().await.expect("a byte"));
+            }
             requests.push(String::from_utf8(request).expect("text"));
             stream.write_all(answer.as_bytes()).await.expect("writes");
         }
@@ -274,4 +291,112 @@ async fn an_effectful_call_has_a_deadline_and_the_machine_s_clock() {
         left.as_u64().is_some_and(|s| (58..=61).contains(&s)),
         "{left} seconds to a deadline of 60 s"
     );
+}
+
+/// A guest that has the host add this credential.
+fn naming(name: &str) -> Guest {
+    assert!(SEND.contains(CARRIED));
+    Guest::new(format!("{GET} {}", SEND.replace(CARRIED, NAMED)))
+        .with(&format!("(data (i32.const 700) \"nebula-credential{name}\")"))
+}
+
+fn of_kind(kind: CredentialKind) -> BoundCredential {
+    BoundCredential {
+        kind,
+        ..bound(false)
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_the_guest_names_is_added_by_its_kind() {
+    for (kind, line) in [
+        (CredentialKind::Text, "authorization: Bearer s3cret"),
+        (
+            CredentialKind::Basic { user: "me".into() },
+            "authorization: Basic bWU6czNjcmV0",
+        ),
+        (
+            CredentialKind::ApiKey {
+                header: "x-key".into(),
+            },
+            "x-key: s3cret",
+        ),
+    ] {
+        let (at, station) = station(vec!["HTTP/1.1 204 No Content\r\n\r\n"]).await;
+        let call = with(&naming("key"), vec![grant(Some(at))], Some(of_kind(kind)));
+        let report = sandbox().run(call).await;
+        assert_eq!(output(&report), 204, "{:?}", report.lines);
+        let request = station.await.expect("joins").remove(0);
+        assert!(request.contains(&format!("{line}\r\n")), "{request}");
+        assert!(!request.contains("nebula-"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_bound_or_not_asked_for_is_not_added() {
+    let (at, station) = station(vec!["HTTP/1.1 204 No Content\r\n\r\n"]).await;
+    let undeclared = Guest {
+        credentials: vec![],
+        ..naming("key")
+    };
+    for (guest, credential) in [
+        (naming("kex"), Some(bound(false))),
+        (naming("key"), None),
+        (undeclared, Some(bound(false))),
+    ] {
+        let hosts = vec![grant(Some(at.clone()))];
+        let report = sandbox().run(with(&guest, hosts, credential)).await;
+        assert_eq!(output(&report), DENIED);
+        let (_, line) = &report.lines[0];
+        assert!(line.contains("asks for no credential"), "{line}");
+    }
+    station.abort();
+}
+
+#[tokio::test]
+async fn a_token_is_got_by_the_host_and_the_guest_never_sees_it() {
+    const TOKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 29\r\n\r\n{\"access_token\":\"t0ken-0ne\"}\n";
+    let oauth2 = |at: &str| {
+        of_kind(CredentialKind::OAuth2(OAuth2 {
+            token_url: "https://login.test/token".into(),
+            token_at: Some(at.to_owned()),
+            client_id: "me".into(),
+            scopes: vec![],
+            audience: None,
+            client_auth: ClientAuth::Basic,
+        }))
+    };
+    let (login_at, login) = station(vec![TOKEN]).await;
+    let (at, serving) = station(vec!["HTTP/1.1 204 No Content\r\n\r\n"; 2]).await;
+    let sandbox = sandbox();
+    // By its name, and by a placeholder: the same token.
+    let placeholder = Guest::new(format!("{GET} {SEND}"));
+    for guest in [naming("key"), placeholder] {
+        let credential = Some(BoundCredential {
+            // Whatever was granted.
+            reveal: true,
+            ..oauth2(&login_at)
+        });
+        let call = with(&guest, vec![grant(Some(at.clone()))], credential);
+        let learned = call.capabilities.learned.clone();
+        let report = sandbox.run(call).await;
+        assert_eq!(output(&report), 204, "{:?}", report.lines);
+        assert_eq!(learned.all()[0].expose(), "t0ken-0ne");
+    }
+    let asked = login.await.expect("joins").remove(0);
+    assert!(asked.contains("authorization: Basic bWU6czNjcmV0\r\n"), "{asked}");
+    let requests = serving.await.expect("joins");
+    assert!(requests[0].contains("authorization: Bearer t0ken-0ne\r\n"), "{requests:?}");
+    assert!(requests[1].contains("authorization: t0ken-0ne\r\n"), "{requests:?}");
+
+    let no = "HTTP/1.1 400 No\r\ncontent-length: 26\r\n\r\n{\"error\":\"invalid_client\"}";
+    let (login_at, login) = station(vec![no]).await;
+    let call = with(&naming("key"), vec![grant(Some(at))], Some(oauth2(&login_at)));
+    let report = sandbox.run(call).await;
+    assert_eq!(output(&report), CONFIGURATION);
+    assert_eq!(
+        report.lines[0].1,
+        "the request to api.test was not sent: the token endpoint of credential `station` answered 400 invalid_client"
+    );
+    login.await.expect("joins");
 }

@@ -1,16 +1,14 @@
 //! Credentials: set, listed, removed. What is given back never has a secret.
 
 use nebula_api::Page;
-use nebula_api::access::{Credential, PageQuery, SetCredential};
+use nebula_api::access::{ClientAuth, Credential, CredentialKind, PageQuery, SetCredential};
 use nebula_flow::grant::{self, Secret};
 use nebula_flow::ports::{Kind, Record};
 
 use super::grants::one_spelling;
-use super::{Error, Result, paging};
+use super::{Error, Result, credential_kind, paging};
 use crate::app::App;
 
-/// Bytes of a secret.
-const MAX_SECRET: usize = 64 * 1024;
 /// Hosts of a credential.
 const MAX_HOSTS: usize = 64;
 
@@ -24,7 +22,7 @@ pub(crate) async fn list(app: &App, query: PageQuery) -> Result<Page<Credential>
         .await?;
     let items = found
         .into_iter()
-        .map(|(name, record)| public(name, &record))
+        .map(|(name, record)| read(name, &record))
         .collect::<Result<_>>()?;
     Ok(paging::page(items, limit, |c: &Credential| c.name.clone()))
 }
@@ -34,25 +32,22 @@ pub(crate) async fn get(app: &App, name: &str) -> Result<Credential> {
     check_name(name)?;
     let record = app.records.get(Kind::Credential, &app.tenant, name).await?;
     let record = record.ok_or_else(|| Error::CredentialNotFound(name.into()))?;
-    public(name.into(), &record)
+    read(name.into(), &record)
 }
 
 /// Sets a credential, in place of the one of that name if there is one.
 pub(crate) async fn set(app: &App, name: &str, request: SetCredential) -> Result<Credential> {
     check_name(name)?;
-    let hosts = check(&request)?;
+    let kind = credential_kind::check(&request)?;
+    let hosts = hosts(&request)?;
     let credential = grant::Credential {
         secret: Secret::new(request.secret),
+        kind,
         hosts,
         reveal: request.reveal,
     };
     let version = grant::put_credential(&*app.records, &app.tenant, name, &credential).await?;
-    Ok(Credential {
-        name: name.into(),
-        hosts: credential.hosts,
-        reveal: credential.reveal,
-        version,
-    })
+    Ok(public(name.into(), credential, version))
 }
 
 /// Removes a credential.
@@ -69,15 +64,55 @@ pub(crate) async fn remove(app: &App, name: &str) -> Result<()> {
     }
 }
 
-fn public(name: String, record: &Record) -> Result<Credential> {
+fn read(name: String, record: &Record) -> Result<Credential> {
     let stored: grant::Credential = serde_json::from_slice(&record.value)
         .map_err(|_| Error::Damaged(format!("credential `{name}` is not one")))?;
-    Ok(Credential {
+    Ok(public(name, stored, record.version))
+}
+
+/// What is told of a credential.
+fn public(name: String, stored: grant::Credential, version: u64) -> Credential {
+    let mut told = Credential {
         name,
+        kind: CredentialKind::Text,
+        header: None,
+        user: None,
+        token_url: None,
+        token_at: None,
+        client_id: None,
+        scopes: Vec::new(),
+        audience: None,
+        client_auth: None,
         hosts: stored.hosts,
         reveal: stored.reveal,
-        version: record.version,
-    })
+        version,
+    };
+    match stored.kind {
+        grant::CredentialKind::Text => {}
+        grant::CredentialKind::ApiKey { header } => {
+            told.kind = CredentialKind::ApiKey;
+            told.header = Some(header);
+        }
+        grant::CredentialKind::Bearer => told.kind = CredentialKind::Bearer,
+        grant::CredentialKind::Basic { user } => {
+            told.kind = CredentialKind::Basic;
+            told.user = Some(user);
+        }
+        grant::CredentialKind::OAuth2(client) => {
+            told.kind = CredentialKind::OAuth2;
+            told.token_url = Some(client.token_url);
+            told.token_at = client.token_at;
+            told.client_id = Some(client.client_id);
+            told.scopes = client.scopes;
+            told.audience = client.audience;
+            told.client_auth = Some(match client.client_auth {
+                grant::ClientAuth::Basic => ClientAuth::Basic,
+                grant::ClientAuth::Body => ClientAuth::Body,
+            });
+        }
+        grant::CredentialKind::Certificate { .. } => told.kind = CredentialKind::Certificate,
+    }
+    told
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -97,29 +132,13 @@ fn check_name(name: &str) -> Result<()> {
     .into())
 }
 
-/// Checks a credential; returns its hosts in their one spelling.
-fn check(request: &SetCredential) -> Result<Vec<String>> {
-    let refuse = |pointer: &str, message: String| {
-        Err(Error::InvalidBody {
-            pointer: pointer.into(),
-            message,
-        })
-    };
-    if request.secret.is_empty() || request.secret.len() > MAX_SECRET {
-        return refuse("/secret", format!("a secret has 1 to {MAX_SECRET} bytes"));
-    }
-    // It goes into request headers, where a line end would begin another header.
-    if request.secret.contains(|c: char| c.is_control()) {
-        return refuse(
-            "/secret",
-            "a secret has no line ends and no other control characters".into(),
-        );
-    }
+/// The hosts of a credential in their one spelling.
+fn hosts(request: &SetCredential) -> Result<Vec<String>> {
     if request.hosts.len() > MAX_HOSTS {
-        return refuse(
-            "/hosts",
-            format!("a credential has at most {MAX_HOSTS} hosts"),
-        );
+        return Err(Error::InvalidBody {
+            pointer: "/hosts".into(),
+            message: format!("a credential has at most {MAX_HOSTS} hosts"),
+        });
     }
     let hosts = request.hosts.iter().enumerate();
     hosts

@@ -8,7 +8,8 @@
 //! - [`remove_execution`]: what is over.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
-//! - [`actions`], [`credentials`], [`grants`]: what may run and what it may reach.
+//! - [`actions`], [`credentials`], [`credential_kind`], [`grants`]: what may run and
+//!   what it may reach.
 //! - [`packages`], [`plan_packages`], [`install_packages`]: where actions come from.
 //! - [`keys`]: who may do what through the API.
 //! - [`reach`]: what it has reached.
@@ -16,6 +17,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod control_execution;
+mod credential_kind;
 pub(crate) mod credentials;
 pub(crate) mod deploy_workflow;
 pub(crate) mod executions;

@@ -222,8 +222,8 @@ impl Hook<'_> {
     async fn secret(&self, app: &App) -> Result<Secret> {
         let name = &self.webhook.secret;
         let found = grant::credential(&*app.records, &app.tenant, name).await?;
-        let found = found.ok_or_else(|| Error::SecretMissing(name.clone()))?;
-        Ok(found.secret)
+        let shared = found.and_then(|found| found.shared());
+        shared.ok_or_else(|| Error::SecretMissing(name.clone()))
     }
 
     fn event(&self) -> Result<Value> {

@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod connections;
+mod credentials;
 mod door;
 mod generated;
 mod hostile;

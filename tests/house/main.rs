@@ -25,6 +25,7 @@ mod keeps;
 mod lost;
 mod outputs;
 mod packs;
+mod polls;
 mod resources;
 mod rooms;
 mod secrets;

@@ -118,6 +118,7 @@ impl Error {
             Some("package_altered") => Exit::Altered,
             Some("package_conflict") => Exit::Taken,
             Some("registry_trouble") => Exit::Registry,
+            Some("poll_failed") => Exit::Failed,
             _ if status >= 500 => Exit::Node,
             _ => Exit::Refused,
         };

@@ -28,6 +28,7 @@ mod lost;
 mod outputs;
 mod packs;
 mod requests;
+mod polls;
 mod resources;
 mod rooms;
 mod secrets;

@@ -43,7 +43,8 @@ fn triggers_are_listed_tried_and_switched_from_the_command_line() {
     assert_eq!(
         heading,
         [
-            "TRIGGER", "KIND", "ON", "NEXT", "LAST", "OUTCOME", "ERRORS", "ERROR"
+            "TRIGGER", "KIND", "ON", "NEXT", "POLLED", "EVENTS", "LAST", "OUTCOME", "ERRORS",
+            "ERROR"
         ]
     );
     let row: Vec<_> = lines.next().expect("a row").split_whitespace().collect();
@@ -51,7 +52,18 @@ fn triggers_are_listed_tried_and_switched_from_the_command_line() {
     assert!(next.ends_with("T17:00:00.000Z"), "02:00 in Tokyo: {next}");
     assert_eq!(
         row,
-        ["report/nightly", "cron", "true", next, "-", "-", "0", "-"]
+        [
+            "report/nightly",
+            "cron",
+            "true",
+            next,
+            "-",
+            "-",
+            "-",
+            "-",
+            "0",
+            "-"
+        ]
     );
     let names = cli.run(&["trigger", "list", "-o", "name"]);
     assert_eq!(names.stdout, "report/nightly\n");

@@ -25,13 +25,13 @@ pub(crate) enum Trigger {
         #[command(flatten)]
         args: WatchedListArgs,
     },
-    /// Show a trigger: when it starts an execution next, what it did last
+    /// Show a trigger: when it starts an execution or is polled next, what it did last
     Get {
         /// The trigger
         #[arg(value_name = "WORKFLOW/TRIGGER")]
         trigger: String,
     },
-    /// Say what a trigger would start and when; start it by hand with --fire
+    /// Say what a trigger would start and when, or what it finds; start it by hand with --fire
     Test {
         /// The trigger
         #[arg(value_name = "WORKFLOW/TRIGGER")]
@@ -39,11 +39,11 @@ pub(crate) enum Trigger {
         /// Start an execution, whether the trigger is on or off
         #[arg(long)]
         fire: bool,
-        /// The event, in place of one as the trigger's kind has it
+        /// The event, in place of one as the trigger's kind has it or as a poll finds
         #[command(flatten)]
         event: Input,
     },
-    /// Switch a trigger on; slots that passed while it was off are not made up for
+    /// Switch a trigger on; slots that passed while it was off are not made up for, what a poll finds is
     Enable {
         /// The trigger
         #[arg(value_name = "WORKFLOW/TRIGGER")]
@@ -93,12 +93,17 @@ async fn go(context: &Context, node: &Node, verb: Trigger) -> Result<ExitCode> {
     }
 }
 
+/// Characters of a cursor that people are shown.
+const CURSOR: usize = 400;
+
 /// Columns of a list.
 const COLUMNS: &[Column] = &[
     ("TRIGGER", "/id", Show::Key),
     ("KIND", "/kind", Show::Key),
     ("ON", "/enabled", Show::Key),
     ("NEXT", "/next_at", Show::Key),
+    ("POLLED", "/polled_at", Show::Age),
+    ("EVENTS", "/events", Show::Count),
     ("LAST", "/last_event/at", Show::Age),
     ("OUTCOME", "/last_event/outcome", Show::Status),
     ("EXECUTION", "/last_event/execution", Show::Wide(&Show::Key)),
@@ -107,6 +112,8 @@ const COLUMNS: &[Column] = &[
     ("TIMEZONE", "/timezone", Show::Wide(&Show::Key)),
     ("PATH", "/path", Show::Wide(&Show::Key)),
     ("FOLLOWS", "/follows", Show::Wide(&Show::Key)),
+    ("ACTION", "/action", Show::Wide(&Show::Key)),
+    ("EVERY", "/every", Show::Wide(&Show::Key)),
     ("ERRORS", "/errors", Show::Count),
     ("ERROR", "/last_error/message", Show::Text),
 ];
@@ -155,6 +162,9 @@ async fn test(
     for at in next.into_iter().flatten().filter_map(Value::as_str) {
         output::line(&format!("next   {at}"))?;
     }
+    if let Some(poll) = answer.get("poll") {
+        polled(poll)?;
+    }
     if let Some(input) = answer.get("input") {
         output::line(&format!("input  {input}"))?;
     }
@@ -163,4 +173,31 @@ async fn test(
         None => output::note("nothing was started; --fire starts an execution"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a poll found, a line for each.
+fn polled(poll: &Value) -> Result<()> {
+    let each = |key: &str| {
+        poll.get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    for line in each("lines").filter_map(Value::as_str) {
+        output::note(line);
+    }
+    for event in each("events") {
+        output::line(&format!("event  {event}"))?;
+    }
+    if each("events").next().is_none() {
+        output::line("event  none is new")?;
+    }
+    if let Some(cursor) = poll.get("cursor") {
+        let cursor = output::shorten(&cursor.to_string(), CURSOR);
+        output::line(&format!("cursor {cursor}"))?;
+    }
+    if poll.get("more") == Some(&Value::Bool(true)) {
+        output::line("more   true")?;
+    }
+    Ok(())
 }

@@ -29,34 +29,46 @@ pub fn describe<A: ProcessAction>() -> Description {
     let metadata = *A::instance().metadata();
     Description {
         metadata,
-        input_schema: asking(schema::<A::Input>(Side::Read), metadata.resources),
+        input_schema: saying(schema::<A::Input>(Side::Read), &metadata),
         output_schema: schema::<A::Output>(Side::Written),
     }
 }
 
-/// The schema, which also says what resources the action asks for. Their names and
-/// kinds are letters, digits and `_`, which the derive has checked.
-fn asking(mut schema: String, resources: &[(&str, &str)]) -> String {
-    if resources.is_empty() {
-        return schema;
+/// The schema, which also says whether the action is a trigger, and what resources it
+/// asks for. Their names and kinds are letters, digits and `_`, which the derive has
+/// checked.
+fn saying(mut schema: String, metadata: &ActionMetadata) -> String {
+    if metadata.trigger {
+        add(&mut schema, "\"x-trigger\":true");
     }
+    let mut asked = String::new();
+    for (name, kind) in metadata.resources {
+        let before = if asked.is_empty() {
+            "\"x-resources\":{"
+        } else {
+            ","
+        };
+        asked.push_str(&[before, "\"", name, "\":\"", kind, "\""].concat());
+    }
+    if !asked.is_empty() {
+        asked.push('}');
+        add(&mut schema, &asked);
+    }
+    schema
+}
+
+/// Adds a member to the object that a schema is.
+fn add(schema: &mut String, member: &str) {
     // What accepts anything is written `true`.
     if !schema.ends_with('}') {
-        schema = "{}".into();
+        *schema = "{}".into();
     }
     schema.pop();
     if schema.len() > 1 {
         schema.push(',');
     }
-    schema.push_str("\"x-resources\":");
-    let mut before = '{';
-    for (name, kind) in resources {
-        schema.push(before);
-        before = ',';
-        schema.push_str(&["\"", name, "\":\"", kind, "\""].concat());
-    }
-    schema.push_str("}}");
-    schema
+    schema.push_str(member);
+    schema.push('}');
 }
 
 /// Runs an action: MessagePack in, MessagePack out.
@@ -85,20 +97,39 @@ fn encode<T: serde::Serialize>(output: &T) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    const fn metadata(
+        resources: &'static [(&'static str, &'static str)],
+        trigger: bool,
+    ) -> ActionMetadata {
+        ActionMetadata {
+            id: crate::ActionId::new("a.b"),
+            name: "",
+            version: "1.0.0",
+            description: "",
+            category: "",
+            credentials: &[],
+            hosts: &[],
+            resources,
+            trigger,
+        }
+    }
+
     #[test]
-    fn the_schema_says_which_resources_are_asked_for() {
+    fn the_schema_says_which_resources_are_asked_for_and_what_is_a_trigger() {
         let db: &[(&str, &str)] = &[("db", "sql")];
         let two: &[(&str, &str)] = &[("db", "sql"), ("log", "sql")];
-        for (schema, resources, wanted) in [
-            ("true", &[][..], "true"),
-            ("true", db, r#"{"x-resources":{"db":"sql"}}"#),
+        for (schema, resources, trigger, wanted) in [
+            ("true", &[][..], false, "true"),
+            ("true", db, false, r#"{"x-resources":{"db":"sql"}}"#),
+            ("true", &[][..], true, r#"{"x-trigger":true}"#),
             (
                 r#"{"type":"object"}"#,
                 two,
-                r#"{"type":"object","x-resources":{"db":"sql","log":"sql"}}"#,
+                true,
+                r#"{"type":"object","x-trigger":true,"x-resources":{"db":"sql","log":"sql"}}"#,
             ),
         ] {
-            assert_eq!(asking(schema.into(), resources), wanted);
+            assert_eq!(saying(schema.into(), &metadata(resources, trigger)), wanted);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What an action is. An author writes a unit struct, says what it is called
-//! ([`Action`], derived) and what it does ([`SimpleAction`] or
-//! [`ProcessAction`]); [`export!`] makes a component of it. The same code runs
+//! ([`Action`], derived) and what it does ([`SimpleAction`],
+//! [`ProcessAction`] or [`PollingTrigger`]); [`export!`] makes a component of it. The same code runs
 //! natively in a unit test, with [`ActionContext::for_test`].
 //!
 //! Modules in the order a newcomer should read them:
 //!
 //! - [`action`]: the traits an author implements.
+//! - [`trigger`]: actions that look for what is new.
 //! - [`metadata`]: what an action says about itself.
 //! - [`again`]: actions that are called again: waits, and the state between calls.
 //! - [`error`]: why an action fails, and whether trying again may help.
@@ -38,6 +39,7 @@ pub mod parameter;
 pub mod resource;
 pub mod schema;
 pub mod state;
+pub mod trigger;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
@@ -61,6 +63,7 @@ pub use metadata::{ActionId, ActionMetadata};
 pub use parameter::{Parameter, Parameters};
 pub use resource::{Resource, ResourceError, Sql};
 pub use schema::Schema;
+pub use trigger::{PollInput, Polled, PollingTrigger};
 
 /// Makes a component of actions: `nebula_sdk::export!(Fetch, Forecast);`, once
 /// in a crate whose `crate-type` has `cdylib`. Outside Wasm it does nothing.

@@ -46,4 +46,6 @@ pub struct ActionMetadata {
     pub hosts: &'static [&'static str],
     /// Resources that it asks for: the name its code uses, and the kind.
     pub resources: &'static [(&'static str, &'static str)],
+    /// Whether it is a [`PollingTrigger`](crate::PollingTrigger), no step of a workflow.
+    pub trigger: bool,
 }

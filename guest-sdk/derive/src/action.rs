@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, Meta, Result};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, Meta, Result};
 
 use crate::attribute::Attribute;
 
@@ -18,6 +18,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
         credentials,
         hosts,
         resources,
+        trigger,
     } = Attribute::of(item)?;
     let name = name.unwrap_or_else(|| title(&id));
     let category = category.unwrap_or_else(|| id.split('.').next().unwrap_or_default().to_owned());
@@ -25,6 +26,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let version = version.map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
     let resources = resources.iter().map(|(name, kind)| quote!((#name, #kind)));
     let ident = &item.ident;
+    let as_action = trigger.then(|| polled(ident));
     Ok(quote! {
         impl ::nebula_sdk::action::Action for #ident {
             fn metadata(&self) -> &::nebula_sdk::action::ActionMetadata {
@@ -37,6 +39,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
                     credentials: &[#(#credentials),*],
                     hosts: &[#(#hosts),*],
                     resources: &[#(#resources),*],
+                    trigger: #trigger,
                 };
                 &METADATA
             }
@@ -45,7 +48,29 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
                 Self
             }
         }
+
+        #as_action
     })
+}
+
+/// A trigger as the action that the host calls.
+fn polled(ident: &Ident) -> TokenStream {
+    let action = quote!(::nebula_sdk::action);
+    let of = quote!(<Self as #action::PollingTrigger>);
+    quote! {
+        impl #action::ProcessAction for #ident {
+            type Input = #action::PollInput<#of::Config, #of::Cursor>;
+            type Output = #action::Polled<#of::Cursor, #of::Event>;
+
+            async fn execute(
+                &self,
+                input: Self::Input,
+                ctx: &#action::ActionContext,
+            ) -> #action::Result<#action::ProcessResult<Self::Output>> {
+                #action::trigger::execute(self, input, ctx).await
+            }
+        }
+    }
 }
 
 fn check_shape(item: &DeriveInput) -> Result<()> {
@@ -113,6 +138,22 @@ mod tests {
         ] {
             assert!(code.contains(part), "{part} in {code}");
         }
+    }
+
+    #[test]
+    fn only_a_trigger_is_made_an_action_by_the_derive() {
+        let code = |item: DeriveInput| expand(&item).expect("expands").to_string();
+        let plain = code(parse_quote!(
+            #[action(id = "a.b")]
+            struct A;
+        ));
+        assert!(!plain.contains("PollingTrigger"), "{plain}");
+        let trigger = code(parse_quote!(
+            #[action(id = "a.b", trigger)]
+            struct A;
+        ));
+        assert!(trigger.contains("PollingTrigger"), "{trigger}");
+        assert!(trigger.contains("trigger : true"), "{trigger}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Error, LitStr, Result, Token, parenthesized};
 
 const KEYS: &str =
-    "id, name, version, description, category, credentials(…), hosts(…), resources(…)";
+    "id, name, version, description, category, credentials(…), hosts(…), resources(…), trigger";
 
 /// What `#[action(…)]` says.
 #[derive(Debug, Default)]
@@ -19,6 +19,7 @@ pub(crate) struct Attribute {
     pub(crate) hosts: Vec<String>,
     /// Name and kind.
     pub(crate) resources: Vec<(String, String)>,
+    pub(crate) trigger: bool,
 }
 
 impl Attribute {
@@ -54,6 +55,7 @@ impl Attribute {
             "credentials" => self.credentials = texts(meta, check_credential)?,
             "hosts" => self.hosts = texts(meta, check_host)?,
             "resources" => self.resources = kinds(meta)?,
+            "trigger" => self.trigger = alone(meta)?,
             _ => return Err(meta.error(format!("unknown key; the keys are {KEYS}"))),
         }
         seen.push(key);
@@ -66,6 +68,15 @@ type Check = fn(&str) -> std::result::Result<(), &'static str>;
 /// `key = "text"`.
 fn text(meta: &ParseNestedMeta<'_>, check: Check) -> Result<String> {
     checked(&meta.value()?.parse()?, check)
+}
+
+/// `key`.
+fn alone(meta: &ParseNestedMeta<'_>) -> Result<bool> {
+    if meta.input.is_empty() || meta.input.peek(Token![,]) {
+        Ok(true)
+    } else {
+        Err(meta.error("`trigger` stands alone: it says that the action is one"))
+    }
 }
 
 /// `key("text", …)`.
@@ -187,7 +198,7 @@ mod tests {
         let item: DeriveInput = parse_quote! {
             #[action(id = "weather.fetch", name = "Weather", version = "1.2.0-rc.1", description = "It.", category = "web")]
             #[action(credentials("weather_api"), hosts("api.weather.example", "localhost:8080"))]
-            #[action(resources(db = "sql", log_2 = "sql"))]
+            #[action(resources(db = "sql", log_2 = "sql"), trigger)]
             struct Fetch;
         };
         let found = Attribute::of(&item).expect("reads");
@@ -196,11 +207,19 @@ mod tests {
         let sql = |name: &str| (name.to_owned(), "sql".to_owned());
         assert_eq!(found.resources, [sql("db"), sql("log_2")]);
         assert_eq!(found.version.as_deref(), Some("1.2.0-rc.1"));
+        assert!(found.trigger);
     }
 
     #[test]
     fn mistakes_are_named() {
-        let cases: [(DeriveInput, &str); 11] = [
+        let cases: [(DeriveInput, &str); 12] = [
+            (
+                parse_quote!(
+                    #[action(id = "a.b", trigger = "yes")]
+                    struct A;
+                ),
+                "`trigger` stands alone",
+            ),
             (
                 parse_quote!(
                     struct A;

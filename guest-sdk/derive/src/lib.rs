@@ -17,7 +17,7 @@ mod schema;
 mod workflow;
 
 /// Makes an action of a unit struct. What it does is said by `SimpleAction` or
-/// `ProcessAction`.
+/// `ProcessAction`; with `trigger`, by `PollingTrigger`.
 ///
 /// ```ignore
 /// /// Fetches the weather of a city.
@@ -35,6 +35,8 @@ mod workflow;
 /// | `category` | the first segment of the id |
 /// | `credentials("…", …)` | none |
 /// | `hosts("…", …)` | none; `host` or `host:port`, or `*` when they come from the input |
+/// | `resources(name = "sql", …)` | none |
+/// | `trigger` | it is a step of a workflow, no trigger |
 #[proc_macro_derive(Action, attributes(action))]
 pub fn derive_action(item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::DeriveInput);

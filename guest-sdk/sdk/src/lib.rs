@@ -73,8 +73,9 @@ pub use nebula_testing as testing;
 pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
-        Action, ActionContext, ActionError, Blob, Parameter, Parameters, ProcessAction,
-        ProcessResult, ResourceError, Result, Resumed, SimpleAction, Sql, Wake, Woken,
+        Action, ActionContext, ActionError, Blob, Parameter, Parameters, Polled, PollingTrigger,
+        ProcessAction, ProcessResult, ResourceError, Result, Resumed, SimpleAction, Sql, Wake,
+        Woken,
     };
     #[cfg(feature = "workflow")]
     pub use nebula_derive::Workflow;

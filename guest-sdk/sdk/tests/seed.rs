@@ -97,6 +97,7 @@ impl Action for ByHand {
             credentials: &[],
             hosts: &[],
             resources: &[],
+            trigger: false,
         };
         &METADATA
     }

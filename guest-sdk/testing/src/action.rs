@@ -8,7 +8,8 @@ use nebula_action::context::{Identity, Level};
 use nebula_action::http::Request;
 use nebula_action::native::{Credential, Kept};
 use nebula_action::{
-    ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken, wire,
+    Action, ActionContext, ActionError, Encoded, Polled, PollingTrigger, ProcessAction,
+    ProcessResult, Resumed, Woken, wire,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -31,6 +32,8 @@ pub struct ActionTestHarness {
     deadline_millis: Option<u64>,
     cancelled: bool,
     kept: Mutex<Kept>,
+    /// Of triggers, by the id of each.
+    cursors: Mutex<BTreeMap<&'static str, Encoded>>,
 }
 
 /// What became of a call.
@@ -191,6 +194,37 @@ impl ActionTestHarness {
         self.call::<A>(input).await
     }
 
+    /// Polls a trigger, from where the poll before ended well: the harness keeps the
+    /// cursor from one call to the next, as the host does. The first call has none.
+    pub async fn poll<T: PollingTrigger>(
+        &self,
+        config: T::Config,
+    ) -> ActionTestResult<Polled<T::Cursor, T::Event>> {
+        let http = self.http.fresh();
+        let ctx = self.context::<T>(&http);
+        let id = T::instance().metadata().id.as_str();
+        let cursor = self.cursors().get(id).map(Encoded::decode).transpose();
+        let ended = match cursor {
+            Ok(cursor) => T::instance().poll(config, cursor, &ctx).await,
+            Err(error) => Err(error),
+        };
+        // As it travels: what cannot be written and read again is no cursor.
+        let kept = ended.and_then(|polled| {
+            let cursor = Encoded::of(&polled.cursor)?;
+            cursor.decode::<T::Cursor>()?;
+            Ok((polled, cursor))
+        });
+        let (ended, cursor) = kept.map_or_else(
+            |error| (Err(error), None),
+            |(polled, cursor)| (Ok(ProcessResult::Success(polled)), Some(cursor)),
+        );
+        let result = self.result(ended, &ctx, &http);
+        if let (Some(cursor), Ok(_)) = (cursor, &result.outcome) {
+            self.cursors().insert(id, cursor);
+        }
+        result
+    }
+
     async fn call<A: ProcessAction>(
         &self,
         input: Result<A::Input, ActionError>,
@@ -201,6 +235,15 @@ impl ActionTestHarness {
             Ok(input) => A::instance().execute(input, &ctx).await,
             Err(error) => Err(error),
         };
+        self.result(ended, &ctx, &http)
+    }
+
+    fn result<T: Serialize>(
+        &self,
+        ended: Result<ProcessResult<T>, ActionError>,
+        ctx: &ActionContext,
+        http: &HttpMock,
+    ) -> ActionTestResult<T> {
         let (output, outcome) = taken_apart(ended);
         if outcome.is_ok() {
             *self.kept() = ctx.kept();
@@ -217,11 +260,15 @@ impl ActionTestHarness {
         }
     }
 
+    fn cursors(&self) -> MutexGuard<'_, BTreeMap<&'static str, Encoded>> {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn context<A: ProcessAction>(&self, http: &HttpMock) -> ActionContext {
+    fn context<A: Action>(&self, http: &HttpMock) -> ActionContext {
         let world = World {
             http: http.clone(),
             resources: self.resources.clone(),

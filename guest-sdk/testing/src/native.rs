@@ -8,7 +8,8 @@ use nebula_action::http::{HttpError, Request, Response};
 use nebula_action::invoke::{describe, invoke};
 use nebula_action::native::Credential;
 use nebula_action::{
-    ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken, block_on,
+    Action, ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken,
+    block_on,
 };
 use nebula_flow::component::ActionMetadata;
 use nebula_flow::event::{Failure, FailureKind};
@@ -97,7 +98,7 @@ fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {
 }
 
 /// A context whose requests go to the world, as far as the action asks for their hosts.
-pub(crate) fn reaching<A: ProcessAction>(world: &World) -> ActionContext {
+pub(crate) fn reaching<A: Action>(world: &World) -> ActionContext {
     let asked = A::instance().metadata().hosts;
     let id = A::instance().metadata().id;
     let mut ctx = ActionContext::for_test();
@@ -191,7 +192,7 @@ pub(crate) fn stored(credential: &Credential) -> grant::Credential {
 }
 
 /// Why a credential that the test gave cannot be had.
-pub(crate) fn unasked<A: ProcessAction>(name: &str) -> ActionError {
+pub(crate) fn unasked<A: Action>(name: &str) -> ActionError {
     let id = A::instance().metadata().id;
     ActionError::permanent(format!(
         "`{id}` does not ask for the credential `{name}`: `#[action(credentials(\"{name}\"))]`"

@@ -13,6 +13,8 @@ pub struct ActionSummary {
     pub name: String,
     /// Semver.
     pub version: String,
+    /// `action`, which a node runs, or `trigger`, which a workflow's trigger polls.
+    pub kind: String,
     /// One or two sentences.
     pub description: String,
     /// Where a catalog lists it.

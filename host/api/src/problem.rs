@@ -191,6 +191,8 @@ codes! {
     TooManyStreams = "too_many_streams", 429, "Too many streams are open";
     /// A defect of the node.
     Internal = "internal", 500, "The node made a mistake";
+    /// A trigger that was tried could not look for what is new.
+    PollFailed = "poll_failed", 502, "The trigger could not poll";
     /// A registry does not answer, or answers nonsense.
     RegistryTrouble = "registry_trouble", 502, "A registry cannot be used now";
     /// The store is in trouble, or the node is about to stop.

@@ -16,11 +16,11 @@ pub struct Trigger {
     pub workflow_version: u32,
     /// As the document names it.
     pub name: String,
-    /// `cron`, `webhook` or `on_end`.
+    /// `cron`, `webhook`, `on_end` or `poll`.
     pub kind: String,
     /// Its switch: whether it starts anything.
     pub enabled: bool,
-    /// When it starts an execution next; absent when it is switched off.
+    /// When it starts an execution or is polled next; absent when it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Time>,
     /// The schedule of a cron trigger.
@@ -38,6 +38,21 @@ pub struct Trigger {
     /// The workflow whose ends fire an on_end trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
+    /// The action that a poll trigger calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// How often it does, e.g. `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// When the last poll that ended well began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polled_at: Option<Time>,
+    /// How many events polls have found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Where the next poll begins; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<serde_json::Value>,
     /// What it did last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<TriggerEvent>,
@@ -53,7 +68,8 @@ pub struct Trigger {
 pub struct TriggerEvent {
     /// When.
     pub at: Time,
-    /// `started`, `skipped` (an earlier execution had not ended) or `tested` (by
+    /// `started`, `skipped` (an earlier execution had not ended, so that a slot started
+    /// nothing or nothing was polled) or `tested` (by
     /// hand).
     pub outcome: String,
     /// For which slot of its schedule.
@@ -81,7 +97,8 @@ pub struct TestTrigger {
     /// what would be.
     #[serde(default)]
     pub fire: bool,
-    /// The event, `$trigger` in its input; absent: one as the trigger's kind has it.
+    /// The event, `$trigger` in its input; absent: one as the trigger's kind has it, and
+    /// for one that polls what a poll finds now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<serde_json::Value>,
 }
@@ -91,12 +108,29 @@ pub struct TestTrigger {
 pub struct TestedTrigger {
     /// The next times of a schedule, five at most, whether it is switched on or off.
     pub next: Vec<Time>,
-    /// The input that an execution has, as far as it can be made.
+    /// What a poll found: nothing was started by it, and the cursor stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<TestedPoll>,
+    /// The input that an execution has, as far as it can be made; of a poll, that of its
+    /// first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<serde_json::Value>,
     /// What was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
+}
+
+/// What a poll that was tried found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestedPoll {
+    /// What is new, in order.
+    pub events: Vec<serde_json::Value>,
+    /// Where the next poll would begin.
+    pub cursor: serde_json::Value,
+    /// Whether there is more already.
+    pub more: bool,
+    /// What the action logged, with the level in front of each line.
+    pub lines: Vec<String>,
 }
 
 /// Which triggers.

@@ -8,7 +8,8 @@
 //! - `config`: [`EngineConfig`], the ports it is made of.
 //! - `owner`: holds shards, hears of work, gives each execution a task.
 //! - `task`: the life of one execution in memory.
-//! - `triggers`: starts workflows by the clock; `followers`: and by the ends of others.
+//! - `triggers`: starts workflows by the clock; `followers`: by the ends of others;
+//!   `polls`: by what actions find that look for what is new.
 //! - `retention`: removes what is over.
 //! - `watch`: who waits for the end of which execution.
 //! - `pinned`: compiled plans and components, kept in memory.
@@ -24,6 +25,7 @@ mod followers;
 mod handle;
 mod owner;
 mod pinned;
+mod polls;
 mod retention;
 mod task;
 mod triggers;
@@ -34,5 +36,6 @@ pub use clock::SystemClock;
 pub use config::EngineConfig;
 pub use engine::{EngineError, ExecutionOptions, GRACE, WorkflowEngine};
 pub use handle::ExecutionHandle;
+pub use polls::{PollReport, poll_once};
 pub use triggers::TriggerBell;
 pub use watch::ExecutionResult;

@@ -1,7 +1,8 @@
-//! Lets triggers start workflows by the clock. Which there are is read from the
-//! records: when the bell rings, since this process deployed or switched one,
-//! and every few seconds for what other nodes did. Every node looks at every
-//! trigger, the owner of the workflow's shard first; whoever is late finds it done.
+//! Lets triggers start workflows: by the clock, and by polling. Which there are is read
+//! from the records: when the bell rings, since this process deployed or switched one,
+//! and every few seconds for what other nodes did. Every node looks at every schedule,
+//! the owner of the workflow's shard first; whoever is late finds it done. Only the
+//! owner polls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,22 +12,25 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
-use nebula_flow::definition::Cron;
+use nebula_flow::definition::{Cron, Trigger};
 use nebula_flow::deploy::{self, Head};
 use nebula_flow::id::WorkflowName;
+use nebula_flow::plan::Plan;
 use nebula_flow::ports::RecordError;
 use nebula_flow::schedule::Schedule;
-use nebula_flow::trigger::cron::{self, Look, Next};
 use nebula_flow::trigger::on_end::Follower;
-use nebula_flow::trigger::{self, State};
-use nebula_flow::{ExecutionId, TenantId, Timestamp, TriggerName, WorkflowId};
+use nebula_flow::trigger::{self, Next, State, cron, poll};
+use nebula_flow::{TenantId, Timestamp, TriggerName, WorkflowId};
 use tokio::sync::Notify;
 
 use crate::alarm::Alarm;
-use crate::chance::{self, Backoff};
 use crate::config::Core;
 use crate::followers;
 use crate::pinned::{self, NoPlan};
+
+mod turn;
+
+use turn::turn;
 
 /// How often the records are read for what other nodes did.
 const POLL: Duration = Duration::from_secs(5);
@@ -37,7 +41,8 @@ const SHARE: u32 = 50;
 /// How many records are read at once.
 const PAGE: usize = 256;
 
-/// How many triggers are worked on at once.
+/// How many triggers are worked on at once, of those with a schedule; and of those that
+/// poll, which may take long.
 const AT_ONCE: usize = 32;
 
 /// How long who does not hold a workflow's shard waits for the one who does.
@@ -58,15 +63,31 @@ impl TriggerBell {
 type Key = (WorkflowName, TriggerName);
 type Work = FuturesUnordered<BoxFuture<'static, (Key, Next)>>;
 
-/// A trigger with a schedule.
+/// A trigger that starts executions by itself.
 struct Known {
     workflow: Head,
-    cron: Cron,
-    schedule: Arc<Schedule>,
+    what: What,
     /// When it is looked at; absent: not before its record changes.
     due: Option<Timestamp>,
     /// Whether it is being worked on.
     busy: bool,
+}
+
+/// What it starts them by.
+#[derive(Clone)]
+enum What {
+    Schedule(Arc<Schedule>),
+    Poll,
+}
+
+impl Known {
+    /// Which of two counts it belongs to.
+    const fn lane(&self) -> usize {
+        match self.what {
+            What::Schedule(..) => 0,
+            What::Poll => 1,
+        }
+    }
 }
 
 struct Triggers {
@@ -94,7 +115,7 @@ pub(crate) async fn run(core: Arc<Core>, bell: TriggerBell) {
             triggers.read().await;
         }
         triggers.begin(&mut work);
-        alarm.set(Some(triggers.next_look(work.len())));
+        alarm.set(Some(triggers.next_look()));
         tokio::select! {
             Some((key, next)) = work.next(), if !work.is_empty() => triggers.done(&key, next),
             () = bell.0.notified() => triggers.next_poll = triggers.core.clock.now(),
@@ -114,13 +135,20 @@ impl Drop for Looked {
 
 impl Triggers {
     /// When something is to be looked at.
-    fn next_look(&self, working: usize) -> Timestamp {
-        if working >= AT_ONCE {
-            return self.next_poll;
-        }
-        let idle = self.known.values().filter(|known| !known.busy);
+    fn next_look(&self) -> Timestamp {
+        let busy = self.busy();
+        let idle = (self.known.values()).filter(|k| !k.busy && busy[k.lane()] < AT_ONCE);
         let due = idle.filter_map(|known| known.due).min();
         due.map_or(self.next_poll, |due| due.min(self.next_poll))
+    }
+
+    /// How many are being worked on, by lane.
+    fn busy(&self) -> [usize; 2] {
+        let mut busy = [0; 2];
+        for known in self.known.values().filter(|known| known.busy) {
+            busy[known.lane()] += 1;
+        }
+        busy
     }
 
     /// Writes what followed ends to the records of its triggers. They show it; the
@@ -138,24 +166,29 @@ impl Triggers {
         }
     }
 
-    /// Takes up what is due.
+    /// Takes up what is due, the longest first.
     fn begin(&mut self, work: &mut Work) {
-        let now = self.core.clock.now();
-        for (key, known) in &mut self.known {
-            if work.len() >= AT_ONCE {
-                return;
+        let (now, mut busy) = (self.core.clock.now(), self.busy());
+        let known = self.known.iter_mut();
+        let mut due: Vec<_> = known
+            .filter(|(_, known)| !known.busy && known.due.is_some_and(|due| due <= now))
+            .collect();
+        due.sort_by_key(|(_, known)| known.due);
+        for (key, known) in due {
+            let lane = known.lane();
+            if busy[lane] >= AT_ONCE {
+                continue;
             }
-            if !known.busy && known.due.is_some_and(|due| due <= now) {
-                known.busy = true;
-                let turn = turn(
-                    self.core.clone(),
-                    self.tenant.clone(),
-                    key.clone(),
-                    known.workflow.clone(),
-                    known.schedule.clone(),
-                );
-                work.push(turn.boxed());
-            }
+            busy[lane] += 1;
+            known.busy = true;
+            let turn = turn(
+                self.core.clone(),
+                self.tenant.clone(),
+                key.clone(),
+                known.workflow.clone(),
+                known.what.clone(),
+            );
+            work.push(turn.boxed());
         }
     }
 
@@ -210,14 +243,24 @@ impl Triggers {
                 let Some((_, Some(head))) = &head else {
                     continue;
                 };
-                if state.cron.is_none() {
-                    if let Some((followed, follower)) = self.follower(name, head, &state).await {
-                        followers.entry(followed).or_default().push(follower);
-                    }
+                let Some(plan) = self.plan(head).await? else {
+                    continue;
+                };
+                let Some(trigger) = plan.definition().triggers.get(&name) else {
+                    continue;
+                };
+                if let Some(on_end) = &trigger.on_end {
+                    let workflow = plan.deployed.clone();
+                    let follower = state.enabled.then(|| Follower {
+                        workflow,
+                        trigger: name,
+                    });
+                    let of = followers.entry(on_end.workflow.clone()).or_default();
+                    of.extend(follower);
                     continue;
                 }
                 let key = (workflow, name);
-                if let Some(known) = self.look(&key, head, &state).await? {
+                if let Some(known) = self.look(&key, head, &plan, trigger, &state).await? {
                     live.insert(key, known);
                 }
             }
@@ -228,68 +271,74 @@ impl Triggers {
         }
     }
 
-    /// A trigger that follows the ends of a workflow, with that workflow's name, if
-    /// it is one and is switched on.
-    async fn follower(
-        &self,
-        name: TriggerName,
-        head: &Head,
-        state: &State,
-    ) -> Option<(WorkflowName, Follower)> {
-        let plan = pinned::plan(&self.core, &self.tenant, head.id, head.version).await;
-        let workflow = plan.ok().filter(|_| state.enabled)?.deployed.clone();
-        let on_end = workflow.definition.triggers.get(&name)?.on_end.as_ref()?;
-        let followed = on_end.workflow.clone();
-        let trigger = name;
-        Some((followed, Follower { workflow, trigger }))
+    /// The newest version of a workflow, unless it cannot be used.
+    async fn plan(&self, head: &Head) -> Result<Option<Arc<Plan>>, RecordError> {
+        match pinned::plan(&self.core, &self.tenant, head.id, head.version).await {
+            Ok(plan) => Ok(Some(plan)),
+            Err(NoPlan::Unavailable(why)) => Err(RecordError::Unavailable(why)),
+            Err(NoPlan::Broken(why)) => {
+                tracing::warn!(workflow = %head.id, why, "the triggers of a workflow cannot be used");
+                Ok(None)
+            }
+        }
     }
 
-    /// A trigger as its record and the newest version say; none if it is not live.
+    /// A trigger as its record and the newest version say; none if nothing is to be done
+    /// about it.
     async fn look(
         &self,
         key: &Key,
         head: &Head,
+        plan: &Plan,
+        trigger: &Trigger,
         state: &State,
     ) -> Result<Option<Known>, RecordError> {
         let now = self.core.clock.now();
         let before = self.known.get(key);
-        let (cron, schedule) = match before.filter(|known| known.workflow == *head) {
-            Some(known) => (known.cron.clone(), known.schedule.clone()),
-            None => match self.definition(key, head, now).await? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
+        let same = before.filter(|known| known.workflow == *head);
+        let (what, due) = if trigger.poll.is_some() {
+            let look = poll::Look {
+                workflow: &plan.deployed,
+                trigger: &key.1,
+                now,
+            };
+            let owns = self.core.leads(head.id);
+            (What::Poll, poll::wake_at(look, state).filter(|_| owns))
+        } else if let Some(cron) = &trigger.cron {
+            let schedule = match same.map(|known| &known.what) {
+                Some(What::Schedule(schedule)) => schedule.clone(),
+                _ => match self.schedule(key, cron, now).await? {
+                    Some(schedule) => schedule,
+                    None => return Ok(None),
+                },
+            };
+            let due = cron::wake_at(state, cron, &schedule, now);
+            let due = due.map(|at| after_its_owner(&self.core, head.id, at));
+            (What::Schedule(schedule), due)
+        } else {
+            return Ok(None);
         };
-        let due = trigger::cron::wake_at(state, &cron, &schedule, now);
         Ok(Some(Known {
-            due: due.map(|at| after_its_owner(&self.core, head.id, at)),
+            due,
             workflow: head.clone(),
-            cron,
-            schedule,
+            what,
             busy: before.is_some_and(|known| known.busy),
         }))
     }
 
-    /// What the newest version says of a trigger.
-    async fn definition(
+    /// When a trigger is due.
+    async fn schedule(
         &self,
         key: &Key,
-        head: &Head,
+        cron: &Cron,
         now: Timestamp,
-    ) -> Result<Option<(Cron, Arc<Schedule>)>, RecordError> {
-        let records = &*self.core.records;
-        let deployed = deploy::version(records, &self.tenant, head.id, head.version).await?;
-        let Some(cron) = deployed
-            .and_then(|deployed| deployed.definition.triggers.get(&key.1).cloned())
-            .and_then(|trigger| trigger.cron)
-        else {
-            return Ok(None);
-        };
+    ) -> Result<Option<Arc<Schedule>>, RecordError> {
         match cron.schedule() {
-            Ok(schedule) => Ok(Some((cron, Arc::new(schedule)))),
+            Ok(schedule) => Ok(Some(Arc::new(schedule))),
             // It was read when it was deployed: by a version that knows other zones.
             Err(error) => {
                 let which = (&key.0, &key.1);
+                let records = &*self.core.records;
                 trigger::trouble(records, &self.tenant, which, now, &error.to_string()).await?;
                 Ok(None)
             }
@@ -303,50 +352,5 @@ fn after_its_owner(core: &Core, workflow: WorkflowId, at: Timestamp) -> Timestam
         at
     } else {
         at.plus(HANDOVER)
-    }
-}
-
-/// Does what is due for one trigger, until nothing is.
-async fn turn(
-    core: Arc<Core>,
-    tenant: TenantId,
-    key: Key,
-    head: Head,
-    schedule: Arc<Schedule>,
-) -> (Key, Next) {
-    let mut backoff = Backoff::new();
-    loop {
-        let why = match pinned::plan(&core, &tenant, head.id, head.version).await {
-            Ok(plan) => {
-                let now = core.clock.now();
-                let look = Look {
-                    workflow: &plan.deployed,
-                    trigger: &key.1,
-                    schedule: &schedule,
-                    now,
-                    execution: ExecutionId::mint(now, chance::bits()),
-                };
-                let place = trigger::Place {
-                    log: &*core.log,
-                    records: &*core.records,
-                    tenant: &tenant,
-                };
-                match cron::turn(place, look).await {
-                    Ok(Next::Again) => {
-                        backoff = Backoff::new();
-                        continue;
-                    }
-                    Ok(next) => return (key, next),
-                    Err(error) => error.to_string(),
-                }
-            }
-            Err(NoPlan::Unavailable(why)) => why,
-            Err(NoPlan::Broken(why)) => {
-                tracing::error!(workflow = %key.0, trigger = %key.1, why, "a trigger's workflow cannot be used");
-                return (key, Next::Gone);
-            }
-        };
-        tracing::warn!(workflow = %key.0, trigger = %key.1, why, "a trigger cannot be fired; trying again");
-        backoff.pause(&*core.clock).await;
     }
 }

@@ -42,7 +42,27 @@ pub struct ActionMetadata {
 /// object of their kinds, by the name that its code uses (`{"db": "sql"}`).
 pub const RESOURCES: &str = "x-resources";
 
+/// The keyword of an input schema that says that the action is a trigger (`true`): it
+/// takes `{config, cursor}`, and gives `{cursor, events, more}`.
+pub const TRIGGER: &str = "x-trigger";
+
 impl ActionMetadata {
+    /// Whether it is a trigger, which looks for what is new, and no step.
+    #[must_use]
+    pub fn is_trigger(&self) -> bool {
+        self.input_schema.get(TRIGGER) == Some(&Value::Bool(true))
+    }
+
+    /// The name of its kind: `trigger`, or `action`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.is_trigger() {
+            "trigger"
+        } else {
+            "action"
+        }
+    }
+
     /// The kinds of the resources that it asks for, by the name that its code uses.
     #[must_use]
     pub fn resources(&self) -> BTreeMap<&str, &str> {

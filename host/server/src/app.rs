@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) watches: Watches,
     /// A place for each live stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// What a trigger is polled with that is tried.
+    pub(crate) polling: EngineConfig,
     /// When each key was last used.
     pub(crate) touched: Touched,
     /// The node's figures.
@@ -123,6 +125,7 @@ impl Shared {
     pub(crate) fn new(ports: EngineConfig, config: &Config, company: Company) -> Self {
         Self {
             watches: Watches::follow(&*ports.log),
+            polling: ports.clone(),
             log: ports.log,
             records: ports.records,
             components: ports.components,

@@ -1,5 +1,5 @@
 //! `rss.fetch`: the entries of a feed, RSS 0.9 to 2.0 or Atom, by the crate
-//! quick-xml.
+//! quick-xml; `rss.new_items`: a trigger, with an event for each that is new.
 //!
 //! ```yaml
 //! news:
@@ -11,18 +11,26 @@
 //! With the `etag` or `last_modified` of the call before, a server that has
 //! nothing new answers in a few bytes, and `not_modified` is true.
 //!
+//! ```yaml
+//! triggers:
+//!   news:
+//!     poll: { action: rss.new_items, every: 5m, with: { url: https://news.example/feed.xml } }
+//! ```
+//!
 //! - `feed`: what a feed is, and how it is read.
 //! - `element`: which element means what.
+//! - `fetch`: asks for one; `news`: which entries are new.
 
 use nebula_sdk::prelude::*;
 
 mod element;
 mod feed;
+mod fetch;
+mod news;
 
 pub use feed::{Entry, Feed};
-
-/// The largest feed, in bytes. What is made of it is never much larger.
-const MAX_FEED: usize = 4 * 1024 * 1024;
+use fetch::{Answer, Asked, get};
+pub use news::{Config, Cursor, NewItems};
 
 /// What `rss.fetch` takes.
 #[data]
@@ -80,52 +88,38 @@ impl SimpleAction for Fetch {
                 input.limit
             )));
         }
-        let mut request = ctx
-            .http()
-            .get(&input.url)
-            .header(
-                "accept",
-                "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8",
-            )
-            .header("nebula-redirects", "follow")
-            .max_body(MAX_FEED);
-        for (name, value) in [
-            ("if-none-match", &input.etag),
-            ("if-modified-since", &input.last_modified),
-        ] {
-            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-                request = request.header(name, value);
-            }
-        }
-        if input.auth {
-            request = request.credential("auth");
-        }
-        let response = request.send().await?.error_for_status()?;
-        let header = |name: &str| response.header(name).map(str::to_owned);
-        if response.status() == 304 {
-            return Ok(Output {
+        let asked = Asked {
+            url: &input.url,
+            etag: input.etag.as_deref(),
+            last_modified: input.last_modified.as_deref(),
+            auth: input.auth,
+            limit: input.limit,
+        };
+        Ok(match get(ctx, asked).await? {
+            Answer::NotModified {
+                etag,
+                last_modified,
+            } => Output {
                 not_modified: true,
                 feed: None,
-                etag: header("etag").or(input.etag),
-                last_modified: header("last-modified").or(input.last_modified),
-            });
-        }
-        if response.status() != 200 {
-            return Err(ActionError::permanent(format!(
-                "the server answered with status {}",
-                response.status()
-            )));
-        }
-        Ok(Output {
-            not_modified: false,
-            feed: Some(feed::read(response.text()?, input.limit)?),
-            etag: header("etag"),
-            last_modified: header("last-modified"),
+                etag: etag.or(input.etag),
+                last_modified: last_modified.or(input.last_modified),
+            },
+            Answer::Feed {
+                feed,
+                etag,
+                last_modified,
+            } => Output {
+                not_modified: false,
+                feed: Some(feed),
+                etag,
+                last_modified,
+            },
         })
     }
 }
 
-nebula_sdk::export!(Fetch);
+nebula_sdk::export!(Fetch, NewItems);
 
 fn hundred() -> usize {
     100

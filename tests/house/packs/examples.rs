@@ -20,7 +20,8 @@ fn page() -> Vec<Example> {
 
 /// Serves what an example says that a server answers, and grants its host there.
 async fn served(example: &Example) -> Capabilities {
-    let Some(url) = example.input["url"].as_str() else {
+    let (url, of_trigger) = (&example.input["url"], &example.input["config"]["url"]);
+    let Some(url) = url.as_str().or(of_trigger.as_str()) else {
         return Capabilities::default();
     };
     let host = url.split('/').nth(2).expect("a host").to_owned();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nebula_flow::Value;
 use nebula_flow::definition::Document;
+use nebula_flow::{Value, json};
 
 /// An example: a heading with the action, what a server answers or the tables of a
 /// database, the node, what it gives.
@@ -44,11 +44,19 @@ fn example(section: &str) -> Example {
             "sql" => tables = Some(text.to_owned()),
             "yaml" => {
                 let node = Document::parse(text).expect("YAML").value().clone();
+                // A trigger stands in its `poll`, which is called with its config.
+                let (node, is_trigger) = match node.get("poll") {
+                    Some(poll) => (poll.clone(), true),
+                    None => (node, false),
+                };
                 assert_eq!(node["action"], action, "the node is that of its heading");
                 if let Some(bound) = node.get("resources") {
                     resources = serde_json::from_value(bound.clone()).expect("names");
                 }
-                input = Some(node["input"].clone());
+                input = Some(match is_trigger {
+                    true => json!({ "config": node["with"], "cursor": null }),
+                    false => node["input"].clone(),
+                });
             }
             "json" => output = Some(serde_json::from_str(text).expect("JSON")),
             other => panic!("{action}: a block of `{other}`"),

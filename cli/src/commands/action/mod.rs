@@ -72,6 +72,7 @@ pub(crate) async fn run(context: &Context, verb: Action) -> Result<ExitCode> {
 const COLUMNS: &[Column] = &[
     ("ACTION", "/id", Show::Key),
     ("VERSION", "/version", Show::Key),
+    ("KIND", "/kind", Show::Key),
     ("EFFECT", "/effect", Show::Key),
     ("ASKS FOR", "/hosts", Show::Text),
     ("CREDENTIALS", "/credentials", Show::Text),

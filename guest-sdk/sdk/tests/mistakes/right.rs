@@ -24,7 +24,26 @@ impl SimpleAction for Fetch {
     }
 }
 
-nebula_sdk::export!(Fetch);
+#[derive(Action)]
+#[action(id = "sample.new", trigger)]
+pub struct New;
+
+impl PollingTrigger for New {
+    type Config = Input;
+    type Cursor = u64;
+    type Event = Value;
+
+    async fn poll(
+        &self,
+        _: Input,
+        cursor: Option<u64>,
+        _: &ActionContext,
+    ) -> Result<Polled<u64, Value>> {
+        Ok(Polled::new(cursor.unwrap_or(0) + 1, vec![]))
+    }
+}
+
+nebula_sdk::export!(Fetch, New);
 
 #[data]
 #[derive(Workflow)]

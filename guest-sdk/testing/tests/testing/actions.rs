@@ -196,3 +196,64 @@ async fn an_output_that_is_not_there_says_why() {
         .await;
     let _ = &result.output.id;
 }
+
+/// What a trigger is told.
+#[data]
+pub struct Shelf {
+    /// Whose.
+    name: String,
+}
+
+/// Looks for what is new on a shelf.
+#[derive(Action)]
+#[action(id = "shop.new", hosts("shop.example"), trigger)]
+pub struct NewAction;
+
+impl PollingTrigger for NewAction {
+    type Config = Shelf;
+    type Cursor = usize;
+    type Event = String;
+
+    async fn poll(
+        &self,
+        config: Shelf,
+        cursor: Option<usize>,
+        ctx: &ActionContext,
+    ) -> Result<Polled<usize, String>> {
+        let url = format!("https://shop.example/{}", config.name);
+        let response = ctx.http().get(url).send().await?.error_for_status()?;
+        let items: Vec<String> = response.json()?;
+        let from = cursor.unwrap_or(items.len());
+        Ok(Polled::new(
+            items.len(),
+            items.into_iter().skip(from).collect(),
+        ))
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_goes_on_where_its_last_poll_that_ended_well_was() {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    static ITEMS: AtomicUsize = AtomicUsize::new(1);
+    let http = HttpMock::new().route("GET", "https://shop.example/tea", |_| {
+        let count = ITEMS.load(SeqCst);
+        if count == 3 {
+            return Ok(Response::new(503));
+        }
+        let items: Vec<String> = (0..count).map(|n| format!("tea {n}")).collect();
+        Ok(Response::new(200).with_body(json!(items).to_string()))
+    });
+    let harness = ActionTestHarness::new().with_http(http);
+    let poll = async |items| {
+        ITEMS.store(items, SeqCst);
+        let name = "tea".into();
+        harness.poll::<NewAction>(Shelf { name }).await
+    };
+    let first = poll(1).await;
+    assert!(first.is_success());
+    assert_eq!((first.output.cursor, first.output.events.len()), (1, 0));
+    assert_eq!(poll(2).await.output.events, ["tea 1"]);
+    assert!(poll(3).await.expect_error().is_retryable());
+    assert_eq!(poll(4).await.output.events, ["tea 2", "tea 3"]);
+    assert_eq!(poll(4).await.output.events, [""; 0]);
+}

@@ -16,7 +16,7 @@ use nebula_flow::time::Span;
 use nebula_flow::{ExecutionId, Payload, StepKey, TenantId, Timestamp, Value};
 
 use crate::chance::Backoff;
-use crate::config::Core;
+use crate::config::{Core, EngineConfig};
 use crate::{pinned, values};
 
 /// What a runner may take beyond a call's time-out before the host gives up on
@@ -203,7 +203,11 @@ impl Attempt {
 
 /// Runs a call; a runner that does not answer in time is given up, and so is a
 /// guest that gives no heartbeat for too long.
-pub(super) async fn guarded(core: &Core, call: Call, heartbeat: Option<Duration>) -> Report {
+pub(crate) async fn guarded(
+    core: &EngineConfig,
+    call: Call,
+    heartbeat: Option<Duration>,
+) -> Report {
     let timeout = call.limits.timeout;
     let limit = (timeout * GUARD.0 / GUARD.1).max(timeout + GUARD_FLOOR);
     let began = core.clock.now();
@@ -231,7 +235,7 @@ pub(super) async fn guarded(core: &Core, call: Call, heartbeat: Option<Duration>
 }
 
 /// Returns when no heartbeat came for so long, counted from when the guest began.
-async fn quiet(core: &Core, pulse: &Pulse, limit: Option<Duration>) -> Duration {
+async fn quiet(core: &EngineConfig, pulse: &Pulse, limit: Option<Duration>) -> Duration {
     let Some(limit) = limit else {
         return std::future::pending().await;
     };

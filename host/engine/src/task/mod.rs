@@ -32,7 +32,7 @@ use crate::alarm::Alarm;
 use crate::config::Core;
 use crate::watch;
 
-mod call;
+pub(crate) mod call;
 mod cancel;
 mod evaluate;
 mod evaluator;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use nebula_engine::{EngineConfig, ExecutionHandle, SystemClock, WorkflowEngine};
-use nebula_flow::component::{ActionMetadata, Component, Effect, Origin, Verified};
+use nebula_flow::component::{ActionMetadata, Component, Effect, Origin, TRIGGER, Verified};
 use nebula_flow::definition::Retention;
 use nebula_flow::deploy::{self, DeployedWorkflow, Place};
 use nebula_flow::event::{Failure, FailureKind, Usage};
@@ -315,7 +315,11 @@ impl Components for Scripted {
             version: semver::Version::new(1, 0, 0),
             description: String::new(),
             category: String::new(),
-            input_schema: Value::Bool(true),
+            // By its name it is a trigger, or is none.
+            input_schema: match action.as_str().starts_with("new.") {
+                true => nebula_flow::json!({ TRIGGER: true }),
+                false => Value::Bool(true),
+            },
             output_schema: Value::Bool(true),
             credentials: Vec::new(),
             hosts: match effect {

@@ -13,6 +13,7 @@ mod ends;
 mod expressions;
 mod faults;
 mod house;
+mod polls;
 mod priority;
 mod pulse;
 mod recovery;

@@ -4,16 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::bound::{Bound, missing_credential};
 use super::diagnostic::{Code, Diagnostic, child, did_you_mean};
 use super::sites::{Site, sites};
-use super::trigger::secrets;
-use super::{Node, WorkflowDefinition};
+use super::trigger::{polls, secrets};
+use super::{Node, Poll, WorkflowDefinition};
 use crate::deploy::{EVALUATOR, Resources};
 use crate::expression::{Reference, Root, Segment, Template};
+use crate::id::ActionId;
 use crate::ports::{ResolveError, ResolvedAction};
-use crate::shape::Shape;
+use crate::shape::{Mismatch, Shape};
 
 /// What the ports said about a definition.
 #[derive(Debug, Default)]
@@ -66,10 +68,22 @@ pub(crate) fn check_actions(
         };
         match around.actions.get(&reference.to_string()) {
             Some(Ok(action)) => {
-                credentials(&pointer, node, action, around, &mut problems);
-                problems.extend(resources(&pointer, node, action, around));
+                problems.extend(misplaced(&pointer, action));
+                problems.extend(Bound::to_node(&pointer, node).check(action, around));
                 constant_input(&pointer, node, action, &mut problems);
             }
+            Some(Err(error)) => problems.push(unresolved(&child(&pointer, "action"), error)),
+            None => {}
+        }
+    }
+    for (pointer, poll) in polls(definition) {
+        match around.actions.get(&poll.action.to_string()) {
+            Some(Ok(action)) if action.metadata.is_trigger() => {
+                problems.extend(Bound::to_poll(&pointer, poll).check(action, around));
+                problems.extend(wrong_config(definition, &pointer, poll, action));
+                problems.extend(impossible_events(definition, &pointer, action));
+            }
+            Some(Ok(action)) => problems.push(no_trigger(&pointer, &action.metadata.id)),
             Some(Err(error)) => problems.push(unresolved(&child(&pointer, "action"), error)),
             None => {}
         }
@@ -122,91 +136,49 @@ fn unresolved(pointer: &str, error: &ResolveError) -> Diagnostic {
     Diagnostic::new(code, pointer, error.to_string()).maybe_hint(hint)
 }
 
-fn credentials(
-    pointer: &str,
-    node: &Node,
-    action: &ResolvedAction,
-    around: &Surroundings,
-    problems: &mut Vec<Diagnostic>,
-) {
-    let (id, asked) = (&action.metadata.id, &action.metadata.credentials);
-    // One that is not bound is looked for under its own name, and may be optional.
-    for (name, stored_as) in &node.credentials {
-        let pointer = child(&child(pointer, "credentials"), name);
-        if !asked.contains(name) {
-            let message = format!("action `{id}` does not ask for a credential `{name}`");
-            let hint = did_you_mean(name, asked.iter().map(String::as_str));
-            problems
-                .push(Diagnostic::new(Code::UnaskedCredential, &pointer, message).maybe_hint(hint));
-        }
-        if !around.credentials.contains(stored_as) {
-            problems.push(missing_credential(&pointer, stored_as, " --host HOST"));
-        }
-    }
+/// What is wrong with a node whose action is a trigger.
+fn misplaced(pointer: &str, action: &ResolvedAction) -> Option<Diagnostic> {
+    let id = &action.metadata.id;
+    let message = format!("`{id}` is a trigger, and no action that a node can run");
+    let diagnostic = Diagnostic::new(Code::WrongKind, child(pointer, "action"), message);
+    let hint = format!("write `triggers: {{ NAME: {{ poll: {{ action: {id}, every: 5m }} }} }}`");
+    action.metadata.is_trigger().then(|| diagnostic.hint(hint))
 }
 
-fn missing_credential(pointer: &str, name: &str, options: &str) -> Diagnostic {
-    let message = format!("the credential `{name}` is not stored");
-    let hint = format!("store it with `nebula credential set {name}{options}`");
-    Diagnostic::new(Code::MissingCredential, pointer, message).hint(hint)
+/// A trigger polls an action that is none.
+fn no_trigger(pointer: &str, id: &ActionId) -> Diagnostic {
+    let name = pointer.split('/').nth(2).unwrap_or_default();
+    let message = format!("the trigger `{name}` polls `{id}`, and that action is no trigger");
+    Diagnostic::new(Code::WrongKind, child(pointer, "action"), message)
+        .hint("`nebula action list` shows which are; let a node run this one")
 }
 
-/// What is wrong with the resources of a node: each that its action asks for must be
-/// bound, to one of its kind.
-fn resources(
+/// How the config of a trigger breaks the schema of its action.
+fn wrong_config(
+    definition: &WorkflowDefinition,
     pointer: &str,
-    node: &Node,
+    poll: &Poll,
     action: &ResolvedAction,
-    around: &Surroundings,
 ) -> Vec<Diagnostic> {
-    let (id, asked) = (&action.metadata.id, action.metadata.resources());
-    let fields = child(pointer, "resources");
-    let mut problems = Vec::new();
-    for name in node
-        .resources
-        .keys()
-        .filter(|n| !asked.contains_key(n.as_str()))
-    {
-        let message = format!("action `{id}` does not ask for a resource `{name}`");
-        let hint = did_you_mean(name, asked.keys().copied());
-        let problem = Diagnostic::new(Code::UnaskedResource, child(&fields, name), message);
-        problems.push(problem.maybe_hint(hint));
-    }
-    for (name, kind) in &asked {
-        let configured = around.resources.as_ref();
-        let Some(bound) = node.resources.get(*name) else {
-            let message =
-                format!("action `{id}` asks for a resource `{name}` ({kind}), and none is bound");
-            let hint = format!("add `resources: {{ {name}: NAME }}` to the node");
-            let problem = Diagnostic::new(Code::MissingResource, pointer, message);
-            problems.push(problem.hint(hint + &of_kind(configured, kind)));
-            continue;
-        };
-        let message = match configured.map(|configured| configured.get(bound)) {
-            None => continue,
-            Some(Some(is)) if is == kind => continue,
-            Some(Some(is)) => format!("the resource `{bound}` is {is}, and {kind} is asked for"),
-            Some(None) => format!("no resource `{bound}` is configured"),
-        };
-        let hint = format!("the operator adds `[resources.{bound}]` to the node's settings");
-        let problem = Diagnostic::new(Code::MissingResource, child(&fields, name), message);
-        problems.push(problem.hint(hint + &of_kind(configured, kind)));
-    }
-    problems
-}
-
-/// Which resources of a kind there are.
-fn of_kind(configured: Option<&Resources>, kind: &str) -> String {
-    let found = configured.into_iter().flatten();
-    let names: Vec<&str> = found
-        .filter(|(_, is)| *is == kind)
-        .map(|(name, _)| name.as_str())
-        .take(20)
-        .collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!("; there is {}", names.join(", "))
+    // What errs has its own diagnostic; a schema that does not compile is the action's
+    // own fault.
+    let (Ok(config), Ok(shape)) = (
+        poll.config(definition),
+        Shape::compile(&action.metadata.input_schema),
+    ) else {
+        return Vec::new();
+    };
+    let input = json!({ "config": config, "cursor": null });
+    let wrong = |mismatch: Mismatch| {
+        let within = mismatch.pointer.strip_prefix("/config").unwrap_or_default();
+        let message = format!(
+            "action `{}` does not take this config: {}",
+            action.metadata.id, mismatch.message
+        );
+        let at = format!("{}{within}", child(pointer, "with"));
+        Diagnostic::new(Code::InvalidInput, at, message)
+    };
+    shape.mismatches(&input).into_iter().map(wrong).collect()
 }
 
 fn constant_input(
@@ -282,6 +254,38 @@ fn impossible(
     let (why, hint) = walk.closed(walk.root, path, 32)?;
     let message = format!("{what} cannot have `{reference}`: {why}");
     Some(Diagnostic::new(Code::ImpossiblePath, pointer, message).maybe_hint(hint))
+}
+
+/// What the input of a trigger reads and its action cannot give.
+fn impossible_events(
+    definition: &WorkflowDefinition,
+    pointer: &str,
+    action: &ResolvedAction,
+) -> Vec<Diagnostic> {
+    let name = pointer.split('/').nth(2).unwrap_or_default();
+    let input = definition.triggers.get(name).and_then(|t| t.input.as_ref());
+    let Some(Ok(template)) = input.map(Template::parse) else {
+        return Vec::new();
+    };
+    let schema = &action.metadata.output_schema;
+    let event = schema.pointer("/properties/events/items");
+    let root = json!({
+        "type": "object",
+        "properties": { "event": event.unwrap_or(&Value::Bool(true)), "cursor": true },
+        "additionalProperties": false,
+        "$defs": schema.get("$defs"),
+    });
+    let walk = Walk { root: &root };
+    let at = child(&child("/triggers", name), "input");
+    let references = template.expressions().flat_map(|e| e.references());
+    let of_event = references.filter(|reference| reference.root == Root::Trigger);
+    let impossible = |reference: &Reference| {
+        let (why, hint) = walk.closed(walk.root, &reference.path, 32)?;
+        let id = &action.metadata.id;
+        let message = format!("an event of `{id}` cannot have `{reference}`: {why}");
+        Some(Diagnostic::new(Code::ImpossiblePath, &at, message).maybe_hint(hint))
+    };
+    of_event.filter_map(impossible).collect()
 }
 
 /// Why a schema has no place for a path, and what may be meant.

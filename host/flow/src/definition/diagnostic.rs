@@ -84,6 +84,8 @@ pub enum Code {
     InvalidInput,
     /// A schedule that no date fulfils.
     NeverFires,
+    /// A node runs an action that is a trigger, or a trigger polls one that is none.
+    WrongKind,
 }
 
 impl Code {
@@ -116,6 +118,7 @@ impl Code {
             Self::MissingResource => "missing_resource",
             Self::InvalidInput => "invalid_input",
             Self::NeverFires => "never_fires",
+            Self::WrongKind => "wrong_kind",
         }
     }
 }

@@ -72,7 +72,10 @@ fn unknown(
         (root, _) if root == given => return None,
         (root, _) => (
             format!("`{root}` is not known before the workflow has started"),
-            Some(format!("`{given}` and `$vars` are")),
+            Some(match given {
+                Root::Vars => "`$vars` are".to_owned(),
+                given => format!("`{given}` and `$vars` are"),
+            }),
         ),
     };
     Some(Diagnostic::new(Code::InvalidExpression, pointer, message).maybe_hint(hint))

@@ -10,7 +10,7 @@
 //! - `retention`: which finished executions are kept; `priority`: which go first;
 //!   `concurrency`: how many at once.
 //! - `check`, `graph`, `sites`: what can be known before anything is deployed.
-//! - `actions`: what can be known once the actions are.
+//! - `actions`: what can be known once the actions are; `bound`: what is bound to them.
 //! - `schema`: the JSON Schema of the document.
 //! - `diagnostic`: what is wrong, where, and how to mend it.
 //! - `text`: the text forms of action references and of `on`.
@@ -27,6 +27,7 @@ use crate::id::{ActionId, NodeId, TriggerName, WorkflowName};
 use crate::time::Span;
 
 pub(crate) mod actions;
+mod bound;
 mod builder;
 mod call;
 mod check;
@@ -62,8 +63,8 @@ pub use retention::{MAX_AGE, MAX_COUNT, Retention};
 pub use schema::schema;
 pub use text::InvalidText;
 pub use trigger::{
-    CatchUp, Cron, MAX_TRIGGERS, OnEnd, Overlap, Trigger, TriggerBuilder, Webhook, WebhookAuth,
-    WebhookReply,
+    CatchUp, Cron, MAX_TRIGGERS, OnEnd, Overlap, Poll, Trigger, TriggerBuilder, Webhook,
+    WebhookAuth, WebhookReply,
 };
 pub(crate) use wait::duration;
 pub use wait::{Due, MAX_WAIT, Wait};

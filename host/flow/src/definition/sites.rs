@@ -175,6 +175,9 @@ pub(super) fn values(definition: &WorkflowDefinition) -> impl Iterator<Item = (S
     for (name, trigger) in &definition.triggers {
         let pointer = child(&child("/triggers", name.as_str()), "input");
         out.extend(trigger.input.as_ref().map(|value| (pointer, value)));
+        let with = trigger.poll.as_ref().and_then(|poll| poll.with.as_ref());
+        let pointer = child(&child("/triggers", name.as_str()), "poll");
+        out.extend(with.map(|value| (child(&pointer, "with"), value)));
     }
     for (id, node) in &definition.nodes {
         of_node(child("/nodes", id.as_str()), node, &mut out);

@@ -10,7 +10,7 @@ use super::{DeployError, EVALUATOR, PinnedWorkflow, Place, head, list, version};
 use crate::definition::actions::{Surroundings, action_nodes, check_actions, needs_evaluator};
 use crate::definition::child::{Named, check_workflows, workflows};
 use crate::definition::diagnostic::did_you_mean;
-use crate::definition::trigger::{followed, secrets};
+use crate::definition::trigger::{followed, polls, secrets};
 use crate::definition::{self, Code, Diagnostic, WorkflowDefinition};
 use crate::id::{ActionId, WorkflowName};
 use crate::ports::{Kind, RecordError, ResolveError, ResolvedAction};
@@ -76,6 +76,11 @@ async fn surroundings(
             wanted.insert(action.to_string(), (action.id.clone(), range));
         }
         bound.extend(node.credentials.values());
+    }
+    for (_, poll) in polls(definition) {
+        let range = poll.action.range.clone().unwrap_or(VersionReq::STAR);
+        wanted.insert(poll.action.to_string(), (poll.action.id.clone(), range));
+        bound.extend(poll.credentials.values());
     }
     bound.extend(secrets(definition).map(|(_, secret)| secret));
     if needs_evaluator(definition).is_some()

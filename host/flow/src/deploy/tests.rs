@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::definition::{Code, NodeBuilder, WorkflowBuilder};
+use crate::definition::{Code, NodeBuilder, Poll, TriggerBuilder, WorkflowBuilder};
 use crate::fakes::{Shelf, Store, metadata, now};
 
 fn tenant() -> TenantId {
@@ -501,4 +501,103 @@ fn workflows_that_are_run_must_be_there_and_take_what_they_get() {
     // What is evaluated later is looked at then.
     let later = parent("child", json!({"city": "${ $input.city }"}));
     assert!(try_deploy(&store, &shelf, later, 2).unwrap().1);
+}
+
+#[test]
+fn only_triggers_are_polled_with_what_they_take_and_no_node_runs_one() {
+    let takes = json!({
+        "x-trigger": true, "x-resources": { "db": "sql" },
+        "type": "object",
+        "properties": { "config": { "type": "object", "properties": { "limit": { "maximum": 9 } } }, "cursor": true },
+    });
+    let event =
+        json!({ "type": "object", "properties": { "id": {} }, "additionalProperties": false });
+    let gives = json!({ "properties": { "events": { "type": "array", "items": event } } });
+    let shelf = Shelf::new([
+        metadata("shop.orders", takes, gives),
+        metadata("shop.pack", json!(true), json!(true)),
+    ]);
+    let (store, tenant) = (Store::default(), tenant());
+    let deploy = |action: &str, change: fn(&mut Poll), node: &str, input: &str| {
+        let every = std::time::Duration::from_secs(60);
+        let mut poll = Poll::new(action.parse().unwrap(), every);
+        poll.with = Some(json!({ "limit": 7 }));
+        poll.resources.insert("db".into(), "orders".into());
+        change(&mut poll);
+        let definition = WorkflowBuilder::new("w")
+            .trigger("new", TriggerBuilder::poll(poll).input(input))
+            .add_node("n", node);
+        match now(resolve(place(&store, &shelf, &tenant), &definition.build())) {
+            Ok(pins) => {
+                assert!(pins.actions.contains_key("shop.orders"), "it is pinned");
+                Vec::new()
+            }
+            Err(DeployError::Invalid(found)) => found,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let event = "${ $trigger.event.id }";
+    assert!(deploy("shop.orders", |_| {}, "shop.pack", event).is_empty());
+    let at = |field: &str| format!("/triggers/new/poll{field}");
+    let binds = |poll: &mut Poll| drop(poll.credentials.insert("key".into(), "prod".into()));
+    for (found, code, pointer) in [
+        (
+            deploy("shop.pack", |_| {}, "shop.pack", event),
+            Code::WrongKind,
+            at("/action"),
+        ),
+        (
+            deploy("shop.orders", |_| {}, "shop.orders", event),
+            Code::WrongKind,
+            "/nodes/n/action".into(),
+        ),
+        (
+            deploy("shop.nothing", |_| {}, "shop.pack", event),
+            Code::UnknownAction,
+            at("/action"),
+        ),
+        (
+            deploy("shop.orders@^9", |_| {}, "shop.pack", event),
+            Code::VersionNotFound,
+            at("/action"),
+        ),
+        (
+            deploy(
+                "shop.orders",
+                |poll| poll.with = Some(json!({ "limit": 10 })),
+                "shop.pack",
+                event,
+            ),
+            Code::InvalidInput,
+            at("/with/limit"),
+        ),
+        (
+            deploy(
+                "shop.orders",
+                |poll| poll.resources.clear(),
+                "shop.pack",
+                event,
+            ),
+            Code::MissingResource,
+            at(""),
+        ),
+        (
+            deploy("shop.orders", binds, "shop.pack", event),
+            Code::UnaskedCredential,
+            at("/credentials/key"),
+        ),
+        (
+            deploy("shop.orders", |_| {}, "shop.pack", "${ $trigger.event.ip }"),
+            Code::ImpossiblePath,
+            "/triggers/new/input".into(),
+        ),
+        (
+            deploy("shop.orders", |_| {}, "shop.pack", "${ $trigger.id }"),
+            Code::ImpossiblePath,
+            "/triggers/new/input".into(),
+        ),
+    ] {
+        let first = found.first().map(|d| (d.code, d.pointer.as_str()));
+        assert_eq!(first, Some((code, pointer.as_str())), "{found:?}");
+    }
 }

@@ -145,6 +145,13 @@ name_type!(
     |t| t.len() <= 128 && t.split('.').count() >= 2 && t.split('.').all(segment)
 );
 
+impl NodeId {
+    /// The node as which a trigger calls its action. No node can have this name.
+    pub(crate) fn of_trigger(trigger: &TriggerName) -> Self {
+        Self(format!("trigger:{trigger}").into())
+    }
+}
+
 impl TenantId {
     /// The one tenant of a node that has no tenants configured.
     #[must_use]

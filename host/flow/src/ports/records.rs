@@ -69,7 +69,7 @@ pub enum Kind {
     /// What an action has reached, by its id.
     Reached,
     /// Where a trigger stands, by `workflow/trigger` (names): its switch, what is
-    /// done of its schedule, what it did last.
+    /// done of its schedule or its cursor with what it owes, what it did last.
     Trigger,
     /// A version of a package that is installed, by `namespace/name/version`.
     Package,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::state::{Cursor, Fired, Outcome, State, get, put, schedule, update};
-use super::{Firing, Place, TriggerError, fire};
+use super::{Firing, Next, Place, TriggerError, fire, running};
 use crate::definition::{CatchUp, Cron, Overlap};
 use crate::deploy::DeployedWorkflow;
 use crate::id::{ExecutionId, TriggerName, WorkflowId};
@@ -35,17 +35,6 @@ pub struct Look<'a> {
     pub now: Timestamp,
     /// A fresh id.
     pub execution: ExecutionId,
-}
-
-/// What to do next about a trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Something was done: look again at once.
-    Again,
-    /// Nothing before this instant; without one, nothing at all.
-    At(Option<Timestamp>),
-    /// The workflow has no such trigger any more.
-    Gone,
 }
 
 /// Does the next thing that is due, if anything is.
@@ -139,19 +128,6 @@ fn due(cron: &Cron, times: &Schedule, until: Timestamp, now: Timestamp) -> Optio
         CatchUp::All => slots.first(),
     }
     .copied()
-}
-
-/// The execution, if it has not ended.
-async fn running(
-    place: Place<'_>,
-    execution: Option<ExecutionId>,
-) -> Result<Option<ExecutionId>, TriggerError> {
-    let Some(execution) = execution else {
-        return Ok(None);
-    };
-    let found = place.log.execution(place.tenant, execution).await?;
-    let runs = found.is_some_and(|summary| !summary.status.is_final());
-    Ok(runs.then_some(execution))
 }
 
 /// Starts the execution of a slot that is owed, and notes that.

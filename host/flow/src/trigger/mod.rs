@@ -5,6 +5,7 @@
 //! - `webhook`: what a request is as an event.
 //! - `on_end`: what follows the end of an execution.
 //! - `cron`: what is due by the clock, and how each slot starts once.
+//! - `poll`: what is found by looking, and how each event starts once.
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::time::Timestamp;
 
 pub mod cron;
 pub mod on_end;
+pub mod poll;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,17 @@ impl TriggerError {
             Self::Unknown { .. } | Self::Input(_) => false,
         }
     }
+}
+
+/// What to do next about a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Something was done: look again at once.
+    Again,
+    /// Nothing before this instant; without one, nothing at all.
+    At(Option<Timestamp>),
+    /// The workflow has no such trigger any more.
+    Gone,
 }
 
 /// Something that happened to a trigger, and what it starts.
@@ -135,4 +148,17 @@ pub async fn fire(place: Place<'_>, firing: Firing<'_>) -> Result<Submitted, Tri
         durability: firing.durability,
     };
     Ok(start::start_by_trigger(place.log, place.records, start).await?)
+}
+
+/// The execution, if it has not ended.
+async fn running(
+    place: Place<'_>,
+    execution: Option<ExecutionId>,
+) -> Result<Option<ExecutionId>, TriggerError> {
+    let Some(execution) = execution else {
+        return Ok(None);
+    };
+    let found = place.log.execution(place.tenant, execution).await?;
+    let runs = found.is_some_and(|summary| !summary.status.is_final());
+    Ok(runs.then_some(execution))
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::poll::Stand;
 use crate::definition::{Cron, Trigger, WorkflowDefinition};
 use crate::id::{ExecutionId, TenantId, TriggerName, WorkflowName};
 use crate::ports::{Expect, Kind, Record, RecordError, Records};
@@ -22,6 +23,9 @@ pub struct State {
     /// What is done of its schedule, for a cron trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<Cursor>,
+    /// How far it has looked, for one that polls, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Stand>,
     /// What it did last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Fired>,
@@ -128,6 +132,7 @@ impl State {
         Self {
             enabled: true,
             cron: trigger.cron.as_ref().map(|cron| Cursor::new(cron, now)),
+            poll: None,
             last: None,
             trouble: None,
             troubles: 0,
@@ -250,7 +255,7 @@ pub(super) async fn put(
 }
 
 /// Turns a trigger on or off; none if it was never deployed. Slots that pass
-/// while it is off are not made up for.
+/// while it is off are not made up for; one that polls does so at once when it is on.
 ///
 /// # Errors
 /// Trouble of the records.
@@ -268,6 +273,9 @@ pub async fn switch(
         state.enabled = enabled;
         if let Some(cursor) = state.cron.as_mut().filter(|_| enabled) {
             cursor.until = cursor.until.max(now);
+        }
+        if let Some(stand) = state.poll.as_mut().filter(|_| enabled) {
+            stand.hurry(now);
         }
         true
     };
@@ -315,6 +323,9 @@ pub(crate) async fn prepare(
                 }
                 let anew = |state: &mut State| {
                     state.cron.clone_from(&fresh.cron);
+                    if let Some(stand) = &mut state.poll {
+                        stand.begin_anew();
+                    }
                     true
                 };
                 update(records, tenant, (workflow, name), anew).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::cron::{Look, Next, turn};
+use super::cron::{Look, turn};
 use super::*;
 use crate::definition::{CatchUp, Overlap, TriggerBuilder, WorkflowBuilder};
 use crate::deploy::{self, Place as DeployPlace};

@@ -85,6 +85,8 @@ fn problem(error: Error) -> Problem {
         | Error::KeyNotFound(_) => not_found(error, detail),
         Error::TriggerInput(_) => Problem::new(Code::InvalidInput, detail)
             .hint("look at the trigger's `input` in the workflow, and at the event"),
+        Error::PollFailed(_) => Problem::new(Code::PollFailed, detail)
+            .hint("look at the trigger's `poll` in the workflow, and at what its action may reach"),
         Error::TriggerDisabled(_)
         | Error::HookNotFound { .. }
         | Error::WebhookRefused(_)

@@ -35,8 +35,9 @@ pub(crate) async fn get(app: App, Path((workflow, trigger)): Path<(String, Strin
 /// Try a trigger by hand
 ///
 /// Says the input that an execution would have, and the next times of a schedule.
-/// With `fire` it starts an execution besides, whether the trigger is switched on
-/// or off, and whatever runs.
+/// A trigger that polls does so once, from its cursor on, which stays where it is. With
+/// `fire` it starts an execution besides, whether the trigger is switched on or off,
+/// and whatever runs: of a poll, for its first event.
 #[utoipa::path(
     post, path = "/api/v1/triggers/{workflow}/{trigger}/test", tag = "triggers", operation_id = "test_trigger",
     params(
@@ -57,8 +58,8 @@ pub(crate) async fn test(
 
 /// Switch a trigger on
 ///
-/// Slots of a schedule that passed while it was off are not made up for. One that
-/// is on already stays so.
+/// Slots of a schedule that passed while it was off are not made up for; what a poll
+/// finds is. One that is on already stays so.
 #[utoipa::path(
     post, path = "/api/v1/triggers/{workflow}/{trigger}/enable", tag = "triggers", operation_id = "enable_trigger",
     params(

@@ -122,6 +122,7 @@ fn summary(action: &ResolvedAction) -> ActionSummary {
         id: metadata.id.to_string(),
         name: metadata.name.clone(),
         version: metadata.version.to_string(),
+        kind: metadata.kind().into(),
         description: metadata.description.clone(),
         category: metadata.category.clone(),
         effect: effect(action.effect).into(),

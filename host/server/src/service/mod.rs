@@ -42,6 +42,7 @@ pub(crate) mod webhooks;
 pub(crate) mod workflows;
 
 use nebula_flow::definition::Diagnostic;
+use nebula_flow::event::Failure;
 use nebula_flow::execution::{Refused, Resolved};
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
@@ -76,6 +77,8 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     TriggerInput(String),
+    #[error("the trigger could not poll: {0}")]
+    PollFailed(Failure),
     #[error("the trigger {0} is switched off")]
     TriggerDisabled(String),
     #[error("no webhook is at /hooks/{workflow}/{trigger}")]

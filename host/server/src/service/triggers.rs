@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use nebula_api::Page;
 use nebula_api::trigger::{
-    TestTrigger, TestedTrigger, Trigger, TriggerEvent, TriggerFailure, TriggersQuery,
+    TestTrigger, TestedPoll, TestedTrigger, Trigger, TriggerEvent, TriggerFailure, TriggersQuery,
 };
+use nebula_engine::{PollReport, poll_once};
 use nebula_flow::definition::Cron;
 use nebula_flow::deploy::{self, DeployedWorkflow};
 use nebula_flow::id::WorkflowName;
 use nebula_flow::ports::{Durability, Submitted};
+use nebula_flow::trigger::poll::{self, Look};
 use nebula_flow::trigger::{self, Fired, Firing, Outcome, State, TriggerError, cron};
 use nebula_flow::{Timestamp, TriggerName, Value, definition, json};
 
@@ -65,7 +67,12 @@ pub(crate) async fn list(app: &App, query: TriggersQuery) -> Result<Page<Trigger
 pub(crate) async fn get(app: &App, workflow: &str, name: &str) -> Result<Trigger> {
     app.hooks.keep().await;
     let live = find(app, workflow, name).await?;
-    shown(app.clock.now(), &live)
+    let stand = live.state.poll.as_ref();
+    let stand = stand.filter(|_| definition_of(&live).is_ok_and(|d| d.poll.is_some()));
+    Ok(Trigger {
+        cursor: stand.map(|stand| stand.cursor.clone()),
+        ..shown(app.clock.now(), &live)?
+    })
 }
 
 /// Turns a trigger on or off.
@@ -98,26 +105,64 @@ pub(crate) async fn test(
         Some(cron) => next_times(cron, now)?,
         None => Vec::new(),
     };
-    let event = request.event.unwrap_or_else(|| match definition.cron {
-        Some(_) => cron::event(next.first().copied().unwrap_or(now)),
-        None if definition.on_end.is_some() => example_of_end(definition),
-        None => json!({ "headers": {}, "query": {}, "body": null }),
-    });
-    let input = trigger::input_of(&live.workflow, &live.name, event.clone()).map_err(refused)?;
-    let problems = live.workflow.check_input(&input);
-    if !problems.is_empty() {
-        return Err(Error::InvalidInput(problems));
-    }
-    let execution = if request.fire {
-        Some(fire(app, &live, event, now).await?)
-    } else {
-        None
+    let mut poll = None;
+    let event = match request.event {
+        Some(event) => Some(event),
+        None if definition.poll.is_some() => {
+            let found = &*poll.insert(polled(app, &live, now).await?);
+            let event = |event: &Value| json!({ "event": event, "cursor": found.cursor });
+            found.events.first().map(event)
+        }
+        None => Some(example(definition, next.first().copied().unwrap_or(now))),
     };
+    let (mut input, mut execution) = (None, None);
+    if let Some(event) = event {
+        let made = trigger::input_of(&live.workflow, &live.name, event.clone()).map_err(refused)?;
+        let problems = live.workflow.check_input(&made);
+        if !problems.is_empty() {
+            return Err(Error::InvalidInput(problems));
+        }
+        input = Some(made);
+        if request.fire {
+            execution = Some(fire(app, &live, event, now).await?);
+        }
+    }
     Ok(TestedTrigger {
         next: next.into_iter().map(time).collect(),
-        input: Some(input),
+        poll,
+        input,
         execution,
     })
+}
+
+/// Polls a trigger without moving its cursor.
+async fn polled(app: &App, live: &Live, now: Timestamp) -> Result<TestedPoll> {
+    let look = Look {
+        workflow: &live.workflow,
+        trigger: &live.name,
+        now,
+    };
+    let asked = poll::asked(look, &live.state).map_err(refused)?;
+    let PollReport { found, lines } = poll_once(&app.polling, &app.tenant, &asked).await;
+    let found = found.map_err(Error::PollFailed)?;
+    let line = |(level, message): (String, String)| format!("{level} {message}");
+    Ok(TestedPoll {
+        events: found.events,
+        cursor: found.cursor,
+        more: found.more,
+        lines: lines.into_iter().map(line).collect(),
+    })
+}
+
+/// An event as the trigger's kind has it.
+fn example(trigger: &definition::Trigger, slot: Timestamp) -> Value {
+    if trigger.cron.is_some() {
+        cron::event(slot)
+    } else if trigger.on_end.is_some() {
+        example_of_end(trigger)
+    } else {
+        json!({ "headers": {}, "query": {}, "body": null })
+    }
 }
 
 /// The event of an end, as it might be.
@@ -231,10 +276,20 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
     let cron = definition.cron.as_ref();
     let webhook = definition.webhook.as_ref();
     let on_end = definition.on_end.as_ref();
-    let next = match cron.filter(|_| state.enabled) {
-        Some(cron) => next_times(cron, now)?.first().copied(),
-        None => None,
+    let poll = definition.poll.as_ref();
+    let next = match (state.enabled, cron, poll) {
+        (true, Some(cron), _) => next_times(cron, now)?.first().copied(),
+        (true, None, Some(_)) => {
+            let look = Look {
+                workflow,
+                trigger: name,
+                now,
+            };
+            poll::wake_at(look, state)
+        }
+        _ => None,
     };
+    let stand = state.poll.as_ref().filter(|_| poll.is_some());
     Ok(Trigger {
         id: format!("{}/{name}", workflow.definition.name),
         workflow: workflow.definition.name.to_string(),
@@ -248,6 +303,11 @@ fn shown(now: Timestamp, live: &Live) -> Result<Trigger> {
         path: webhook.map(|_| format!("/hooks/{}/{name}", workflow.definition.name)),
         auth: webhook.map(|webhook| webhook.auth.name().into()),
         follows: on_end.map(|on_end| on_end.workflow.to_string()),
+        action: poll.map(|poll| poll.action.to_string()),
+        every: poll.map(|poll| poll.every.to_string()),
+        polled_at: stand.and_then(|stand| stand.polled_at).map(time),
+        events: poll.map(|_| stand.map_or(0, |stand| stand.events)),
+        cursor: None,
         last_event: state.last.as_ref().map(|last| TriggerEvent {
             at: time(last.at),
             outcome: last.outcome.name().into(),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use nebula_sandbox::is_effect;
 use nebula_sandbox::nebula_flow::ports::Prepared;
-use nebula_sandbox::nebula_flow::{Component, Verified};
+use nebula_sandbox::nebula_flow::{ActionMetadata, Component, Verified};
 use serde_json::{Value, json};
 
 use super::super::Context;
@@ -57,6 +57,13 @@ pub(super) async fn run(context: &Context, args: &Inspect) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What an action says of itself, and whether it is a trigger.
+fn with_kind(action: &ActionMetadata) -> Value {
+    let mut about = json!(action);
+    about["kind"] = action.kind().into();
+    about
+}
+
 /// Everything that the component and its bytes say.
 fn describe(component: &Verified<Component>, prepared: &Prepared) -> Result<Value> {
     let damaged = |why: String| Error::refused(format!("the component cannot be read: {why}"));
@@ -71,7 +78,7 @@ fn describe(component: &Verified<Component>, prepared: &Prepared) -> Result<Valu
         "effect": report::word(prepared.effect),
         "imports": prepared.imports,
         "effects": effects,
-        "actions": prepared.actions,
+        "actions": prepared.actions.iter().map(with_kind).collect::<Vec<_>>(),
         "sections": sections.iter()
             .map(|(name, bytes)| json!({ "section": name, "bytes": bytes }))
             .collect::<Vec<_>>(),

@@ -74,6 +74,7 @@ fn about(action: &Value, style: Style) -> Result<()> {
         names => names.join(", "),
     };
     for (name, what) in [
+        ("kind", text(action, "kind").to_owned()),
         ("about", text(action, "description").to_owned()),
         ("input", shorten(&short(&action["input_schema"]), SCHEMA)),
         ("output", shorten(&short(&action["output_schema"]), SCHEMA)),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{CatchUp, Cron, OnEnd, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
+use super::{
+    CatchUp, Cron, OnEnd, Overlap, Poll, Trigger, Webhook, WebhookAuth, WebhookReply, utc,
+};
 use crate::definition::WorkflowBuilder;
 use crate::definition::diagnostic::{Code, child};
 use crate::id::{TriggerName, WorkflowName};
@@ -67,6 +69,17 @@ impl TriggerBuilder {
         Self {
             trigger: Trigger {
                 webhook: Some(Webhook::new(auth, secret)),
+                ..Trigger::default()
+            },
+        }
+    }
+
+    /// By an action that is a trigger, called every so often; [`Poll::new`] begins one.
+    #[must_use]
+    pub fn poll(poll: Poll) -> Self {
+        Self {
+            trigger: Trigger {
+                poll: Some(poll),
                 ..Trigger::default()
             },
         }

@@ -28,18 +28,27 @@ impl Check<'_> {
     }
 
     fn kind_of_trigger(&mut self, pointer: &str, trigger: &Trigger) {
-        match (&trigger.cron, &trigger.webhook, &trigger.on_end) {
-            (Some(cron), None, None) => self.cron(&child(pointer, "cron"), cron),
-            (None, Some(webhook), None) => self.webhook(&child(pointer, "webhook"), webhook),
-            (None, None, Some(on_end)) => self.on_end(&child(pointer, "on_end"), on_end),
-            (None, None, None) => {
-                let message = "a trigger needs one of `cron`, `webhook` and `on_end`";
+        let Trigger {
+            cron,
+            webhook,
+            on_end,
+            poll,
+            input: _,
+        } = trigger;
+        match (cron, webhook, on_end, poll) {
+            (Some(cron), None, None, None) => self.cron(&child(pointer, "cron"), cron),
+            (None, Some(webhook), None, None) => self.webhook(&child(pointer, "webhook"), webhook),
+            (None, None, Some(on_end), None) => self.on_end(&child(pointer, "on_end"), on_end),
+            (None, None, None, Some(poll)) => self.poll(&child(pointer, "poll"), poll),
+            (None, None, None, None) => {
+                let message = "a trigger needs one of `cron`, `webhook`, `on_end` and `poll`";
                 let diagnostic = Diagnostic::new(Code::MissingField, pointer, message);
                 let hint = "write for example `cron: { schedule: \"0 2 * * *\" }`";
                 self.problems.push(diagnostic.hint(hint));
             }
             _ => {
-                let message = "a trigger has one of `cron`, `webhook` and `on_end`, not several";
+                let message =
+                    "a trigger has one of `cron`, `webhook`, `on_end` and `poll`, not several";
                 self.problem(Code::InvalidValue, pointer, message.to_owned());
             }
         }
@@ -123,7 +132,11 @@ pub(crate) fn input(
     event: Value,
 ) -> Result<Value, ExpressionError> {
     let Some(input) = &trigger.input else {
-        return Ok(event);
+        let found = |mut event: Value| event.get_mut("event").map(Value::take);
+        return Ok(match &trigger.poll {
+            Some(_) => found(event).unwrap_or_default(),
+            None => event,
+        });
     };
     Template::parse(input)?.render_early(&Variables {
         event,
@@ -131,9 +144,10 @@ pub(crate) fn input(
     })
 }
 
-struct Variables {
-    event: Value,
-    vars: Value,
+/// The values of what is evaluated before anything runs.
+pub(super) struct Variables {
+    pub(super) event: Value,
+    pub(super) vars: Value,
 }
 
 impl Scope for Variables {

@@ -2,6 +2,7 @@
 //!
 //! - `check`: what can be wrong with it.
 //! - `webhook`: triggers that a request fires; `on_end`: and the end of an execution.
+//! - `poll`: triggers that look for what is new.
 //! - `read`: from a value; `schema`: the JSON Schema of that value.
 //! - `builder`: [`TriggerBuilder`].
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 mod builder;
 mod check;
 mod on_end;
+mod poll;
 mod read;
 mod schema;
 mod webhook;
@@ -19,6 +21,8 @@ pub use builder::TriggerBuilder;
 pub(crate) use check::{input, secrets};
 pub use on_end::OnEnd;
 pub(crate) use on_end::followed;
+pub use poll::Poll;
+pub(crate) use poll::polls;
 pub(super) use schema::triggers as schema;
 pub use webhook::{Webhook, WebhookAuth, WebhookReply};
 
@@ -27,7 +31,8 @@ use crate::schedule::{Schedule, ScheduleError};
 /// The most triggers of a workflow.
 pub const MAX_TRIGGERS: usize = 32;
 
-/// What starts a workflow by itself: exactly one of `cron`, `webhook` and `on_end`.
+/// What starts a workflow by itself: exactly one of `cron`, `webhook`,
+/// `on_end` and `poll`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
@@ -40,8 +45,11 @@ pub struct Trigger {
     /// By the end of an execution of another workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_end: Option<OnEnd>,
+    /// By what an action finds that looks for what is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
     /// Template of the workflow's input over `$trigger`, the trigger's event;
-    /// absent: the event itself.
+    /// absent: the event itself; of `poll`, what the action found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
 }
@@ -118,6 +126,7 @@ impl Trigger {
             Self {
                 on_end: Some(_), ..
             } => "on_end",
+            Self { poll: Some(_), .. } => "poll",
             _ => "cron",
         }
     }

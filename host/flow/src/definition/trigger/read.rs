@@ -1,16 +1,30 @@
 //! From a value to triggers.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{CatchUp, Cron, OnEnd, Overlap, Trigger, Webhook, WebhookAuth, WebhookReply, utc};
+use super::{
+    CatchUp, Cron, OnEnd, Overlap, Poll, Trigger, Webhook, WebhookAuth, WebhookReply, poll, utc,
+};
+use crate::definition::ActionRef;
 use crate::definition::diagnostic::{Code, Diagnostic, child};
 use crate::definition::read::{Fields, Reading, given};
 use crate::id::TriggerName;
 use crate::time::Span;
 
-const TRIGGER: &[&str] = &["cron", "webhook", "on_end", "input"];
+const TRIGGER: &[&str] = &["cron", "webhook", "on_end", "poll", "input"];
 const WEBHOOK: &[&str] = &["auth", "secret", "window", "reply", "timeout", "headers"];
+const POLL: &[&str] = &[
+    "action",
+    "every",
+    "with",
+    "credentials",
+    "resources",
+    "timeout",
+    "overlap",
+];
 const ON_END: &[&str] = &["workflow", "status"];
 const CRON: &[&str] = &["schedule", "timezone", "overlap", "catch_up"];
 
@@ -47,6 +61,7 @@ impl Reading {
             cron: self.part(fields, "cron", Self::cron),
             webhook: self.part(fields, "webhook", Self::webhook),
             on_end: self.part(fields, "on_end", Self::on_end),
+            poll: self.part(fields, "poll", Self::poll),
             input: given(fields, "input"),
         })
     }
@@ -80,6 +95,27 @@ impl Reading {
         Some(OnEnd {
             workflow: workflow?,
             status: status.unwrap_or_default(),
+        })
+    }
+
+    fn poll(&mut self, value: &Value, pointer: &str) -> Option<Poll> {
+        let fields = self.fields(value, pointer, POLL, "a poll trigger")?;
+        let hint = "name an action that is a trigger, for example `rss.new_items`";
+        let action = self.required::<ActionRef>(fields, "action", hint);
+        let hint = "say how often it is polled, for example `every: 5m`";
+        let every = self.required::<Span>(fields, "every", hint);
+        let overlap = self.text_form::<Overlap>(fields, "overlap", "write `skip` or `allow`");
+        let credentials = self.field::<BTreeMap<String, String>>(fields, "credentials");
+        let resources = self.field::<BTreeMap<String, String>>(fields, "resources");
+        let timeout = self.text_form::<Span>(fields, "timeout", "write for example `10s`");
+        Some(Poll {
+            action: action?,
+            every: every?,
+            with: given(fields, "with"),
+            credentials: credentials.unwrap_or_default(),
+            resources: resources.unwrap_or_default(),
+            timeout,
+            overlap: overlap.unwrap_or(poll::allow()),
         })
     }
 

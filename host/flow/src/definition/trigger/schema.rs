@@ -15,13 +15,17 @@ pub(in crate::definition) fn triggers() -> Value {
         "additionalProperties": {
             "type": "object",
             "additionalProperties": false,
-            "oneOf": [{ "required": ["cron"] }, { "required": ["webhook"] }, { "required": ["on_end"] }],
+            "oneOf": [
+                { "required": ["cron"] }, { "required": ["webhook"] },
+                { "required": ["on_end"] }, { "required": ["poll"] }
+            ],
             "properties": {
                 "cron": cron(),
                 "webhook": webhook(),
                 "on_end": super::on_end::schema(),
+                "poll": super::poll::schema(),
                 "input": {
-                    "description": "Template of the workflow's input over `$trigger`; absent: the trigger's event itself."
+                    "description": "Template of the workflow's input over `$trigger`; absent: the trigger's event itself, of a poll what the action found."
                 }
             }
         }

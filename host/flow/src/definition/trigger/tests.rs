@@ -550,3 +550,139 @@ nodes:
         );
     }
 }
+
+const NEWS: &str = r#"
+apiVersion: nebula/v1
+kind: Workflow
+name: announce
+vars: { feed: "https://news.example/feed.xml" }
+triggers:
+  news:
+    poll:
+      action: rss.new_items@^1
+      every: 5m
+      with: { url: "${ $vars.feed }" }
+      credentials: { auth: news-prod }
+      timeout: 20s
+      overlap: skip
+    input: { title: "${ $trigger.event.title }" }
+nodes:
+  tell: { action: notification.send }
+"#;
+
+#[test]
+fn yaml_the_builder_and_the_schema_agree_on_polls() {
+    let document = Document::parse(NEWS).unwrap();
+    let read = document.definition().unwrap();
+    let poll = Poll {
+        with: Some(json!({"url": "${ $vars.feed }"})),
+        credentials: [("auth".to_owned(), "news-prod".to_owned())].into(),
+        timeout: Some("20s".parse().unwrap()),
+        overlap: Overlap::Skip,
+        ..Poll::new(
+            "rss.new_items@^1".parse().unwrap(),
+            std::time::Duration::from_secs(300),
+        )
+    };
+    let trigger = TriggerBuilder::poll(poll).input(json!({"title": "${ $trigger.event.title }"}));
+    let built = WorkflowBuilder::new("announce")
+        .var("feed", "https://news.example/feed.xml")
+        .trigger("news", trigger)
+        .add_node("tell", "notification.send")
+        .build();
+    assert_eq!(read, built);
+    assert_eq!(check(&read), []);
+    assert_eq!(read.triggers[0].kind(), "poll");
+    let poll = read.triggers[0].poll.as_ref().unwrap();
+    assert_eq!(
+        poll.config(&read).unwrap(),
+        json!({"url": "https://news.example/feed.xml"})
+    );
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(Document::from_value(written).definition().unwrap(), read);
+    let shape = Shape::compile(&document_schema()).unwrap();
+    assert_eq!(shape.mismatches(document.value()), []);
+}
+
+#[test]
+fn what_is_wrong_with_a_poll_is_said_with_its_place() {
+    let shape = Shape::compile(&document_schema()).unwrap();
+    let at = |field: &str| format!("/triggers/news/poll{field}");
+    for (from, to, code, pointer, by_schema) in [
+        (
+            "every: 5m",
+            "every: 0s",
+            Code::InvalidValue,
+            at("/every"),
+            false,
+        ),
+        (
+            "every: 5m",
+            "every: 31d",
+            Code::InvalidValue,
+            at("/every"),
+            false,
+        ),
+        (
+            "every: 5m",
+            "every: often",
+            Code::InvalidValue,
+            at("/every"),
+            true,
+        ),
+        ("      every: 5m\n", "", Code::MissingField, at(""), true),
+        (
+            "      action: rss.new_items@^1\n",
+            "",
+            Code::MissingField,
+            at(""),
+            true,
+        ),
+        (
+            "timeout: 20s",
+            "timeout: 11m",
+            Code::InvalidValue,
+            at("/timeout"),
+            false,
+        ),
+        (
+            "overlap: skip",
+            "overlap: wait",
+            Code::InvalidValue,
+            at("/overlap"),
+            true,
+        ),
+        (
+            "overlap: skip",
+            "retry: 3",
+            Code::UnknownField,
+            at("/retry"),
+            true,
+        ),
+        (
+            "$vars.feed }\"",
+            "$trigger.event }\"",
+            Code::InvalidExpression,
+            at("/with"),
+            false,
+        ),
+        (
+            "$vars.feed }\"",
+            "$vars.fed }\"",
+            Code::InvalidExpression,
+            at("/with"),
+            false,
+        ),
+    ] {
+        let wrong = NEWS.replace(from, to);
+        let document = Document::parse(&wrong).unwrap();
+        let found = match document.definition() {
+            Err(problems) => problems,
+            Ok(definition) => check(&definition),
+        };
+        let found: Vec<_> = found.iter().map(|d| (d.code, d.pointer.as_str())).collect();
+        assert_eq!(found, [(code, pointer.as_str())], "{wrong}");
+        let refused = !shape.mismatches(document.value()).is_empty();
+        assert_eq!(refused, by_schema, "{wrong}");
+    }
+}

@@ -1,5 +1,5 @@
 //! `nebula action test` and `nebula action bench` of a component: snapshots, recorded
-//! answers, watching, figures.
+//! answers, watching, profiles, figures.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -292,6 +292,136 @@ fn a_change_of_an_input_is_seen_and_a_mistake_in_it_does_not_end_the_watch() {
         assert_eq!(refused.code, 3, "{refused:?}");
         assert!(refused.stderr.contains(says), "{refused:?}");
     }
+}
+
+// ---------------------------------------------------------------- profiles --
+
+/// An action with one function that does nearly all of the work.
+fn busy(cli: &Cli) -> String {
+    let sdk = crate::root().join("guest-sdk/sdk");
+    let manifest =
+        std::fs::read_to_string(crate::root().join("tests/guests/custom-action/Cargo.toml"));
+    let manifest = manifest
+        .expect("readable")
+        .replace("../../../guest-sdk/sdk", text(&sdk));
+    let folder = cli.folder().join("busy");
+    std::fs::create_dir_all(folder.join("src")).expect("writable");
+    std::fs::copy(
+        crate::root().join("tests/guests/custom-action/Cargo.lock"),
+        folder.join("Cargo.lock"),
+    )
+    .expect("copies");
+    std::fs::write(folder.join("Cargo.toml"), manifest).expect("writable");
+    std::fs::write(folder.join("src/lib.rs"), BUSY).expect("writable");
+    text(&folder).to_owned()
+}
+
+const BUSY: &str = r#"#![no_std]
+use nebula_sdk::prelude::*;
+
+#[data]
+pub struct Input { rounds: u32 }
+
+#[data]
+pub struct Output { sum: u32 }
+
+/// Adds up.
+#[derive(Action)]
+#[action(id = "busy.sum")]
+pub struct Busy;
+
+#[inline(never)]
+fn churn(rounds: u32) -> u32 {
+    (0..rounds).fold(1, |sum, n| core::hint::black_box(sum ^ n).rotate_left(3))
+}
+
+#[inline(never)]
+fn idle(rounds: u32) -> u32 {
+    churn(rounds / 100)
+}
+
+impl SimpleAction for Busy {
+    type Input = Input;
+    type Output = Output;
+
+    async fn execute_simple(&self, input: Input, _: &ActionContext) -> Result<Output> {
+        Ok(Output { sum: churn(input.rounds) ^ idle(input.rounds) })
+    }
+}
+
+nebula_sdk::export!(Busy);
+"#;
+
+#[test]
+fn a_profile_shows_which_function_burned_the_fuel() {
+    let cli = Cli::fresh();
+    let folder = busy(&cli);
+    let picture = cli.folder().join("busy/flame.svg");
+    let shared = crate::cache().with_file_name("created-crates");
+    let command = |path: &str, arguments: &[&str]| {
+        let mut command = cli.command();
+        command
+            .env("CARGO_TARGET_DIR", &shared)
+            .env("CARGO_NET_OFFLINE", "true");
+        command
+            .args(["action", "test", path, "--json", r#"{ "rounds": 50000 }"#])
+            .args(arguments);
+        command
+    };
+    let test = |path: &str, arguments: &[&str]| {
+        Ended::from(command(path, arguments).output().expect("nebula runs"))
+    };
+    let plain = value(&test(&folder, &["-o", "json"]));
+    let profiled = test(&folder, &["--profile", text(&picture), "-o", "json"]);
+    assert_eq!(profiled.code, 0, "{profiled:?}");
+    let profiled = value(&profiled);
+    assert_eq!(profiled["output"], plain["output"], "{profiled}");
+    assert_eq!(
+        profiled["profile"]["fuel"], profiled["usage"]["fuel"],
+        "{profiled}"
+    );
+    let heaviest = &profiled["profile"]["functions"][0];
+    let name = heaviest["name"].as_str().expect("text");
+    assert!(name.ends_with("::churn"), "{profiled}");
+    assert!(heaviest["share"].as_f64() > Some(80.0), "{profiled}");
+    let svg = std::fs::read_to_string(&picture).expect("written");
+    let bar = svg.lines().find(|line| line.contains("::churn: "));
+    assert!(bar.is_some_and(|bar| bar.contains("<rect ")), "{svg}");
+    assert!(
+        svg.contains("::idle: ") && svg.contains("busy.sum: "),
+        "{svg}"
+    );
+
+    let page = test(&folder, &["--profile", text(&picture)]).stdout;
+    assert!(page.contains("WITH CALLS") && page.contains(name), "{page}");
+
+    // What was built for others has no names; the picture has numbers, and says why.
+    let released = shared.join("wasm32-wasip2/release/custom_action.wasm");
+    let unnamed = test(text(&released), &["--profile", text(&picture)]);
+    assert!(unnamed.stdout.contains("%  function "), "{unnamed:?}");
+    assert!(unnamed.stderr.contains("without names"), "{unnamed:?}");
+
+    // The picture stands among the sources and is no change of them.
+    let mut watching = Watching::start(command(&folder, &["--profile", text(&picture)]));
+    assert_eq!(watching.next()["output"], plain["output"]);
+    let source = cli.folder().join("busy/src/lib.rs");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::fs::write(&source, BUSY.replace("churn", "toil")).expect("writable");
+    let next = watching.next();
+    let name = next["profile"]["functions"][0]["name"].as_str();
+    assert!(name.is_some_and(|name| name.ends_with("::toil")), "{next}");
+    assert_eq!(watching.end(), Some(130));
+}
+
+#[test]
+fn a_call_that_was_refused_has_no_profile_and_its_own_reason() {
+    let cli = Cli::fresh();
+    let picture = cli.folder().join("flame.svg");
+    let call = ["action", "test", text(component()), "--json", "{}"];
+    let refused = cli.run(&[&call[..], &["--profile", text(&picture)]].concat());
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stdout.contains("invalid_input"), "{refused:?}");
+    assert!(!picture.exists());
 }
 
 // ----------------------------------------------------------------- figures --

@@ -23,6 +23,7 @@ mod hub_kills;
 mod hub_packages;
 mod hub_world;
 mod inspect;
+mod javascript;
 mod keeps;
 mod lost;
 mod outputs;

@@ -15,7 +15,6 @@ use nebula_sandbox::{Sandbox, SandboxConfig};
 mod agreement;
 mod examples;
 mod hostile;
-mod page;
 mod pure;
 
 /// One sandbox, whose compiled components are kept between tests.

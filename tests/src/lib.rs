@@ -1,6 +1,7 @@
 //! What the whole-house tests and programs share.
 
 pub mod client;
+pub mod examples;
 pub mod guest;
 pub mod postgres;
 pub mod station;

@@ -8,7 +8,7 @@ use nebula_flow::Timestamp;
 use nebula_flow::event::{Failure, Usage};
 use nebula_flow::ports::Limits;
 use tokio::time::error::Elapsed;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::CellPre;
 use crate::bindings::exports::nebula::action::actions;
@@ -19,6 +19,7 @@ use crate::limits::{FUEL_BETWEEN_YIELDS, HANDLES, HOSTCALL_BYTES};
 use crate::lines::Lines;
 use crate::meter::Meter;
 use crate::outcome;
+use crate::samples::Profile;
 use crate::state::State;
 
 /// A store and what it is held to.
@@ -28,11 +29,13 @@ struct Cell {
     began: Instant,
 }
 
-/// How a call ended: what it gave, what it cost, what it logged.
+/// How a call ended: what it gave, what it cost, what it logged, and where its fuel
+/// went if it was profiled.
 pub(crate) struct Ended<T> {
     pub(crate) result: Result<T, Failure>,
     pub(crate) usage: Usage,
     pub(crate) lines: Vec<(String, String)>,
+    pub(crate) profile: Option<Profile>,
 }
 
 /// Asks a component what it is.
@@ -95,15 +98,28 @@ impl Cell {
             .set_fuel(limits.fuel)
             .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_BETWEEN_YIELDS)));
         let end = began.checked_add(limits.timeout);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |_| {
-            let over = end.is_some_and(|end| Instant::now() >= end);
-            Ok(if over {
-                UpdateDeadline::Interrupt
-            } else {
-                UpdateDeadline::Yield(1)
-            })
-        });
+        let is_over = move || end.is_some_and(|end| Instant::now() >= end);
+        if store.data().sampler.is_some() {
+            // A deadline that is always past: the guest asks as often as it can.
+            store.set_epoch_deadline(0);
+            store.epoch_deadline_callback(move |store| {
+                look(store)?;
+                Ok(if is_over() {
+                    UpdateDeadline::Interrupt
+                } else {
+                    UpdateDeadline::Continue(0)
+                })
+            });
+        } else {
+            store.set_epoch_deadline(1);
+            store.epoch_deadline_callback(move |_| {
+                Ok(if is_over() {
+                    UpdateDeadline::Interrupt
+                } else {
+                    UpdateDeadline::Yield(1)
+                })
+            });
+        }
         let cell = Self {
             store,
             limits,
@@ -134,12 +150,16 @@ impl Cell {
         lasted: Duration,
         used: Duration,
     ) -> Ended<T> {
-        let Self { store, limits, .. } = self;
+        let Self {
+            mut store, limits, ..
+        } = self;
+        let left = store.get_fuel().unwrap_or(0);
+        let sampler = store.data_mut().sampler.take();
         let state = store.data();
         let lines: Lines = state.lines.clone();
         let kept = lines.take();
         let usage = Usage {
-            fuel: (limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel))
+            fuel: (limits.fuel - left.min(limits.fuel))
                 .saturating_add(state.owed)
                 .min(limits.fuel),
             memory_bytes: state.limiter.peak(),
@@ -157,8 +177,19 @@ impl Cell {
             result,
             usage,
             lines: kept,
+            profile: sampler.map(|sampler| sampler.end(left)),
         }
     }
+}
+
+/// A look at a guest that is profiled.
+fn look(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let left = store.get_fuel()?;
+    if let Some(mut sampler) = store.data_mut().sampler.take() {
+        sampler.look(left, &store);
+        store.data_mut().sampler = Some(sampler);
+    }
+    Ok(())
 }
 
 /// When a call that begins now will be stopped, for its context.

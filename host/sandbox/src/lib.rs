@@ -21,6 +21,7 @@
 //! - `limits`: figures, and the limiter that sums over a store.
 //! - `charge`: what host calls cost a guest, in fuel.
 //! - `meter`: the CPU time of a call.
+//! - `samples`: where a call that is profiled burns its fuel.
 //! - `value`: whether bytes are a payload.
 //! - `ticker`: the thread that moves epochs while calls run.
 //! - `state`: what a store holds.
@@ -48,6 +49,7 @@ mod outcome;
 mod profile;
 mod redact;
 pub mod resources;
+mod samples;
 mod sandbox;
 mod slots;
 mod state;
@@ -64,5 +66,6 @@ pub use nebula_egress;
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};
 pub use redact::Redactor;
+pub use samples::Profile;
 pub use sandbox::{Sandbox, SandboxConfig};
 pub use structure::is_effect;

@@ -1,6 +1,8 @@
 //! How wasmtime is configured. Each line answers an attack or a figure of the
 //! sandbox's profile; the tests read the values back.
 
+use std::num::NonZeroUsize;
+
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel,
     PoolingAllocationConfig, Strategy, VariableOperatorCost, WasmBacktraceDetails, WasmFeatures,
@@ -69,13 +71,15 @@ pub(crate) fn check_version(version: &str) -> Result<(), SandboxError> {
     }
 }
 
-/// The one engine of a sandbox, and which allocation it could have.
+/// The one engine of a sandbox, and which allocation it could have. Who looks at
+/// stacks sees so many frames of one, if any are named.
 pub(crate) fn engine(
     wanted: Allocation,
     max_calls: u32,
+    frames: Option<NonZeroUsize>,
 ) -> Result<(Engine, Allocation), SandboxError> {
     if wanted == Allocation::Pooled {
-        match Engine::new(&config(Allocation::Pooled, max_calls)) {
+        match Engine::new(&config(Allocation::Pooled, max_calls, frames)) {
             Ok(engine) => {
                 tracing::info!(max_calls, "the sandbox has its instance pool");
                 return Ok((engine, Allocation::Pooled));
@@ -87,7 +91,7 @@ pub(crate) fn engine(
             ),
         }
     }
-    let config = config(Allocation::OnDemand, max_calls);
+    let config = config(Allocation::OnDemand, max_calls, frames);
     let engine = Engine::new(&config).map_err(|e| SandboxError::engine(&e))?;
     Ok((engine, Allocation::OnDemand))
 }
@@ -95,10 +99,10 @@ pub(crate) fn engine(
 /// The engine of a compiling process: without a pool, all else the same, so that
 /// its code fits the engine of a sandbox.
 pub(crate) fn compiling_engine() -> Result<Engine, SandboxError> {
-    Engine::new(&config(Allocation::OnDemand, 1)).map_err(|e| SandboxError::engine(&e))
+    Engine::new(&config(Allocation::OnDemand, 1, None)).map_err(|e| SandboxError::engine(&e))
 }
 
-fn config(allocation: Allocation, max_calls: u32) -> Config {
+fn config(allocation: Allocation, max_calls: u32, frames: Option<NonZeroUsize>) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -116,7 +120,7 @@ fn config(allocation: Allocation, max_calls: u32) -> Config {
         // Guests are told which limit they met, not where in their code: without
         // address maps and unwind tables, compiled components load faster.
         .generate_address_map(false)
-        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_max_frames(frames)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .native_unwind_info(false)
         .memory_init_cow(true);
@@ -230,7 +234,7 @@ mod tests {
             })
             .expect("compiles");
         for allocation in [Allocation::Pooled, Allocation::OnDemand] {
-            let (engine, _) = engine(allocation, 4).expect("an engine");
+            let (engine, _) = engine(allocation, 4, None).expect("an engine");
             let hash = crate::compiled::settings_hash;
             assert_eq!(hash(&engine), hash(&compiling_engine().expect("an engine")));
             #[expect(unsafe_code, reason = "these are the bytes that wasmtime just gave")]
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn both_allocations_hold_the_same_profile() {
         for allocation in [Allocation::Pooled, Allocation::OnDemand] {
-            let (engine, got) = engine(allocation, 4).expect("an engine");
+            let (engine, got) = engine(allocation, 4, None).expect("an engine");
             let config = &engine;
             assert_eq!(got, allocation);
             assert!(config.get_consume_fuel() && config.get_epoch_interruption());
@@ -299,7 +303,7 @@ mod tests {
     #[test]
     fn a_pool_that_cannot_be_reserved_falls_back_to_instances_on_demand() {
         // A million calls with eight memories of 4 GiB each exceed any address space.
-        let (_, got) = engine(Allocation::Pooled, 1_000_000).expect("an engine");
+        let (_, got) = engine(Allocation::Pooled, 1_000_000, None).expect("an engine");
         assert_eq!(got, Allocation::OnDemand);
     }
 }

@@ -30,6 +30,7 @@ use crate::outcome;
 use crate::profile::{self, Allocation, SandboxError};
 use crate::redact::Redactor;
 use crate::resources::{Bound, Resources};
+use crate::samples::{FRAMES, Profile, Sampler};
 use crate::slots::{Slots, TenantMemory};
 use crate::state::{Blobs, Caller, State};
 use crate::ticker::Ticker;
@@ -64,12 +65,14 @@ pub struct SandboxConfig {
     pub blob_bytes_per_tenant: u64,
     /// What the host holds for guests; without it there are no resources.
     pub resources: Option<Arc<dyn Resources>>,
+    /// Whether calls may be profiled; whoever profiles none has nothing from it.
+    pub profiles: bool,
 }
 
 impl Default for SandboxConfig {
     /// No cache folder, no compiling process, 64 calls of one tenant or several,
     /// 2 GiB for each tenant, 256 components, pooled; no records, blobs of 256 MiB for
-    /// each call and 10 GiB for each tenant; no resources.
+    /// each call and 10 GiB for each tenant; no resources; no profiles.
     fn default() -> Self {
         Self {
             cache_dir: None,
@@ -84,6 +87,7 @@ impl Default for SandboxConfig {
             blob_bytes_per_call: 256 << 20,
             blob_bytes_per_tenant: 10 << 30,
             resources: None,
+            profiles: false,
         }
     }
 }
@@ -128,7 +132,8 @@ impl Sandbox {
         let max_compiles = cores.saturating_sub(1).max(1);
         // A component that describes itself has a place of its own.
         let places = max_calls.saturating_add(u32::try_from(max_compiles).unwrap_or(u32::MAX));
-        let (engine, allocation) = profile::engine(config.allocation, places)?;
+        let (engine, allocation) =
+            profile::engine(config.allocation, places, config.profiles.then_some(FRAMES))?;
         let failed = |e: &dyn std::fmt::Display| SandboxError::Engine(e.to_string());
         let linker = host::linker(&engine).map_err(|e| failed(&e))?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| failed(&e))?;
@@ -169,6 +174,26 @@ impl Sandbox {
     pub fn allocation(&self) -> Allocation {
         self.0.allocation
     }
+
+    /// Runs a call as [`Runner::run`] does, and says where it burned its fuel; nowhere,
+    /// if it did not begin. It gives and burns the same, and takes longer. In a sandbox
+    /// without [`SandboxConfig::profiles`] stacks are cut to their last 20 functions.
+    pub async fn profile(&self, call: Call) -> (Report, Profile) {
+        let sampler = Sampler::new(call.limits.fuel);
+        match self.0.run(call, Some(Box::new(sampler))).await {
+            Ok((report, profile)) => (report, profile.unwrap_or_default()),
+            Err(failure) => (failed(failure), Profile::default()),
+        }
+    }
+}
+
+/// Of a call that did not begin.
+fn failed(failure: Failure) -> Report {
+    Report {
+        result: Err(failure),
+        usage: Usage::default(),
+        lines: Vec::new(),
+    }
 }
 
 #[async_trait]
@@ -178,19 +203,19 @@ impl Runner for Sandbox {
     }
 
     async fn run(&self, call: Call) -> Report {
-        match self.0.run(call).await {
-            Ok(report) => report,
-            Err(failure) => Report {
-                result: Err(failure),
-                usage: Usage::default(),
-                lines: Vec::new(),
-            },
+        match self.0.run(call, None).await {
+            Ok((report, _)) => report,
+            Err(failure) => failed(failure),
         }
     }
 }
 
 impl Inner {
-    async fn run(self: &Arc<Self>, mut call: Call) -> Result<Report, Failure> {
+    async fn run(
+        self: &Arc<Self>,
+        mut call: Call,
+        sampler: Option<Box<Sampler>>,
+    ) -> Result<(Report, Option<Profile>), Failure> {
         let mut meter = Meter::default();
         meter.turn(|| outcome::check_input(&call.input)).await?;
         let loaded = self.load(&call.component).await?;
@@ -209,10 +234,11 @@ impl Inner {
         let redactor = Arc::new(Redactor::new(&call.capabilities));
         // No copy, unless somebody else holds the input too.
         let input = Vec::from(std::mem::take(&mut call.input));
-        let state = match loaded.prepared.effect {
+        let mut state = match loaded.prepared.effect {
             Effect::Pure => pure(call, action, permit.memory()),
             Effect::Effectful => self.effectful(call, action, permit.memory(), &redactor),
         };
+        state.sampler = sampler;
         let keeper = state.keeper.clone();
         let mut ended = call::execute(
             &self.engine,
@@ -229,6 +255,7 @@ impl Inner {
         {
             ended.result = Err(failure);
         }
+        let profile = ended.profile;
         let report = || {
             redactor.report(Report {
                 result: ended.result.and_then(outcome::answer),
@@ -236,7 +263,7 @@ impl Inner {
                 lines: ended.lines,
             })
         };
-        Ok(meter.turn(report).await)
+        Ok((meter.turn(report).await, profile))
     }
 
     fn effectful(

@@ -17,6 +17,7 @@ use crate::limits::{HANDLES, HTTP_FIELD_BYTES, StoreLimiter};
 use crate::lines::Lines;
 use crate::redact::Redactor;
 use crate::resources::Bound;
+use crate::samples::Sampler;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) owed: u64,
     /// Fuel that there was when the guest last made way after a host call.
     pub(crate) turn_began: u64,
+    /// Looks where the call burns its fuel; absent unless it is profiled.
+    pub(crate) sampler: Option<Box<Sampler>>,
     http: WasiHttpCtx,
 }
 
@@ -98,6 +101,7 @@ impl State {
             redactor: Arc::default(),
             owed: 0,
             turn_began: u64::MAX,
+            sampler: None,
             http,
         }
     }

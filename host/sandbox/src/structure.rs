@@ -192,7 +192,7 @@ mod tests {
         );
         assert!(reason(&vec![0; COMPONENT_BYTES + 1]).contains("at most 64 MiB"));
         let (engine, _) =
-            crate::profile::engine(crate::Allocation::OnDemand, 1).expect("an engine");
+            crate::profile::engine(crate::Allocation::OnDemand, 1, None).expect("an engine");
         let compiled = engine
             .precompile_component(&component("(component)"))
             .expect("compiles");

@@ -43,7 +43,7 @@ struct Cost {
 }
 
 pub(super) async fn run(context: &Context, bench: &Bench) -> Result<ExitCode> {
-    let ready = Arc::new(bench.call.ready(None).await?);
+    let ready = Arc::new(bench.call.ready(None, false).await?);
     let mut number = 0;
     while number < WARM_UP {
         succeeded(&ready, ready.call(number).await?, number)?;

@@ -7,8 +7,27 @@ use tokio::process::Command;
 
 use crate::error::{Error, Result};
 
+/// The profile of a build whose functions keep their names.
+const NAMED: &str = "named";
+
 /// The component of a path: a `.wasm` file as it is, a crate's folder built.
 pub(in crate::commands) async fn component(path: &Path) -> Result<PathBuf> {
+    made(path, &["--release"]).await
+}
+
+/// The same, built with the names of its functions: as for its release otherwise, and
+/// beside that in the target folder, so that neither build undoes the other.
+pub(super) async fn named_component(path: &Path) -> Result<PathBuf> {
+    let settings = ["inherits='release'", "strip='none'"];
+    let settings = settings.map(|setting| format!("profile.{NAMED}.{setting}"));
+    let mut arguments = vec!["--profile", NAMED];
+    for setting in &settings {
+        arguments.extend(["--config", setting.as_str()]);
+    }
+    made(path, &arguments).await
+}
+
+async fn made(path: &Path, profile: &[&str]) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
@@ -20,14 +39,10 @@ pub(in crate::commands) async fn component(path: &Path) -> Result<PathBuf> {
         .hint("give a .wasm file, or a folder with a Cargo.toml"));
     }
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "build",
-            "--release",
-            "--target",
-            "wasm32-wasip2",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
+        .arg("build")
+        .args(profile)
+        .args(["--target", "wasm32-wasip2"])
+        .args(["--message-format", "json-render-diagnostics"])
         .current_dir(path)
         .stderr(std::process::Stdio::inherit())
         .kill_on_drop(true)

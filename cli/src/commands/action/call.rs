@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nebula_sandbox::Sandbox;
 use nebula_sandbox::nebula_flow::grant::{Capabilities, CredentialKind, Grant, Secret};
 use nebula_sandbox::nebula_flow::id::{ExecutionId, NodeId, StepKey, TenantId, WorkflowName};
 use nebula_sandbox::nebula_flow::ports::{Call, Identity, Limits, Prepared, Report, Runner};
 use nebula_sandbox::nebula_flow::{ActionMetadata, Component, Timestamp, Verified, payload};
+use nebula_sandbox::{Profile, Sandbox};
 use nebula_testing::Memory;
 use serde_json::Value;
 
@@ -77,16 +77,19 @@ impl CallArgs {
     }
 
     /// Builds, compiles and chooses. What the network answers goes into the file
-    /// `record`.
-    pub(super) async fn ready(&self, record: Option<&Path>) -> Result<Ready> {
+    /// `record`. If calls are to be profiled, functions keep their names.
+    pub(super) async fn ready(&self, record: Option<&Path>, profiles: bool) -> Result<Ready> {
         let input = self.payload()?;
         let mock = match &self.mock_http {
             Some(file) => Some(Mock::start(file, &read(file)?).await?),
             None => None,
         };
-        let file = build::component(&self.path).await?;
+        let file = match profiles {
+            true => build::named_component(&self.path).await?,
+            false => build::component(&self.path).await?,
+        };
         let component = sandbox::check(&file)?;
-        let sandbox = sandbox::start(Some(Arc::new(Memory::new())))?;
+        let sandbox = sandbox::start_for_calls(Arc::new(Memory::new()), profiles)?;
         let prepared = sandbox::prepare(&sandbox, &component).await?;
         let action = choose(&prepared, self.action.as_deref())?.clone();
         let mut capabilities = self.capabilities(&action)?;
@@ -161,7 +164,16 @@ impl CallArgs {
 impl Ready {
     /// Calls the action, as in an execution of this number.
     pub(super) async fn call(&self, number: u64) -> Result<Report> {
-        let call = Call {
+        Ok(self.sandbox.run(self.of(number)?).await)
+    }
+
+    /// The same, and where it burned its fuel.
+    pub(super) async fn profile(&self, number: u64) -> Result<(Report, Profile)> {
+        Ok(self.sandbox.profile(self.of(number)?).await)
+    }
+
+    fn of(&self, number: u64) -> Result<Call> {
+        Ok(Call {
             tenant: TenantId::default_tenant(),
             component: self.component.clone(),
             action: self.action.id.clone(),
@@ -172,8 +184,7 @@ impl Ready {
             limits: self.limits,
             capabilities: Arc::clone(&self.capabilities),
             pulse: Arc::default(),
-        };
-        Ok(self.sandbox.run(call).await)
+        })
     }
 }
 

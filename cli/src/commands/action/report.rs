@@ -119,7 +119,33 @@ fn page(answer: &Value) -> Result<()> {
         output::line("")?;
         kept(snapshot, style)?;
     }
-    figures(answer)
+    figures(answer)?;
+    match answer.get("profile") {
+        Some(profile) => burned(profile, style),
+        None => Ok(()),
+    }
+}
+
+/// Where the fuel went.
+fn burned(profile: &Value, style: Style) -> Result<()> {
+    let file = one_line(text(profile, "/file"));
+    output::line(&format!("\nwritten      {file}"))?;
+    let head = "   SHARE  WITH CALLS  FUNCTION";
+    output::line(&style.paint(Paint::Dim, head))?;
+    for function in list(profile, "/functions") {
+        let share = |name: &str| function[name].as_f64().unwrap_or_default();
+        let (own, all) = (share("share"), share("share_with_calls"));
+        let name = one_line(text(function, "/name"));
+        output::line(&format!("{own:6.1} %    {all:6.1} %  {name}"))?;
+    }
+    if list(profile, "/functions").iter().all(is_unnamed) {
+        output::note("the component was built without names: give its crate's folder instead");
+    }
+    Ok(())
+}
+
+fn is_unnamed(function: &Value) -> bool {
+    text(function, "/name").starts_with("function ")
 }
 
 /// What was to come out, and where that differs.

@@ -11,12 +11,24 @@ use nebula_sandbox::{Sandbox, SandboxConfig};
 use super::super::compiler;
 use crate::error::{Error, Result};
 
-/// Starts one. Without records its calls keep neither blobs nor states.
-pub(in crate::commands) fn start(records: Option<Arc<dyn Records>>) -> Result<Sandbox> {
+/// Starts one whose calls keep neither blobs nor states.
+pub(in crate::commands) fn start() -> Result<Sandbox> {
+    start_with(SandboxConfig::default())
+}
+
+/// Starts one for calls of one action, perhaps to profile them.
+pub(super) fn start_for_calls(records: Arc<dyn Records>, profiles: bool) -> Result<Sandbox> {
+    start_with(SandboxConfig {
+        records: Some(records),
+        profiles,
+        ..SandboxConfig::default()
+    })
+}
+
+fn start_with(config: SandboxConfig) -> Result<Sandbox> {
     let config = SandboxConfig {
         compiler: Some(compiler()),
-        records,
-        ..SandboxConfig::default()
+        ..config
     };
     Sandbox::new(config, Arc::default())
         .map_err(|e| Error::node(format!("the sandbox cannot start: {e}")))

@@ -15,6 +15,7 @@ mod guest;
 mod limits;
 mod pure;
 mod resources;
+mod samples;
 mod tenants;
 
 use std::sync::Arc;

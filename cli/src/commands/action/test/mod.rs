@@ -1,11 +1,13 @@
 //! `nebula action test`: one call in the real sandbox.
 //!
 //! - `snapshot`: what is to come out, beside the input.
+//! - `profile`: where its fuel went.
 //! - `watch`: again and again, whenever a file changes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nebula_sandbox::Profile;
 use nebula_sandbox::nebula_flow::event::FailureKind;
 use nebula_sandbox::nebula_flow::payload;
 use nebula_sandbox::nebula_flow::ports::{Outcome, Report, Wake};
@@ -16,7 +18,9 @@ use super::super::Context;
 use super::call::CallArgs;
 use super::report;
 use crate::error::{Error, Exit, Result};
+use crate::output;
 
+mod profile;
 mod snapshot;
 mod watch;
 
@@ -34,6 +38,9 @@ pub(crate) struct Test {
     /// --record, write over the file
     #[arg(long)]
     update: bool,
+    /// Write a flame graph of the fuel that its functions burned, as SVG
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Build and run it again whenever a file of it changes, until Ctrl-C
     #[arg(long)]
     watch: bool,
@@ -88,8 +95,12 @@ impl Test {
     }
 
     async fn once(&self) -> Result<Tested> {
-        let ready = self.call.ready(self.record.as_deref()).await?;
-        let called = ready.call(0).await?;
+        let profiles = self.profile.is_some();
+        let ready = self.call.ready(self.record.as_deref(), profiles).await?;
+        let (called, profile) = match profiles {
+            true => ready.profile(0).await?,
+            false => (ready.call(0).await?, Profile::default()),
+        };
         let mut answer = outcome(&called)?;
         let mut failed = answer.get("error").is_some();
         let snapshot = match self.call.input.as_deref() {
@@ -120,6 +131,12 @@ impl Test {
             &ready.limits,
             &called.lines,
         );
+        // A call that was refused before it began burned nothing.
+        if let (Some(file), false) = (&self.profile, profile.stacks.is_empty()) {
+            let fuel = output::count(called.usage.fuel);
+            let title = format!("{}: {fuel} units of fuel", ready.action.id);
+            answer["profile"] = profile::write(file, &title, profile)?;
+        }
         Ok(Tested {
             component: ready.file,
             answer,

@@ -273,3 +273,75 @@ fn a_mistake_in_a_resource_is_told_with_its_line() {
         assert!(of_a_line || wanted.contains("a-z"), "{checked:?}");
     }
 }
+
+// ------------------------------------------------------- without a node --
+
+/// Calls an action of the pack without a node.
+fn call(cli: &Cli, action: &str, input: &Value, options: &[&str]) -> Ended {
+    let mut packs = nebula_server::PACKS.iter();
+    let pack = packs.find(|(name, _)| *name == "database");
+    let file = cli.folder().join("database.wasm");
+    std::fs::write(&file, pack.expect("a pack").1).expect("writable");
+    let (file, input) = (file.display().to_string(), input.to_string());
+    let call = ["action", "test", &file, "--action", action, "--json", &input, "-o", "json"];
+    cli.run(&[&call, options].concat())
+}
+
+#[test]
+fn a_call_without_a_node_has_a_fresh_database_for_each_run_or_one_that_is_there() {
+    let cli = Cli::fresh();
+    let schema = cli.file(
+        "schema.sql",
+        &format!("{TABLE};\nINSERT INTO orders VALUES (1, 'Rome', 'open', 2.5);\n"),
+    );
+    let fresh = format!("db=@{schema}");
+    let insert = json!({ "table": "orders", "values": { "id": 7, "city": "Oslo" } });
+    let count = json!({ "sql": "SELECT count(*) AS n FROM orders" });
+    let rows = |ended: &Ended| output(ended)["rows"][0]["n"].clone();
+    for _ in 0..2 {
+        let inserted = call(&cli, "database.insert", &insert, &["--resource", &fresh]);
+        assert_eq!(output(&inserted)["inserted"], 1, "fresh each time: {inserted:?}");
+    }
+    assert_eq!(rows(&call(&cli, "database.query", &count, &["--resource", &fresh])), 1);
+
+    sqlite(&cli.folder().join("there.db"));
+    let there = format!("db=sqlite:{}", cli.folder().join("there.db").display());
+    let inserted = call(&cli, "database.insert", &insert, &["--resource", &there]);
+    assert_eq!(output(&inserted)["inserted"], 1, "{inserted:?}");
+    assert_eq!(rows(&call(&cli, "database.query", &count, &["--resource", &there])), 1);
+    let taken = call(&cli, "database.insert", &insert, &["--resource", &there]);
+    assert_eq!(taken.code, 1, "what was changed stays: {taken:?}");
+    let file = cli.folder().join("database.wasm").display().to_string();
+    let (query, count) = ("database.query", count.to_string());
+    let bench = ["action", "bench", &file, "--action", query, "--json", &count, "--for", "100ms"];
+    let measured = cli.run(&[&bench[..], &["--resource", &fresh]].concat());
+    assert_eq!(measured.code, 0, "{measured:?}");
+}
+
+#[test]
+fn a_call_without_its_database_says_what_to_write() {
+    let cli = Cli::fresh();
+    let mistake = cli.file("mistake.sql", "CREATE TABLE a (id);\nCREATE TABEL b (id);\n");
+    let count = json!({ "sql": "SELECT 1 AS n" });
+    for (options, wanted) in [
+        (vec![], "--resource db=@schema.sql"),
+        (vec!["--resource", "db"], "NAME=@FILE or NAME=URL"),
+        (vec!["--resource", "other=sqlite:a.db"], "makes a fresh one"),
+        (vec!["--resource", "db=mongodb://h/d"], "a database is"),
+        (vec!["--resource", "db=@absent.sql"], "absent.sql"),
+    ] {
+        let refused = call(&cli, "database.query", &count, &options);
+        assert_eq!(refused.code, 3, "{refused:?}");
+        assert!(said(&refused).contains(wanted), "{wanted}: {refused:?}");
+    }
+    let refused = |options: &[&str], wanted: &str| {
+        let refused = call(&cli, "database.query", &count, options);
+        assert_eq!(refused.code, 3, "{refused:?}");
+        assert!(said(&refused).contains(wanted), "{wanted}: {refused:?}");
+    };
+    refused(&["--resource", &format!("db=@{mistake}")], "line 2: near");
+    let schema = format!("db=@{}", cli.file("schema.sql", TABLE));
+    refused(&["--resource", &schema, "--resource", &schema], "given twice");
+    let other = format!("other{}", &schema[2..]);
+    refused(&["--resource", &other], "does not ask for a resource `other`");
+}

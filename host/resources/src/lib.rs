@@ -19,3 +19,4 @@ mod sql;
 
 pub use config::{DatabaseUrl, InvalidUrl, ResourceConfig, SqlConfig};
 pub use held::Held;
+pub use sql::{InvalidScript, make_sqlite};

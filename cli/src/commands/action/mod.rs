@@ -10,6 +10,7 @@
 //! - `sandbox`: where it runs, without a node.
 //! - `limits`: what a call may cost, as people write it.
 //! - `http`: who answers their requests: the network, a file, or both.
+//! - `databases`: the ones that they are given.
 //! - `report`: what a call gave and what it cost.
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ mod bindings;
 pub(super) mod build;
 mod call;
 mod create;
+mod databases;
 mod http;
 mod inspect;
 mod limits;

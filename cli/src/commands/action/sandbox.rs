@@ -6,16 +6,21 @@ use std::sync::Arc;
 
 use nebula_sandbox::nebula_flow::ports::{Prepared, Records, Runner};
 use nebula_sandbox::nebula_flow::{Component, Verified};
+use nebula_sandbox::resources::Resources;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
 use super::super::compiler;
 use crate::error::{Error, Result};
 
 /// Starts one. Without records its calls keep neither blobs nor states.
-pub(in crate::commands) fn start(records: Option<Arc<dyn Records>>) -> Result<Sandbox> {
+pub(in crate::commands) fn start(
+    records: Option<Arc<dyn Records>>,
+    resources: Option<Arc<dyn Resources>>,
+) -> Result<Sandbox> {
     let config = SandboxConfig {
         compiler: Some(compiler()),
         records,
+        resources,
         ..SandboxConfig::default()
     };
     Sandbox::new(config, Arc::default())

@@ -133,7 +133,7 @@ fn check_templates(document: &PackageDocument) -> Result<()> {
 
 /// Builds the components, and asks each in the sandbox what it is.
 async fn components(manifest: &PackageManifest) -> Result<(Vec<Part>, Vec<StatedComponent>)> {
-    let sandbox = action::sandbox::start(None)?;
+    let sandbox = action::sandbox::start(None, None)?;
     let (mut parts, mut stated) = (Vec::new(), Vec::new());
     for (name, path) in &manifest.components {
         let file = action::build::component(path).await?;

@@ -28,6 +28,8 @@ pub(crate) enum Template {
     Http,
     /// Keeps something from one execution to the next
     Stateful,
+    /// Reads rows of a database
+    Database,
 }
 
 /// A file's path in the crate, and its text.
@@ -67,6 +69,14 @@ const STATEFUL: [File; 4] = [
     ("src/lib.rs", file!("stateful/lib.rs")),
 ];
 
+const DATABASE: [File; 5] = [
+    ("README.md", file!("database/README.md")),
+    ("input.json", file!("database/input.json")),
+    ("input.snapshot.json", file!("database/input.snapshot.json")),
+    ("schema.sql", file!("database/schema.sql")),
+    ("src/lib.rs", file!("database/lib.rs")),
+];
+
 impl Template {
     /// The files of a crate, by their paths in it.
     pub(super) fn files(self, name: &Name, sdk: &Sdk) -> Vec<(&'static str, String)> {
@@ -75,6 +85,7 @@ impl Template {
             Self::Process => &PROCESS,
             Self::Http => &HTTP,
             Self::Stateful => &STATEFUL,
+            Self::Database => &DATABASE,
         };
         let mut files: Vec<(&str, String)> = COMMON
             .iter()
@@ -97,6 +108,7 @@ impl Template {
             Self::Simple | Self::Process | Self::Stateful => {
                 "nebula action test . --input input.json"
             }
+            Self::Database => "nebula action test . --input input.json --resource db=@schema.sql",
             Self::Http => {
                 "nebula action test . --input input.json --mock-http mock.yaml --credential api_token=@token.test"
             }

@@ -38,7 +38,7 @@ pub(crate) struct Inspect {
 
 pub(super) async fn run(context: &Context, args: &Inspect) -> Result<ExitCode> {
     let found = source::find(context, args).await?;
-    let sandbox = sandbox::start(None)?;
+    let sandbox = sandbox::start(None, None)?;
     let prepared = sandbox::prepare(&sandbox, &found.component).await?;
     let mut answer = describe(&found.component, &prepared)?;
     answer["source"] = found.source.into();

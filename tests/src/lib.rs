@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod guest;
+pub mod mariadb;
 pub mod postgres;
 pub mod station;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use nebula_sandbox::nebula_flow::{ActionMetadata, TenantId};
 use nebula_sandbox::resources::Resources;
-use nebula_server::nebula_resources::{
-    DatabaseUrl, Held, ResourceConfig, SqlConfig, make_sqlite,
-};
+use nebula_server::nebula_resources::{DatabaseUrl, Held, ResourceConfig, SqlConfig, make_sqlite};
 use tempfile::TempDir;
 
 use super::super::read;
@@ -42,7 +40,9 @@ impl Databases {
                 Error::refused("a resource is given as NAME=@FILE or NAME=URL").hint(HINT)
             })?;
             if names.iter().any(|other| other == name) {
-                return Err(Error::refused(format!("the resource `{name}` is given twice")));
+                return Err(Error::refused(format!(
+                    "the resource `{name}` is given twice"
+                )));
             }
             let url = match what.strip_prefix('@') {
                 Some(script) => fresh(&folder.path().join(format!("{}.db", names.len())), script)?,
@@ -83,8 +83,9 @@ impl Databases {
                 ));
             }
             if !self.names.iter().any(|given| given == name) {
-                let message =
-                    format!("the action `{id}` asks for the resource `{name}` ({kind}), and got none");
+                let message = format!(
+                    "the action `{id}` asks for the resource `{name}` ({kind}), and got none"
+                );
                 return Err(Error::refused(message).hint(HINT.replace("NAME", name)));
             }
         }
@@ -95,7 +96,7 @@ impl Databases {
 
 /// What to write.
 const HINT: &str = "add `--resource NAME=@schema.sql`, a fresh SQLite database that this script makes, or \
-                    `--resource NAME=URL` for one that is there: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`";
+                    `--resource NAME=URL` for one that is there: `sqlite:FILE`, `postgres://…`, `mysql://…`";
 
 fn config(name: &str, url: DatabaseUrl, timeout: Duration) -> ResourceConfig {
     ResourceConfig {

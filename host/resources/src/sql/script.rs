@@ -73,7 +73,10 @@ mod tests {
         let again = make_sqlite(&file, script).expect_err("it is there");
         assert!(again.to_string().contains("cannot be made"), "{again}");
         for (number, (script, wanted)) in [
-            ("CREATE TABLE a (id);\n-- ü\nCREATE TABEL b (id);\n", "line 3: near \"TABEL\""),
+            (
+                "CREATE TABLE a (id);\n-- ü\nCREATE TABEL b (id);\n",
+                "line 3: near \"TABEL\"",
+            ),
             ("INSERT INTO a VALUES (1);", "line 1: no such table"),
             (
                 "CREATE TABLE a (id PRIMARY KEY);\nINSERT INTO a VALUES (1), (1);",

@@ -88,6 +88,10 @@ impl<T> Output<T> {
     pub fn into_result(self) -> Result<T, String> {
         self.0
     }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref().ok()
+    }
 }
 
 impl<T> Deref for Output<T> {
@@ -198,6 +202,7 @@ impl ActionTestHarness {
             Ok(input) => A::instance().execute(input, &ctx).await,
             Err(error) => Err(error),
         };
+        http.keep(self.credentials.values().map(String::as_str));
         let (output, outcome) = taken_apart(ended);
         if outcome.is_ok() {
             *self.kept() = ctx.kept();

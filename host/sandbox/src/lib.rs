@@ -16,7 +16,6 @@
 //! - `slots`: whose turn it is; what a tenant's calls take together.
 //! - `call`: one call from its fresh store to its report.
 //! - `outcome`: what an answer or an error of the guest means.
-//! - `redact`: what a call leaves behind is without its secrets.
 //! - `limits`: figures, and the limiter that sums over a store.
 //! - `charge`: what host calls cost a guest, in fuel.
 //! - `meter`: the CPU time of a call.
@@ -44,7 +43,6 @@ mod load;
 mod meter;
 mod outcome;
 mod profile;
-mod redact;
 pub mod resources;
 mod sandbox;
 mod slots;
@@ -61,6 +59,5 @@ pub use nebula_egress;
 /// The words of the [`Runner`](nebula_flow::ports::Runner) that a [`Sandbox`] is.
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};
-pub use redact::Redactor;
 pub use sandbox::{Sandbox, SandboxConfig};
 pub use structure::is_effect;

@@ -33,6 +33,8 @@ impl Run {
     ) -> TestResult {
         match self.read(id, workflow).await {
             Ok(mut result) => {
+                let secrets = self.setup.credentials.values();
+                self.setup.world.http.keep(secrets.map(String::as_str));
                 let unexpected = self.runner.unexpected_requests();
                 result.error = error.or_else(|| {
                     (!unexpected.is_empty()).then_some(TestError::UnexpectedRequests(unexpected))

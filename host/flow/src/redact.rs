@@ -11,10 +11,11 @@
 
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
-use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::grant::Capabilities;
-use nebula_flow::payload;
-use nebula_flow::ports::{Outcome, Report};
+
+use crate::event::{Failure, FailureKind};
+use crate::grant::Capabilities;
+use crate::payload;
+use crate::ports::{Outcome, Report};
 
 /// Shorter ones cannot be told from other text.
 const LEAST: usize = 6;
@@ -41,7 +42,7 @@ const KEPT_IN_URLS: [&[u8]; 7] = [
 ];
 
 /// Covers the secrets of one call.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     /// What is searched for; the longest first, which may have others in it.
     forms: Vec<Vec<u8>>,
@@ -53,8 +54,14 @@ impl Redactor {
     #[must_use]
     pub fn new(capabilities: &Capabilities) -> Self {
         let secrets = capabilities.credentials.values();
-        let secrets = secrets.map(|bound| bound.secret.expose());
+        Self::of(secrets.map(|bound| bound.secret.expose()))
+    }
+
+    /// For these secrets.
+    #[must_use]
+    pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let mut forms: Vec<Vec<u8>> = secrets
+            .into_iter()
             .filter(|secret| secret.len() >= LEAST)
             .flat_map(forms)
             .filter(|form| form.len() >= LEAST)
@@ -65,7 +72,8 @@ impl Redactor {
     }
 
     /// The report without secrets.
-    pub(crate) fn report(&self, mut report: Report) -> Report {
+    #[must_use]
+    pub fn report(&self, mut report: Report) -> Report {
         if self.forms.is_empty() {
             return report;
         }
@@ -206,11 +214,11 @@ fn escaped(text: &[u8], kept: &[u8], lower: bool) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use nebula_flow::event::Usage;
-    use nebula_flow::grant::{BoundCredential, Secret};
-    use nebula_flow::{Value, json};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::event::Usage;
+    use crate::grant::{BoundCredential, Secret};
 
     const SECRET: &str = "p\u{e4}ss \"w/rd\"+5&?~";
 

@@ -89,7 +89,7 @@ impl<T> Output<T> {
         self.0
     }
 
-    pub(crate) fn get(&self) -> Option<&T> {
+    pub(crate) fn given(&self) -> Option<&T> {
         self.0.as_ref().ok()
     }
 }

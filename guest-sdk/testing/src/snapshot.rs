@@ -96,7 +96,7 @@ impl<T: Serialize> Serialize for ActionTestResult<T> {
             }
             shown
         });
-        let output = self.output.get().map(serde_json::to_value);
+        let output = self.output.given().map(serde_json::to_value);
         let output = output.and_then(Result::ok).unwrap_or_default();
         stable(json!({
             "outcome": outcome(&self.outcome),

@@ -139,13 +139,13 @@ fn below(path: &str) -> Result<PathBuf, InvalidUrl> {
 }
 
 /// A server's URL with the parameters that its client knows, and ours apart.
-struct Read {
+struct Parsed {
     url: Url,
     shown: String,
     password_file: Option<PathBuf>,
 }
 
-impl Read {
+impl Parsed {
     fn new(text: &str, common: &[&str]) -> Result<Self, InvalidUrl> {
         const ENCODED: &str =
             "`#`, `/`, `?` and `@` in a password are written %23, %2F, %3F and %40";
@@ -186,11 +186,11 @@ impl Read {
 
 impl PostgresUrl {
     fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let Read {
+        let Parsed {
             url,
             shown,
             password_file,
-        } = Read::new(text, &COMMON)?;
+        } = Parsed::new(text, &COMMON)?;
         let options = PgConnectOptions::from_url(&url).map_err(|error| match error {
             sqlx::Error::Configuration(why) => InvalidUrl(why.to_string()),
             other => InvalidUrl(other.to_string()),

@@ -127,7 +127,7 @@ fn found(name: &str, url: &str) -> Result<DatabaseUrl> {
             Error::refused(format!("the database `{file}`: {e}")).hint(fresh)
         }),
         None => url
-            .parse()
+            .parse::<DatabaseUrl>()
             .map_err(|e| Error::refused(format!("the resource `{name}`: {e}"))),
     }
 }

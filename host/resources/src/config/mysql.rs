@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use super::{InvalidUrl, Read, password};
+use super::{InvalidUrl, Parsed, password};
 
 /// How to reach a server of MySQL or MariaDB.
 #[derive(Clone)]
@@ -25,11 +25,11 @@ const SSL_MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTI
 
 impl MysqlUrl {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let Read {
+        let Parsed {
             url,
             shown,
             password_file,
-        } = Read::new(text, &COMMON)?;
+        } = Parsed::new(text, &COMMON)?;
         // Nobody is root, or in another database, by leaving out a word.
         if url.username().is_empty() || url.path().trim_matches('/').is_empty() {
             return Err(InvalidUrl(

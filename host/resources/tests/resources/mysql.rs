@@ -182,7 +182,7 @@ async fn ignore_leaves_out_rows_whose_key_is_taken_and_hides_nothing_else() {
         return;
     };
     let tables = "CREATE TABLE k (id TINYINT PRIMARY KEY, v VARCHAR(2) NOT NULL); \
-                  CREATE TABLE f (id INT REFERENCES k(id))";
+                  CREATE TABLE f (id TINYINT REFERENCES k(id))";
     kit::maria_operate(&name(&database), tables).await;
     let db = database.open();
     let insert = "INSERT IGNORE INTO k VALUES ($1, $2), ($3, $4)";

@@ -28,7 +28,7 @@ pub(super) fn written(text: &str) -> Result<Written, String> {
         written: Written::default(),
     };
     while reader.at < text.len() {
-        reader.next()?;
+        reader.step()?;
     }
     Ok(reader.written)
 }
@@ -50,13 +50,13 @@ struct Reader<'a> {
     written: Written,
 }
 
-impl Reader<'_> {
-    fn rest(&self) -> &[u8] {
+impl<'a> Reader<'a> {
+    fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }
 
     /// Reads what comes next.
-    fn next(&mut self) -> Result<(), String> {
+    fn step(&mut self) -> Result<(), String> {
         let len = match self.rest() {
             [0, ..] => return Err("a statement has no NUL".into()),
             [b'?', ..] => return Err(no_parameter("?")),

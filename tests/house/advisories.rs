@@ -32,6 +32,11 @@ const RULES: &[(&str, &str, &str)] = &[
     ("curve25519-dalek", ">=4.1.3", "RUSTSEC-2024-0344"),
     ("ed25519-dalek", ">=2.0.0", "RUSTSEC-2022-0093"),
     ("tar", ">=0.4.45", "RUSTSEC-2026-0067, RUSTSEC-2026-0068"),
+    (
+        "rsa",
+        "<0.0.0",
+        "RUSTSEC-2023-0071: sqlx has it behind `mysql-rsa`, which stays off",
+    ),
     ("bincode", "<0.0.0", "RUSTSEC-2025-0141: abandoned"),
     ("serde_yaml", "<0.0.0", "archived by its author"),
     ("astral-tokio-tar", "<0.0.0", "RUSTSEC-2026-0145"),

@@ -57,6 +57,7 @@ fn a_created_crate_builds_and_passes_its_tests_as_its_readme_says() {
         ("process", "check-order", "check.order", "on port review:"),
         ("stateful", "number", "number.run", "R-0001"),
         ("trigger", "listen", "listen.run", "Tea is up"),
+        ("database", "open-orders", "open.orders", "chair"),
     ] {
         let made = create(&cli, &[name, "--template", template]);
         assert_eq!(made.code, 0, "{made:?}");

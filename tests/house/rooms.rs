@@ -40,6 +40,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         &[
             "nebula-action",
             "nebula-flow",
+            "nebula-egress",
             "nebula-engine",
             "nebula-storage",
         ],

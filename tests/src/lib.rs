@@ -3,5 +3,6 @@
 pub mod client;
 pub mod examples;
 pub mod guest;
+pub mod mariadb;
 pub mod postgres;
 pub mod station;

@@ -53,6 +53,8 @@ pub enum Dialect {
     Sqlite,
     /// PostgreSQL.
     PostgreSql,
+    /// MySQL or MariaDB.
+    MySql,
 }
 
 /// The rows of a statement, as they come. What the statement changed takes effect when

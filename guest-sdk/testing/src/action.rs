@@ -93,6 +93,10 @@ impl<T> Output<T> {
     pub fn into_result(self) -> Result<T, String> {
         self.0
     }
+
+    pub(crate) fn given(&self) -> Option<&T> {
+        self.0.as_ref().ok()
+    }
 }
 
 impl<T> Deref for Output<T> {
@@ -244,6 +248,7 @@ impl ActionTestHarness {
         ctx: &ActionContext,
         http: &HttpMock,
     ) -> ActionTestResult<T> {
+        http.keep(self.credentials.values().flat_map(Credential::secrets));
         let (output, outcome) = taken_apart(ended);
         if outcome.is_ok() {
             *self.kept() = ctx.kept();

@@ -13,6 +13,7 @@
 //! - [`resource`]: [`MockResourceManager`], stand-ins for what actions reach.
 //! - [`suite`]: [`Suite`], tests in a file beside a workflow.
 //! - [`engine`]: [`MockEngine`], the engine beneath [`WorkflowTestHarness`].
+//! - `snapshot`: results as snapshots have them.
 //! - `registry`: the actions that it has; `native`: those that are native Rust.
 //! - `runner`: how the engine calls them, and what goes wrong then.
 //! - `drive`: one run from its start to its end; `clock`: the time it takes; `records`:
@@ -29,6 +30,7 @@ mod registry;
 pub mod resource;
 pub mod result;
 mod runner;
+mod snapshot;
 pub mod suite;
 pub mod workflow;
 

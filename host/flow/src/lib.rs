@@ -20,6 +20,7 @@
 //! - [`retry`]: when a failed attempt is tried again.
 //! - [`grant`]: which hosts and credentials a call may use.
 //! - [`reached`]: what actions have reached by them.
+//! - [`redact`]: what calls leave behind, without their secrets.
 //! - [`blob`]: large values of actions, by content hash.
 //! - [`state`]: what actions keep from one execution to the next.
 //! - [`ports`]: the five doors to the world.
@@ -48,6 +49,7 @@ pub mod plan;
 pub mod planted;
 pub mod ports;
 pub mod reached;
+pub mod redact;
 pub mod resolve;
 pub mod restart;
 pub mod retention;

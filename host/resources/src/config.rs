@@ -12,6 +12,10 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+mod mysql;
+
+pub use mysql::MysqlUrl;
+
 /// A resource, whom it is for and what it is.
 #[derive(Debug, Clone)]
 pub struct ResourceConfig {
@@ -65,6 +69,8 @@ pub enum DatabaseUrl {
     Sqlite(PathBuf),
     /// `postgres://USER@HOST/DATABASE`.
     Postgres(PostgresUrl),
+    /// `mysql://USER@HOST/DATABASE`, of MariaDB too.
+    Mysql(MysqlUrl),
 }
 
 /// How to reach a PostgreSQL server.
@@ -108,8 +114,13 @@ impl FromStr for DatabaseUrl {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return PostgresUrl::parse(text).map(Self::Postgres);
         }
+        if mysql::SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            return MysqlUrl::parse(text).map(Self::Mysql);
+        }
         Err(InvalidUrl(
-            "a database is `sqlite:FILE` or `postgres://USER@HOST/DATABASE`".into(),
+            "a database is `sqlite:FILE`, `postgres://USER@HOST/DATABASE` or \
+             `mysql://USER@HOST/DATABASE`"
+                .into(),
         ))
     }
 }
@@ -127,8 +138,15 @@ fn below(path: &str) -> Result<PathBuf, InvalidUrl> {
     Ok(path.into())
 }
 
-impl PostgresUrl {
-    fn parse(text: &str) -> Result<Self, InvalidUrl> {
+/// A server's URL with the parameters that its client knows, and ours apart.
+struct Parsed {
+    url: Url,
+    shown: String,
+    password_file: Option<PathBuf>,
+}
+
+impl Parsed {
+    fn new(text: &str, common: &[&str]) -> Result<Self, InvalidUrl> {
         const ENCODED: &str =
             "`#`, `/`, `?` and `@` in a password are written %23, %2F, %3F and %40";
         let mut url =
@@ -138,16 +156,16 @@ impl PostgresUrl {
             return Err(InvalidUrl(ENCODED.into()));
         }
         let shown = shown(url.clone());
-        let (mut common, mut password_file) = (Vec::new(), None);
+        let (mut known, mut password_file) = (Vec::new(), None);
         for (name, value) in url.query_pairs() {
             match &*name {
                 PASSWORD_FILE => password_file = Some(value.as_ref().into()),
-                name if COMMON.contains(&name) => {
-                    common.push((name.to_owned(), value.into_owned()));
+                name if common.contains(&name) => {
+                    known.push((name.to_owned(), value.into_owned()));
                 }
                 // Not repeated: it may be the rest of a password.
                 _ => {
-                    let known = COMMON.join(", ");
+                    let known = common.join(", ");
                     return Err(InvalidUrl(format!(
                         "it has a parameter that is not one of {PASSWORD_FILE}, {known}"
                     )));
@@ -155,9 +173,24 @@ impl PostgresUrl {
             }
         }
         url.set_query(None);
-        if !common.is_empty() {
-            url.query_pairs_mut().extend_pairs(common);
+        if !known.is_empty() {
+            url.query_pairs_mut().extend_pairs(known);
         }
+        Ok(Self {
+            url,
+            shown,
+            password_file,
+        })
+    }
+}
+
+impl PostgresUrl {
+    fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        let Parsed {
+            url,
+            shown,
+            password_file,
+        } = Parsed::new(text, &COMMON)?;
         let options = PgConnectOptions::from_url(&url).map_err(|error| match error {
             sqlx::Error::Configuration(why) => InvalidUrl(why.to_string()),
             other => InvalidUrl(other.to_string()),
@@ -180,13 +213,21 @@ impl PostgresUrl {
     /// How to connect; the password is read anew each time, since it may change.
     pub(crate) fn options(&self) -> io::Result<PgConnectOptions> {
         let options = (*self.options).clone();
-        let Some(file) = &self.password_file else {
-            return Ok(options);
-        };
-        let text = secret(file)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))?;
-        Ok(options.password(text.trim_end_matches(['\r', '\n'])))
+        Ok(match password(self.password_file.as_deref())? {
+            Some(password) => options.password(&password),
+            None => options,
+        })
     }
+}
+
+/// The password in a file, if there is one.
+fn password(file: Option<&Path>) -> io::Result<Option<String>> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let text =
+        secret(file).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The text of a file that not everyone may read.
@@ -227,6 +268,7 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(url) => f.write_str(&url.shown),
+            Self::Mysql(url) => f.write_str(&url.shown),
         }
     }
 }
@@ -254,6 +296,11 @@ mod tests {
                 "postgres://db/shop?user=me&password=hunter2",
                 "postgres://db/shop?user=me&password=***",
             ),
+            (
+                "mysql://me:hunter2@db/shop?ssl-mode=REQUIRED",
+                "mysql://me:***@db/shop?ssl-mode=REQUIRED",
+            ),
+            ("mariadb://me@db/shop", "mariadb://me@db/shop"),
         ] {
             let url: DatabaseUrl = url.parse().expect(url);
             assert_eq!(url.to_string(), wanted);
@@ -264,7 +311,13 @@ mod tests {
     #[test]
     fn a_url_that_is_none_is_refused_without_being_repeated() {
         for (url, wanted) in [
-            ("mysql://root:hunter2@h/d", "a database is"),
+            ("mongodb://root:hunter2@h/d", "a database is"),
+            ("mysql://h/hunter2", "its user and its database"),
+            ("mysql://hunter2@h", "its user and its database"),
+            ("mysql://me:hunter2/@h/d", "%2F"),
+            ("mysql://me@h/d?ssl-mode=hunter2", "is one of DISABLED"),
+            ("mysql://me@h/d?charset=hunter2", "it has a parameter"),
+            ("mysql://me@h/d?password=hunter2", "it has a parameter"),
             ("sqlite:", "below `resources.folder`"),
             ("sqlite:/etc/hunter2", "no absolute path"),
             ("sqlite:../hunter2.db", "no absolute path"),

@@ -8,7 +8,7 @@ use nebula_sandbox::nebula_flow::TenantId;
 use nebula_sandbox::resources::{ResourceError, Resources, Sql, User};
 
 use crate::config::{DatabaseUrl, ResourceConfig};
-use crate::sql::{Postgres, Sqlite};
+use crate::sql::{Database, Sqlite};
 
 /// The resources of a node. Connections are made when they are needed, and shared by
 /// the calls of one tenant.
@@ -73,7 +73,10 @@ impl Resources for Held {
                 DatabaseUrl::Sqlite(file) => {
                     Arc::new(Sqlite::new(name, &self.folder, file, &config.sql))
                 }
-                DatabaseUrl::Postgres(url) => Arc::new(Postgres::new(name, url, &config.sql)),
+                DatabaseUrl::Postgres(url) => {
+                    Arc::new(Database::new(name, url.clone(), &config.sql))
+                }
+                DatabaseUrl::Mysql(url) => Arc::new(Database::new(name, url.clone(), &config.sql)),
             };
             database
         });

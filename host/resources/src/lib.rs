@@ -17,5 +17,6 @@ pub mod config;
 pub mod held;
 mod sql;
 
-pub use config::{DatabaseUrl, InvalidUrl, ResourceConfig, SqlConfig};
+pub use config::{DatabaseUrl, InvalidUrl, MysqlUrl, PostgresUrl, ResourceConfig, SqlConfig};
 pub use held::Held;
+pub use sql::{InvalidScript, make_sqlite};

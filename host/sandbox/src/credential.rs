@@ -1,5 +1,4 @@
-//! From a credential that is bound to a call to what the egress carries of it, and
-//! to what is not to be seen of it anywhere else.
+//! From a credential that is bound to a call to what the egress carries of it.
 
 use data_encoding::BASE64;
 use nebula_egress::{Credential, TokenSource};
@@ -44,27 +43,6 @@ pub(crate) fn revealed(bound: &BoundCredential) -> Option<String> {
         kind if !bound.reveal || !kind.may_be_revealed() => None,
         CredentialKind::Basic { user } => Some(basic(user, secret)),
         _ => Some(secret.to_owned()),
-    }
-}
-
-/// The texts of it that may come back from where it went.
-pub(crate) fn secrets(bound: &BoundCredential) -> Vec<String> {
-    let secret = bound.secret.expose();
-    match &bound.kind {
-        CredentialKind::Basic { user } => {
-            vec![
-                secret.to_owned(),
-                format!("{user}:{secret}"),
-                BASE64.encode(format!("{user}:{secret}").as_bytes()),
-            ]
-        }
-        // It goes nowhere; but a line of it would be as bad as all.
-        CredentialKind::Certificate { .. } => {
-            let lines = secret.lines().map(str::trim);
-            let lines = lines.filter(|line| !line.starts_with("-----"));
-            lines.map(ToOwned::to_owned).collect()
-        }
-        _ => vec![secret.to_owned()],
     }
 }
 

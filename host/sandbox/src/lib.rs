@@ -17,7 +17,6 @@
 //! - `call`: one call from its fresh store to its report.
 //! - `outcome`: what an answer or an error of the guest means.
 //! - `credential`: what is bound to a call, as the egress carries it.
-//! - `redact`: what a call leaves behind is without its secrets.
 //! - `limits`: figures, and the limiter that sums over a store.
 //! - `charge`: what host calls cost a guest, in fuel.
 //! - `meter`: the CPU time of a call.
@@ -47,7 +46,6 @@ mod load;
 mod meter;
 mod outcome;
 mod profile;
-mod redact;
 pub mod resources;
 mod samples;
 mod sandbox;
@@ -65,7 +63,6 @@ pub use nebula_egress;
 /// The words of the [`Runner`](nebula_flow::ports::Runner) that a [`Sandbox`] is.
 pub use nebula_flow;
 pub use profile::{Allocation, SandboxError};
-pub use redact::Redactor;
 pub use samples::Profile;
 pub use sandbox::{Sandbox, SandboxConfig};
 pub use structure::is_effect;

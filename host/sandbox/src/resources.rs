@@ -57,6 +57,8 @@ pub enum Dialect {
     Sqlite,
     /// PostgreSQL.
     PostgreSql,
+    /// MySQL or MariaDB.
+    MySql,
 }
 
 /// One statement of a guest.

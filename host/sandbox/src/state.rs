@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nebula_flow::ports::{Identity, Pulse, Resumption};
+use nebula_flow::redact::Redactor;
 use nebula_flow::{ActionMetadata, Timestamp};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -15,7 +16,6 @@ use crate::http::Outgoing;
 use crate::keep::Keeper;
 use crate::limits::{HANDLES, HTTP_FIELD_BYTES, StoreLimiter};
 use crate::lines::Lines;
-use crate::redact::Redactor;
 use crate::resources::Bound;
 use crate::samples::Sampler;
 

@@ -45,6 +45,8 @@ pub use config::{
     Settings, TlsConfig,
 };
 pub use keys::KeyError;
+/// What a node holds for actions.
+pub use nebula_resources;
 pub use node::{Server, build, check, embedded};
 pub use packs::PACKS;
 pub use rest::routes::openapi;

@@ -62,12 +62,13 @@ impl SimpleAction for Insert {
 
     async fn execute_simple(&self, input: Input, ctx: &ActionContext) -> Result<Output> {
         let returning = input.returning.clone();
-        let (inserted, rows) = statement(input)?.run(ctx, &returning).await?;
+        let statement = write(Statement::new(ctx).await?, input)?;
+        let (inserted, rows) = statement.run(&returning).await?;
         Ok(Output { inserted, rows })
     }
 }
 
-pub(crate) fn statement(input: Input) -> Result<Statement> {
+fn write(mut statement: Statement, input: Input) -> Result<Statement> {
     let rows = match (input.values, input.rows) {
         (Some(values), rows) if rows.is_empty() => vec![values],
         (None, rows) if !rows.is_empty() => rows,
@@ -78,11 +79,13 @@ pub(crate) fn statement(input: Input) -> Result<Statement> {
     };
     let columns: Vec<String> = rows[0].keys().cloned().collect();
     filled("values", &rows[0])?;
-    let mut statement = Statement::default();
-    statement
-        .push("INSERT INTO ")
-        .table(&input.table)?
-        .push(" (");
+    let ignores = input.on_conflict == OnConflict::Ignore;
+    // The host lets `IGNORE` hide keys that are taken, and nothing else.
+    let insert = match ignores && statement.is_for_mysql() {
+        true => "INSERT IGNORE INTO ",
+        false => "INSERT INTO ",
+    };
+    statement.push(insert).table(&input.table)?.push(" (");
     statement
         .list(columns.iter().map(String::as_str), ", ")?
         .push(") VALUES ");
@@ -100,7 +103,7 @@ pub(crate) fn statement(input: Input) -> Result<Statement> {
         }
         statement.push(")");
     }
-    if input.on_conflict == OnConflict::Ignore {
+    if ignores && !statement.is_for_mysql() {
         statement.push(" ON CONFLICT DO NOTHING");
     }
     Ok(statement)

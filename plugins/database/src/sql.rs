@@ -1,6 +1,7 @@
 //! Statements of names and values. Names are quoted, values are parameters.
 
 use nebula_sdk::Map;
+use nebula_sdk::action::resource::Dialect;
 use nebula_sdk::prelude::*;
 
 use crate::DB;
@@ -8,32 +9,50 @@ use crate::row::{Row, plain};
 
 /// The longest name, bytes.
 const MAX_NAME: usize = 128;
-/// Values of one statement: what both databases take.
+/// Values of one statement: what every database takes.
 const MAX_VALUES: usize = 10_000;
 
-/// A statement that is being written.
-#[derive(Default)]
+/// A statement that is being written for a database.
 pub(crate) struct Statement {
-    pub(crate) text: String,
-    pub(crate) values: Vec<Value>,
+    db: Sql,
+    text: String,
+    values: Vec<Value>,
 }
 
 impl Statement {
+    /// One that says nothing yet, for the database that the action asks for.
+    pub(crate) async fn new(ctx: &ActionContext) -> Result<Self> {
+        Ok(Self {
+            db: ctx.resource(DB).await?,
+            text: String::new(),
+            values: Vec::new(),
+        })
+    }
+
+    /// Whether it is for MySQL or MariaDB, which are on their own in some things.
+    pub(crate) fn is_for_mysql(&self) -> bool {
+        self.db.dialect() == Dialect::MySql
+    }
+
     /// Goes on with SQL of our own.
     pub(crate) fn push(&mut self, sql: &str) -> &mut Self {
         self.text.push_str(sql);
         self
     }
 
-    /// Goes on with a name, as one: `"` within it is doubled.
+    /// Goes on with a name, as one: the quote within it is doubled.
     pub(crate) fn name(&mut self, name: &str) -> Result<&mut Self> {
         if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
             return Err(ActionError::invalid_input(format!(
                 "a table's or a column's name has 1 to {MAX_NAME} bytes"
             )));
         }
-        self.push("\"").push(&name.replace('"', "\"\"")).push("\"");
-        Ok(self)
+        let quote = if self.is_for_mysql() { "`" } else { "\"" };
+        let doubled = [quote, quote].concat();
+        Ok(self
+            .push(quote)
+            .push(&name.replace(quote, &doubled))
+            .push(quote))
     }
 
     /// Goes on with a table: `orders`, or `shop.orders` for one of a schema.
@@ -69,18 +88,14 @@ impl Statement {
     }
 
     /// Runs it: how many rows were changed, and of each what is asked for.
-    pub(crate) async fn run(
-        mut self,
-        ctx: &ActionContext,
-        returning: &[String],
-    ) -> Result<(u64, Vec<Value>)> {
-        let db: Sql = ctx.resource(DB).await?;
+    pub(crate) async fn run(mut self, returning: &[String]) -> Result<(u64, Vec<Value>)> {
         if returning.is_empty() {
-            return Ok((db.execute(&self.text, &self.values).await?, Vec::new()));
+            let changed = self.db.execute(&self.text, &self.values).await?;
+            return Ok((changed, Vec::new()));
         }
         self.push(" RETURNING ");
         self.list(returning.iter().map(String::as_str), ", ")?;
-        let rows = db.query(&self.text, &self.values).await?;
+        let rows = self.db.query(&self.text, &self.values).await?;
         let rows = plain(rows.all::<Row>().await?);
         Ok((rows.len() as u64, rows))
     }

@@ -3,6 +3,7 @@
 extern crate std;
 
 use nebula_sdk::action::native::{SqlAnswer, SqlStatement};
+use nebula_sdk::action::resource::Dialect;
 use nebula_sdk::prelude::*;
 use std::sync::{Arc, Mutex};
 
@@ -10,12 +11,20 @@ use crate::{Insert, Query, Update};
 
 /// Runs an action whose database gives these rows; what it gave, and what it was asked.
 fn run<A: ProcessAction>(input: Value, rows: Value) -> (Result<Value>, Vec<SqlStatement>) {
+    run_on::<A>(Dialect::Sqlite, input, rows)
+}
+
+fn run_on<A: ProcessAction>(
+    dialect: Dialect,
+    input: Value,
+    rows: Value,
+) -> (Result<Value>, Vec<SqlStatement>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let Value::Array(rows) = rows else {
         panic!("rows are a list");
     };
-    let ctx = ActionContext::for_test().with_sql("db", move |statement| {
+    let ctx = ActionContext::for_test().with_sql_of(dialect, "db", move |statement| {
         seen.lock().unwrap().push(statement.clone());
         let changed = rows.len() as u64;
         let rows = rows.clone();
@@ -88,6 +97,31 @@ fn an_update_names_its_rows() {
         r#"UPDATE "orders" SET "state" = $1, "note" = $2 WHERE "id" = $3 AND "sent_at" IS NULL"#
     );
     assert_eq!(asked[0].parameters, [json!("sent"), json!(null), json!(7)]);
+}
+
+#[test]
+fn mysql_quotes_and_leaves_out_in_its_own_way() {
+    let on = Dialect::MySql;
+    let input = json!({
+        "table": "shop.or`\"ders", "rows": [{ "a": 1 }, { "a": 2 }], "on_conflict": "ignore",
+    });
+    let (output, asked) = run_on::<Insert>(on, input, json!([{}]));
+    assert_eq!(output, Ok(json!({ "inserted": 1, "rows": [] })));
+    let wanted = "INSERT IGNORE INTO `shop`.`or``\"ders` (`a`) VALUES ($1), ($2)";
+    assert_eq!(asked[0].text, wanted);
+    let input = json!({ "table": "t", "values": { "a": 1 }, "returning": ["id"] });
+    let (_, asked) = run_on::<Insert>(on, input, json!([{ "id": 1 }]));
+    let wanted = "INSERT INTO `t` (`a`) VALUES ($1) RETURNING `id`";
+    assert_eq!(asked[0].text, wanted);
+    let update = json!({ "table": "t", "set": { "a": 1 }, "where": { "b": 2 } });
+    let (_, asked) = run_on::<Update>(on, update.clone(), json!([{}]));
+    assert_eq!(asked[0].text, "UPDATE `t` SET `a` = $1 WHERE `b` = $2");
+    let mut returning = update;
+    returning["returning"] = json!(["a"]);
+    let (output, asked) = run_on::<Update>(on, returning, json!([]));
+    let error = output.expect_err("refused").to_string();
+    assert!(error.contains("`returning` of an update"), "{error}");
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[test]

@@ -47,15 +47,21 @@ impl SimpleAction for Update {
 
     async fn execute_simple(&self, input: Input, ctx: &ActionContext) -> Result<Output> {
         let returning = input.returning.clone();
-        let (updated, rows) = statement(input)?.run(ctx, &returning).await?;
+        let statement = write(Statement::new(ctx).await?, input)?;
+        let (updated, rows) = statement.run(&returning).await?;
         Ok(Output { updated, rows })
     }
 }
 
-pub(crate) fn statement(input: Input) -> Result<Statement> {
+fn write(mut statement: Statement, input: Input) -> Result<Statement> {
     filled("set", &input.set)?;
     filled("where", &input.rows)?;
-    let mut statement = Statement::default();
+    if statement.is_for_mysql() && !input.returning.is_empty() {
+        return Err(ActionError::invalid_input(
+            "`returning` of an update is not there on MySQL and MariaDB: read the rows with \
+             `database.query` afterwards",
+        ));
+    }
     statement.push("UPDATE ").table(&input.table)?.push(" SET ");
     for (index, (column, value)) in input.set.into_iter().enumerate() {
         statement.push(if index == 0 { "" } else { ", " });

@@ -14,6 +14,7 @@ use nebula_testing::Memory;
 use serde_json::Value;
 
 use super::super::read;
+use super::databases::Databases;
 use super::http::{Http, Mock, Recorder};
 use super::{build, credential, limits, sandbox};
 use crate::error::{Error, Result};
@@ -38,6 +39,9 @@ pub(super) struct CallArgs {
     /// A host it may reach, `HOST` or `HOST=URL` for another address (repeatable)
     #[arg(long = "allow", value_name = "HOST[=URL]")]
     hosts: Vec<String>,
+    /// A database: a fresh one that a script of SQL makes, or one that is there (repeatable)
+    #[arg(long = "resource", value_name = "NAME=@FILE|URL")]
+    resources: Vec<String>,
     /// Answer its requests from this file instead of the network
     #[arg(long, value_name = "FILE")]
     mock_http: Option<String>,
@@ -64,6 +68,8 @@ pub(super) struct Ready {
     component: Verified<Component>,
     input: Bytes,
     capabilities: Arc<Capabilities>,
+    /// Fresh ones are there for as long as this is.
+    _databases: Databases,
 }
 
 impl CallArgs {
@@ -73,7 +79,9 @@ impl CallArgs {
         let named = named.into_iter().flatten().map(String::as_str);
         let secrets = self.credentials.iter();
         let secrets = secrets.filter_map(|given| credential::file(given));
-        named.map(Path::new).chain(secrets).collect()
+        let scripts = self.resources.iter();
+        let scripts = scripts.filter_map(|given| Some(Path::new(given.split_once("=@")?.1)));
+        named.map(Path::new).chain(secrets).chain(scripts).collect()
     }
 
     /// Builds, compiles and chooses. What the network answers goes into the file
@@ -84,15 +92,18 @@ impl CallArgs {
             Some(file) => Some(Mock::start(file, &read(file)?).await?),
             None => None,
         };
+        let databases = Databases::open(&self.resources, self.timeout)?;
         let file = match profiles {
             true => build::named_component(&self.path).await?,
             false => build::component(&self.path).await?,
         };
         let component = sandbox::check(&file)?;
-        let sandbox = sandbox::start_for_calls(Arc::new(Memory::new()), profiles)?;
+        let records = Arc::new(Memory::new());
+        let sandbox = sandbox::start_for_calls(records, databases.held(), profiles)?;
         let prepared = sandbox::prepare(&sandbox, &component).await?;
         let action = choose(&prepared, self.action.as_deref())?.clone();
         let mut capabilities = self.capabilities(&action)?;
+        capabilities.resources = databases.bound(&action)?;
         let http = match (mock, record) {
             (Some(mock), _) => Http::Mock(mock),
             (None, Some(file)) => {
@@ -126,6 +137,7 @@ impl CallArgs {
             component,
             input,
             capabilities: Arc::new(capabilities),
+            _databases: databases,
         })
     }
 

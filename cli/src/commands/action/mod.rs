@@ -11,6 +11,7 @@
 //! - `sandbox`: where it runs, without a node.
 //! - `limits`: what a call may cost, as people write it.
 //! - `http`: who answers their requests: the network, a file, or both.
+//! - `databases`: the ones that they are given.
 //! - `report`: what a call gave and what it cost.
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ pub(super) mod build;
 mod call;
 mod create;
 mod credential;
+mod databases;
 mod http;
 mod inspect;
 mod limits;

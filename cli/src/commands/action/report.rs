@@ -28,7 +28,8 @@ pub(super) fn add(
         .map(|(level, message)| json!({ "level": level, "message": message }))
         .collect();
     answer["asks_for"] = json!({
-        "hosts": action.hosts, "credentials": action.credentials, "imports": prepared.imports,
+        "hosts": action.hosts, "credentials": action.credentials, "resources": action.resources(),
+        "imports": prepared.imports,
     });
 }
 
@@ -240,10 +241,22 @@ fn figures(answer: &Value) -> Result<()> {
         ),
         ("hosts", names("/asks_for/hosts")),
         ("credentials", names("/asks_for/credentials")),
+        ("resources", resources(&answer["asks_for"]["resources"])),
     ] {
         output::line(&format!("{name:12} {figure}"))?;
     }
     Ok(())
+}
+
+/// The resources that an action asks for, with their kinds.
+pub(super) fn resources(asked: &Value) -> String {
+    let asked = asked.as_object().into_iter().flatten();
+    let each = asked.map(|(name, kind)| format!("{name} ({})", kind.as_str().unwrap_or_default()));
+    let each: Vec<String> = each.collect();
+    match each.as_slice() {
+        [] => "nothing".to_owned(),
+        each => one_line(&each.join(", ")),
+    }
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {

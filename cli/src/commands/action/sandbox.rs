@@ -6,20 +6,26 @@ use std::sync::Arc;
 
 use nebula_sandbox::nebula_flow::ports::{Prepared, Records, Runner};
 use nebula_sandbox::nebula_flow::{Component, Verified};
+use nebula_sandbox::resources::Resources;
 use nebula_sandbox::{Sandbox, SandboxConfig};
 
 use super::super::compiler;
 use crate::error::{Error, Result};
 
-/// Starts one whose calls keep neither blobs nor states.
+/// Starts one whose calls keep neither blobs nor states, and have no resources.
 pub(in crate::commands) fn start() -> Result<Sandbox> {
     start_with(SandboxConfig::default())
 }
 
 /// Starts one for calls of one action, perhaps to profile them.
-pub(super) fn start_for_calls(records: Arc<dyn Records>, profiles: bool) -> Result<Sandbox> {
+pub(super) fn start_for_calls(
+    records: Arc<dyn Records>,
+    resources: Arc<dyn Resources>,
+    profiles: bool,
+) -> Result<Sandbox> {
     start_with(SandboxConfig {
         records: Some(records),
+        resources: Some(resources),
         profiles,
         ..SandboxConfig::default()
     })

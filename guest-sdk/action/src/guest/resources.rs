@@ -25,6 +25,7 @@ impl Database {
         match self.0.dialect() {
             resources::Dialect::Sqlite => Dialect::Sqlite,
             resources::Dialect::Postgresql => Dialect::PostgreSql,
+            resources::Dialect::Mysql => Dialect::MySql,
         }
     }
 

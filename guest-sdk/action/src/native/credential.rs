@@ -70,6 +70,21 @@ impl Credential {
         }
     }
 
+    /// The texts of it that no recording may have.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Text(text) | Self::Bearer(text) | Self::ApiKey { key: text, .. } => {
+                vec![text.clone()]
+            }
+            Self::Basic { user, password } => {
+                let sent = base64(format!("{user}:{password}").as_bytes());
+                vec![password.clone(), sent]
+            }
+            Self::Certificate => Vec::new(),
+        }
+    }
+
     /// The header that the host adds.
     pub(super) fn header(&self) -> Option<(String, String)> {
         match self {

@@ -45,9 +45,9 @@ impl SqlAnswer {
     }
 }
 
-/// What answers the statements of one database.
+/// What answers the statements of one database, and which SQL it speaks.
 #[derive(Clone)]
-pub(super) struct Double(Arc<Answer>);
+pub(super) struct Double(Dialect, Arc<Answer>);
 
 type Answer = dyn Fn(&SqlStatement) -> Result<SqlAnswer, ResourceError> + Send + Sync;
 
@@ -76,7 +76,18 @@ impl ActionContext {
         name: impl Into<String>,
         answer: impl Fn(&SqlStatement) -> Result<SqlAnswer, ResourceError> + Send + Sync + 'static,
     ) -> Self {
-        let double = Double(Arc::new(answer));
+        self.with_sql_of(Dialect::Sqlite, name, answer)
+    }
+
+    /// With a database that speaks this SQL.
+    #[must_use]
+    pub fn with_sql_of(
+        self,
+        dialect: Dialect,
+        name: impl Into<String>,
+        answer: impl Fn(&SqlStatement) -> Result<SqlAnswer, ResourceError> + Send + Sync + 'static,
+    ) -> Self {
+        let double = Double(dialect, Arc::new(answer));
         self.backend.state().databases.insert(name.into(), double);
         self
     }
@@ -99,12 +110,8 @@ impl Backend {
 }
 
 impl Database {
-    #[expect(
-        clippy::unused_self,
-        reason = "the database in the sandbox has the same methods"
-    )]
     pub(crate) const fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+        self.double.0
     }
 
     pub(crate) fn query(
@@ -133,7 +140,7 @@ impl Database {
             text: text.to_owned(),
             parameters,
         };
-        (self.double.0)(&statement)
+        (self.double.1)(&statement)
     }
 }
 

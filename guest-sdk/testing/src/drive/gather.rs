@@ -1,5 +1,6 @@
 //! What became of a run, read from its log.
 
+use nebula_action::native::Credential;
 use nebula_engine::EngineError;
 use nebula_flow::event::{Event, Recorded};
 use nebula_flow::ports::{EventLog, LogLine, Records, Status};
@@ -33,6 +34,8 @@ impl Run {
     ) -> TestResult {
         match self.read(id, workflow).await {
             Ok(mut result) => {
+                let secrets = self.setup.credentials.values();
+                self.setup.world.http.keep(secrets.flat_map(Credential::secrets));
                 let unexpected = self.runner.unexpected_requests();
                 result.error = error.or_else(|| {
                     (!unexpected.is_empty()).then_some(TestError::UnexpectedRequests(unexpected))

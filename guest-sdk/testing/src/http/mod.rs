@@ -1,14 +1,28 @@
 //! What answers the requests of actions: closures, and files of recorded responses.
 //!
 //! - `rule`: such a file: which request it means, and the response.
+//! - `recording`: requests that go out, and what came back; `cassette`: that as a file;
+//!   `live`: those of native actions. They need the feature `record`.
 
+#[cfg(feature = "record")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nebula_action::http::{HttpError, Request, Response};
 
+#[cfg(feature = "record")]
+mod cassette;
+#[cfg(feature = "record")]
+mod live;
+#[cfg(feature = "record")]
+mod recording;
 mod rule;
 
+#[cfg(feature = "record")]
+pub use cassette::Exchange;
+#[cfg(feature = "record")]
+pub use recording::Recording;
 pub use rule::{Asked, InvalidRules, Rule, read};
 pub(crate) use rule::{has, split};
 
@@ -19,7 +33,18 @@ pub(crate) use rule::{has, split};
 pub struct HttpMock {
     answers: Vec<Answer>,
     seen: Arc<Mutex<Seen>>,
+    /// Whether its answers are of a recorded file: then they go on from call to call, as
+    /// they were recorded.
+    is_recorded: bool,
+    #[cfg(feature = "record")]
+    live: Option<Arc<live::Live>>,
+    /// Where hosts are while it is recorded.
+    #[cfg(feature = "record")]
+    at: BTreeMap<String, String>,
 }
+
+/// What tells a test to record.
+const RECORD: &str = "NEBULA_RECORD";
 
 #[derive(Clone)]
 enum Answer {
@@ -86,6 +111,76 @@ impl HttpMock {
         self.rules(rules.unwrap_or_else(|e| panic!("{e}")))
     }
 
+    /// Answers by a cassette of the test's own, which is recorded: with `NEBULA_RECORD=1` in
+    /// the environment requests go out, to the hosts that the action asks for, and what is
+    /// answered is written into the file; without it the file answers. Secrets of the
+    /// harness are covered in it, and no header of a request is written. What other
+    /// routes and rules answer before does not go out.
+    ///
+    /// The answers go on from call to call of a harness. A file is for one test: another
+    /// would write over it.
+    ///
+    /// # Panics
+    /// When there is no file yet, or it cannot be read; when it is to be recorded, without
+    /// the feature `record`. A call panics whose requests cannot be recorded.
+    #[must_use]
+    #[track_caller]
+    pub fn recorded(self, file: impl AsRef<std::path::Path>) -> Self {
+        let file = file.as_ref();
+        if std::env::var_os(RECORD).is_some_and(|told| !told.is_empty() && told != "0") {
+            #[cfg(feature = "record")]
+            return self.record(file);
+            #[cfg(not(feature = "record"))]
+            panic!("{RECORD} is set: recording needs the feature `record` of nebula-sdk");
+        }
+        assert!(
+            file.exists(),
+            "there is no {} yet: run the test with {RECORD}=1 to record it",
+            file.display()
+        );
+        Self {
+            is_recorded: true,
+            ..self.cassette(file)
+        }
+    }
+
+    /// Records a cassette, whatever the environment says.
+    #[cfg(feature = "record")]
+    #[must_use]
+    pub fn record(self, file: impl AsRef<std::path::Path>) -> Self {
+        let file = file.as_ref().to_owned();
+        Self {
+            is_recorded: true,
+            live: Some(Arc::new(live::Live::new(file))),
+            ..self
+        }
+    }
+
+    /// While it is recorded, this host (`host` or `host:port`) is at another address, such
+    /// as `http://127.0.0.1:8080`.
+    #[cfg(feature = "record")]
+    #[must_use]
+    pub fn recorded_at(mut self, host: &str, url: impl Into<String>) -> Self {
+        self.at.insert(host.to_ascii_lowercase(), url.into());
+        self
+    }
+
+    /// Writes what was recorded so far, without these secrets.
+    ///
+    /// # Panics
+    /// When it cannot be recorded.
+    #[track_caller]
+    pub(crate) fn keep(&self, secrets: impl IntoIterator<Item = String>) {
+        #[cfg(feature = "record")]
+        if let Some(live) = &self.live
+            && let Err(why) = live.write(secrets)
+        {
+            panic!("{} was not recorded: {why}", live.file.display());
+        }
+        #[cfg(not(feature = "record"))]
+        drop(secrets);
+    }
+
     /// Answers by rules that were read already.
     #[must_use]
     pub fn rules(mut self, rules: Vec<Rule>) -> Self {
@@ -100,17 +195,29 @@ impl HttpMock {
         self.seen().unexpected.clone()
     }
 
-    /// Forgets what it remembers: each answer may be given as often as at first.
+    /// Forgets what it remembers: each answer may be given as often as at first, but for
+    /// recorded ones.
     pub(crate) fn fresh(&self) -> Self {
+        let seen = match self.is_recorded {
+            true => {
+                self.seen().unexpected.clear();
+                Arc::clone(&self.seen)
+            }
+            false => Arc::default(),
+        };
         Self {
-            answers: self.answers.clone(),
-            seen: Arc::default(),
+            seen,
+            ..self.clone()
         }
     }
 
     /// The answer to a request.
     pub(crate) fn answer(&self, request: &Request) -> Result<Response, HttpError> {
         let Some(index) = self.choose(request) else {
+            #[cfg(feature = "record")]
+            if let Some(live) = &self.live {
+                return live.answer(request, &self.at);
+            }
             let what = format!("{} {}", request.method, request.url);
             let message = format!("nothing answers {what}: give the HTTP mock a route or a rule");
             self.seen().unexpected.push(what);

@@ -39,6 +39,36 @@ async fn a_user_is_registered() {
 }
 
 #[tokio::test]
+async fn a_registration_is_as_it_was() {
+    let harness = WorkflowTestHarness::new()
+        .with_mock_action("validation.user", |input| json!({ "data": input }))
+        .with_mock_action("database.insert", |_| json!({ "id": 123 }));
+
+    let result = harness
+        .execute(registration(), json!({ "email": "user@example.com" }))
+        .await;
+
+    insta::assert_json_snapshot!(result.node_outputs, @r#"
+    {
+      "create_user": {
+        "status": "succeeded",
+        "result": {
+          "id": 123
+        }
+      },
+      "validate": {
+        "status": "succeeded",
+        "result": {
+          "data": {
+            "email": "user@example.com"
+          }
+        }
+      }
+    }
+    "#);
+}
+
+#[tokio::test]
 async fn somebody_is_reminded_after_a_week() {
     let reminder = WorkflowBuilder::new("reminder")
         .add_node("week", NodeBuilder::wait_for("7d"))

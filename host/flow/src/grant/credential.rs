@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 /// A credential as the records keep it (encrypted at rest by `nebula-server`).
@@ -157,6 +158,28 @@ pub struct BoundCredential {
     pub hosts: Vec<String>,
     /// Whether the guest gets the plain text instead of a placeholder.
     pub reveal: bool,
+}
+
+impl BoundCredential {
+    /// The texts of it that may come back from where it went.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let secret = self.secret.expose();
+        match &self.kind {
+            CredentialKind::Basic { user } => vec![
+                secret.to_owned(),
+                format!("{user}:{secret}"),
+                BASE64.encode(format!("{user}:{secret}").as_bytes()),
+            ],
+            // It goes nowhere; but a line of it would be as bad as all.
+            CredentialKind::Certificate { .. } => {
+                let lines = secret.lines().map(str::trim);
+                let lines = lines.filter(|line| !line.starts_with("-----"));
+                lines.map(ToOwned::to_owned).collect()
+            }
+            _ => vec![secret.to_owned()],
+        }
+    }
 }
 
 impl fmt::Debug for BoundCredential {

@@ -18,6 +18,8 @@ pub(super) enum Cell {
     Null,
     Bool(bool),
     Integer(i64),
+    /// One that is too large for `Integer`.
+    Unsigned(u64),
     Real(f64),
     Text(String),
     Bytes(Vec<u8>),
@@ -26,12 +28,17 @@ pub(super) enum Cell {
 }
 
 impl Cell {
+    /// A whole number.
+    pub(super) fn whole(v: u64) -> Self {
+        i64::try_from(v).map_or(Self::Unsigned(v), Self::Integer)
+    }
+
     /// What it is, for people.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Integer(_) => "a whole number",
+            Self::Integer(_) | Self::Unsigned(_) => "a whole number",
             Self::Real(_) => "a number",
             Self::Text(_) => "a text",
             Self::Bytes(_) => "bytes",
@@ -79,6 +86,7 @@ impl Serialize for Cell {
             Self::Null => s.serialize_unit(),
             Self::Bool(v) => s.serialize_bool(*v),
             Self::Integer(v) => s.serialize_i64(*v),
+            Self::Unsigned(v) => s.serialize_u64(*v),
             Self::Real(v) => s.serialize_f64(*v),
             Self::Text(v) => s.serialize_str(v),
             Self::Bytes(v) => s.serialize_bytes(v),
@@ -118,9 +126,8 @@ impl<'de> Visitor<'de> for Read {
         Ok(Cell::Integer(v))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Cell, E> {
-        let v = i64::try_from(v).map_err(|_| E::custom("a whole number is too large"))?;
-        Ok(Cell::Integer(v))
+    fn visit_u64<E>(self, v: u64) -> Result<Cell, E> {
+        Ok(Cell::whole(v))
     }
 
     fn visit_f32<E>(self, v: f32) -> Result<Cell, E> {
@@ -162,6 +169,7 @@ pub(super) fn json(cell: Cell) -> Result<Value, &'static str> {
         Cell::Null => Value::Null,
         Cell::Bool(v) => Value::Bool(v),
         Cell::Integer(v) => Value::from(v),
+        Cell::Unsigned(v) => Value::from(v),
         Cell::Real(v) => Number::from_f64(v).map_or(Value::Null, Value::Number),
         Cell::Text(v) => Value::String(v),
         Cell::Bytes(_) => return Err("there are no bytes in JSON"),

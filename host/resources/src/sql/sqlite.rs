@@ -265,6 +265,10 @@ impl ToSql for Cell {
             Self::Null => ToSqlOutput::Owned(Value::Null),
             Self::Bool(v) => ToSqlOutput::Owned(Value::Integer((*v).into())),
             Self::Integer(v) => ToSqlOutput::Owned(Value::Integer(*v)),
+            Self::Unsigned(v) => {
+                let large = format!("{v} is too large for a whole number");
+                return Err(rusqlite::Error::ToSqlConversionFailure(large.into()));
+            }
             Self::Real(v) => ToSqlOutput::Owned(Value::Real(*v)),
             Self::Text(v) => ToSqlOutput::Borrowed(ValueRef::Text(v.as_bytes())),
             Self::Bytes(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v)),

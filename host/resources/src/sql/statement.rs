@@ -19,7 +19,7 @@ const VERBS: [&str; 9] = [
 pub(super) const MAX_PARAMETERS: usize = 10_000;
 
 /// One statement on its way.
-pub(super) struct Job {
+pub(crate) struct Job {
     /// Of the resource, for errors.
     pub(super) name: String,
     pub(super) text: String,

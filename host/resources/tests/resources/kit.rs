@@ -9,10 +9,12 @@ use nebula_resources::{Held, ResourceConfig, SqlConfig};
 use nebula_sandbox::nebula_flow::{ActionId, TenantId};
 use nebula_sandbox::resources::{Dialect, ResourceError, Resources, Rows, Sql, Statement, User};
 use serde_json::{Value, json};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tempfile::TempDir;
 
+use crate::maria;
 use crate::server::Server;
 
 /// What every test's database has.
@@ -81,6 +83,44 @@ pub(crate) async fn postgres() -> Database {
     }
 }
 
+/// One server for all tests, if this machine has the program.
+fn maria() -> Option<&'static maria::Server> {
+    static SERVER: OnceLock<Option<maria::Server>> = OnceLock::new();
+    SERVER.get_or_init(maria::Server::start).as_ref()
+}
+
+/// A session of the operator's with MariaDB.
+pub(crate) async fn maria_operator(database: &str) -> MySqlConnection {
+    let url = maria().expect("it is there").url(database, "");
+    let options: MySqlConnectOptions = url.parse().unwrap();
+    options.connect().await.unwrap()
+}
+
+/// Does something as the operator of MariaDB.
+pub(crate) async fn maria_operate(database: &str, sql: &str) {
+    let mut session = maria_operator(database).await;
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session);
+    done.await.unwrap();
+}
+
+/// A database of MariaDB; without the program the test says that it did not run.
+pub(crate) async fn mariadb(test: &str) -> Option<Database> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let Some(server) = maria() else {
+        eprintln!(
+            "\n*** DID NOT RUN: {test} on MariaDB, which is missing; scripts/setup installs it ***\n"
+        );
+        return None;
+    };
+    let name = format!("shop_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    maria_operate("mysql", &format!("CREATE DATABASE {name}")).await;
+    maria_operate(&name, TABLE).await;
+    Some(Database {
+        folder: tempfile::tempdir().unwrap(),
+        config: writable(&server.url(&name, "")),
+    })
+}
+
 impl Database {
     /// As a call sees it.
     pub(crate) fn open(&self) -> Opened {
@@ -121,8 +161,8 @@ fn statement(text: &str, parameters: &Value) -> Statement {
 }
 
 impl Opened {
-    pub(crate) fn is_sqlite(&self) -> bool {
-        self.0.dialect() == Dialect::Sqlite
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.0.dialect()
     }
 
     pub(crate) async fn begin(&self, text: &str) -> Rows {
@@ -165,9 +205,9 @@ impl Opened {
         let text = "INSERT INTO orders (id, city) \
                     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
                     SELECT i, 'Rome' FROM n";
-        let text = match self.is_sqlite() {
-            true => text.to_owned(),
-            false => text.replace("$1", "CAST($1 AS integer)"),
+        let text = match self.dialect() {
+            Dialect::PostgreSql => text.replace("$1", "CAST($1 AS integer)"),
+            _ => text.to_owned(),
         };
         assert_eq!(self.execute(&text, json!([many])).await, Ok(many));
     }

@@ -1,5 +1,5 @@
 //! Databases as guests use them: through the door that the sandbox has, on a file of
-//! SQLite and on a server of PostgreSQL.
+//! SQLite, and on servers of PostgreSQL and MariaDB.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -22,12 +22,23 @@ macro_rules! on_every_database {
                 }
             )+
         }
+        mod mariadb {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    if let Some(database) = crate::kit::mariadb(stringify!($case)).await {
+                        super::$case(database).await;
+                    }
+                }
+            )+
+        }
     };
 }
 
 mod bounds;
 mod files;
 mod kit;
+mod mysql;
 mod rows;
 mod sessions;
 
@@ -38,3 +49,7 @@ mod sessions;
 )]
 #[path = "../../../../tests/src/postgres.rs"]
 mod server;
+
+#[allow(unreachable_pub, reason = "shared with the whole-house tests")]
+#[path = "../../../../tests/src/mariadb.rs"]
+mod maria;

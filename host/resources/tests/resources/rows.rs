@@ -1,6 +1,6 @@
 //! Values go in and rows come out; what is wrong is refused with its reason.
 
-use nebula_sandbox::resources::ResourceError;
+use nebula_sandbox::resources::{Dialect, ResourceError};
 use serde_json::{Value, json};
 
 use crate::kit::{self, Database};
@@ -102,10 +102,11 @@ async fn what_is_wrong_is_refused_and_the_next_statement_runs(database: Database
         db.query("SELECT * FROM nothing", json!([])).await,
         "nothing",
     );
-    refused(
-        db.query("SELECT FROM WHERE", json!([])).await,
-        "syntax error",
-    );
+    let mistake = match db.dialect() {
+        Dialect::MySql => "an error in your SQL syntax",
+        _ => "syntax error",
+    };
+    refused(db.query("SELECT FROM WHERE", json!([])).await, mistake);
     let text = "SELECT id FROM orders WHERE id = $1";
     refused(
         db.query(text, json!([])).await,
@@ -140,7 +141,7 @@ async fn a_read_only_database_refuses_every_change(database: Database) {
         "DELETE FROM orders",
         "DELETE FROM orders RETURNING id",
     ];
-    if !db.is_sqlite() {
+    if db.dialect() == Dialect::PostgreSql {
         changes.extend([
             "WITH gone AS (DELETE FROM orders RETURNING id) SELECT * FROM gone",
             "SELECT id INTO other FROM orders",

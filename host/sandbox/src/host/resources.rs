@@ -97,6 +97,7 @@ impl resources::HostSql for State {
         Ok(match self.table.get(&database)?.0.dialect() {
             held::Dialect::Sqlite => Dialect::Sqlite,
             held::Dialect::PostgreSql => Dialect::Postgresql,
+            held::Dialect::MySql => Dialect::Mysql,
         })
     }
 

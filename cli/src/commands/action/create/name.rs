@@ -17,7 +17,7 @@ proc-macro pub ref return self static std struct super test trait true try type 
 unsized use virtual where while yield ";
 
 /// Types that a template uses, so that none of its own may be called so.
-const TYPES: [&str; 16] = [
+const TYPES: [&str; 21] = [
     "Action",
     "ActionContext",
     "ActionError",
@@ -25,15 +25,20 @@ const TYPES: [&str; 16] = [
     "Input",
     "Ok",
     "Option",
+    "Order",
     "Output",
     "ProcessAction",
     "ProcessResult",
+    "ResourceError",
     "Response",
     "Result",
     "Schema",
     "SimpleAction",
+    "Sql",
+    "SqlAnswer",
     "String",
     "Value",
+    "Vec",
 ];
 
 /// A good name: `greet-people`.

@@ -30,6 +30,8 @@ pub(crate) enum Template {
     Stateful,
     /// Looks for what is new, and starts workflows with it
     Trigger,
+    /// Reads rows of a database
+    Database,
 }
 
 /// A file's path in the crate, and its text.
@@ -77,6 +79,14 @@ const TRIGGER: [File; 5] = [
     ("src/lib.rs", file!("trigger/lib.rs")),
 ];
 
+const DATABASE: [File; 5] = [
+    ("README.md", file!("database/README.md")),
+    ("input.json", file!("database/input.json")),
+    ("input.snapshot.json", file!("database/input.snapshot.json")),
+    ("schema.sql", file!("database/schema.sql")),
+    ("src/lib.rs", file!("database/lib.rs")),
+];
+
 impl Template {
     /// The files of a crate, by their paths in it.
     pub(super) fn files(self, name: &Name, sdk: &Sdk) -> Vec<(&'static str, String)> {
@@ -86,6 +96,7 @@ impl Template {
             Self::Http => &HTTP,
             Self::Stateful => &STATEFUL,
             Self::Trigger => &TRIGGER,
+            Self::Database => &DATABASE,
         };
         let mut files: Vec<(&str, String)> = COMMON
             .iter()
@@ -109,6 +120,7 @@ impl Template {
                 "nebula action test . --input input.json"
             }
             Self::Trigger => "nebula action test . --input input.json --mock-http mock.yaml",
+            Self::Database => "nebula action test . --input input.json --resource db=@schema.sql",
             Self::Http => {
                 "nebula action test . --input input.json --mock-http mock.yaml --credential api_token=@token.test"
             }

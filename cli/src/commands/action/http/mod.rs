@@ -4,13 +4,11 @@
 //!   their real way through the egress.
 //! - `mock`: `--mock-http`: one that answers as a file says.
 //! - `record`: `--record`: one that asks the network, and remembers.
-//! - `cassette`: what it remembers, as such a file.
 
 use nebula_sandbox::nebula_flow::ActionMetadata;
 use nebula_sandbox::nebula_flow::grant::Grant;
 use serde_json::Value;
 
-mod cassette;
 mod mock;
 mod record;
 mod server;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use nebula_sandbox::nebula_flow::component::RESOURCES;
 use serde_json::{Value, json};
 
+use super::super::report;
 use super::schema::short;
 use crate::error::Result;
 use crate::output::{self, Format, Paint, Show, Style, one_line, shorten};
@@ -80,6 +82,10 @@ fn about(action: &Value, style: Style) -> Result<()> {
         ("output", shorten(&short(&action["output_schema"]), SCHEMA)),
         ("hosts", or_nothing(names(action, "hosts"))),
         ("credentials", or_nothing(names(action, "credentials"))),
+        (
+            "resources",
+            report::resources(&action["input_schema"][RESOURCES]),
+        ),
     ] {
         if !what.is_empty() {
             output::line(&format!("  {name:12} {}", one_line(&what)))?;

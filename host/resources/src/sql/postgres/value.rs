@@ -76,10 +76,18 @@ fn encode(cell: &Cell, ty: &PgTypeInfo) -> Result<Vec<u8>, String> {
         ("INT2", Cell::Integer(v)) => fitting::<i16>(*v, name)?.to_be_bytes().to_vec(),
         ("INT4", Cell::Integer(v)) => fitting::<i32>(*v, name)?.to_be_bytes().to_vec(),
         ("INT8", Cell::Integer(v)) => v.to_be_bytes().to_vec(),
+        ("INT2" | "INT4" | "INT8" | "OID", Cell::Unsigned(v)) => {
+            return Err(format!("{v} does not fit into {name}"));
+        }
         ("OID", Cell::Integer(v)) => fitting::<u32>(*v, name)?.to_be_bytes().to_vec(),
-        ("FLOAT4", Cell::Integer(_) | Cell::Real(_)) => (real(cell) as f32).to_be_bytes().to_vec(),
-        ("FLOAT8", Cell::Integer(_) | Cell::Real(_)) => real(cell).to_be_bytes().to_vec(),
+        ("FLOAT4", Cell::Integer(_) | Cell::Unsigned(_) | Cell::Real(_)) => {
+            (real(cell) as f32).to_be_bytes().to_vec()
+        }
+        ("FLOAT8", Cell::Integer(_) | Cell::Unsigned(_) | Cell::Real(_)) => {
+            real(cell).to_be_bytes().to_vec()
+        }
         ("NUMERIC", Cell::Integer(v)) => numeric::bytes(&v.to_string()).ok_or_else(unfit)?,
+        ("NUMERIC", Cell::Unsigned(v)) => numeric::bytes(&v.to_string()).ok_or_else(unfit)?,
         ("NUMERIC", Cell::Real(v)) => numeric::bytes(&v.to_string()).ok_or_else(unfit)?,
         ("NUMERIC", Cell::Text(v)) => {
             numeric::bytes(v).ok_or_else(|| format!("`{}` is no decimal number", clip(v)))?
@@ -108,6 +116,7 @@ fn fitting<T: TryFrom<i64>>(value: i64, name: &str) -> Result<T, String> {
 const fn real(cell: &Cell) -> f64 {
     match cell {
         Cell::Integer(v) => *v as f64,
+        Cell::Unsigned(v) => *v as f64,
         Cell::Real(v) => *v,
         _ => f64::NAN,
     }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use nebula_testing::http::{Asked, Rule, read};
 use serde_json::{Map, Value, json};
+
+use super::{Asked, Rule, read};
 
 /// Of a response, what says nothing about what it means: who sent it, when, how.
 /// `set-cookie` is a secret that nobody granted.
@@ -17,20 +18,25 @@ const LEFT_OUT: [&str; 5] = [
 
 /// A request and its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exchange {
+pub struct Exchange {
     /// Upper case.
-    pub(super) method: String,
+    pub method: String,
     /// The whole address.
-    pub(super) url: String,
-    pub(super) body: Vec<u8>,
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) answer: Vec<u8>,
+    pub url: String,
+    /// Of the request.
+    pub body: Vec<u8>,
+    /// For example 200.
+    pub status: u16,
+    /// Of the response, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body of the response.
+    pub answer: Vec<u8>,
 }
 
 impl Exchange {
     /// The address without its scheme, which is not compared.
-    pub(super) fn place(&self) -> &str {
+    #[must_use]
+    pub fn place(&self) -> &str {
         let rest = self.url.split_once("://");
         rest.map_or(self.url.as_str(), |(_, rest)| rest)
     }
@@ -167,7 +173,7 @@ fn text(exchanges: &[Exchange]) -> Result<String, String> {
     let rules: Vec<Value> = rules.into_iter().map(|(_, rule)| rule).collect();
     let rules = serde_saphyr::to_string(&rules).map_err(|e| e.to_string())?;
     Ok(format!(
-        "# Recorded by `nebula action test --record`; docs/cli.md, Mocked HTTP, has the form.\n{rules}"
+        "# Recorded; `docs/cli.md` of Nebula, Mocked HTTP, has the form.\n{rules}"
     ))
 }
 

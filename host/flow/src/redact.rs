@@ -13,12 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
-use nebula_flow::event::{Failure, FailureKind};
-use nebula_flow::grant::{Capabilities, Learned};
-use nebula_flow::payload;
-use nebula_flow::ports::{Outcome, Report};
 
-use crate::credential;
+use crate::event::{Failure, FailureKind};
+use crate::grant::{BoundCredential, Capabilities, Learned};
+use crate::payload;
+use crate::ports::{Outcome, Report};
 
 /// Shorter ones cannot be told from other text.
 const LEAST: usize = 6;
@@ -64,11 +63,21 @@ impl Redactor {
     #[must_use]
     pub fn new(capabilities: &Capabilities) -> Self {
         let credentials = capabilities.credentials.values();
-        let bound = searched(credentials.flat_map(credential::secrets).collect(), &[]);
+        let secrets = credentials.flat_map(BoundCredential::secrets);
+        Self {
+            learned: capabilities.learned.clone(),
+            ..Self::of(secrets)
+        }
+    }
+
+    /// For these secrets.
+    #[must_use]
+    pub fn of(secrets: impl IntoIterator<Item = String>) -> Self {
+        let bound = searched(secrets.into_iter().collect(), &[]);
         Self {
             all: Mutex::new((0, Arc::clone(&bound))),
             bound,
-            learned: capabilities.learned.clone(),
+            learned: Learned::default(),
         }
     }
 
@@ -84,7 +93,8 @@ impl Redactor {
     }
 
     /// The report without secrets.
-    pub(crate) fn report(&self, mut report: Report) -> Report {
+    #[must_use]
+    pub fn report(&self, mut report: Report) -> Report {
         if self.forms().is_empty() {
             return report;
         }
@@ -240,11 +250,11 @@ fn escaped(text: &[u8], kept: &[u8], lower: bool) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use nebula_flow::event::Usage;
-    use nebula_flow::grant::{BoundCredential, CredentialKind, OAuth2, Secret};
-    use nebula_flow::{Value, json};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::event::Usage;
+    use crate::grant::{ClientAuth, CredentialKind, OAuth2, Secret};
 
     const SECRET: &str = "p\u{e4}ss \"w/rd\"+5&?~";
 
@@ -278,7 +288,10 @@ mod tests {
         let kind = CredentialKind::Basic { user: "me".into() };
         let redactor = Redactor::new(&capabilities("pw", kind));
         let sent = BASE64.encode(b"me:pw");
-        assert_eq!(said(&redactor, &format!("Basic {sent}.")), "Basic ********.");
+        assert_eq!(
+            said(&redactor, &format!("Basic {sent}.")),
+            "Basic ********."
+        );
         let kind = CredentialKind::Basic { user: "me".into() };
         let redactor = Redactor::new(&capabilities("hunter2", kind));
         assert_eq!(said(&redactor, "me:hunter2 hunter2"), "********** *******");
@@ -291,7 +304,11 @@ mod tests {
             chain: String::new(),
         };
         let redactor = Redactor::new(&capabilities(key, kind));
-        for text in [key, &quoted(key), "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w"] {
+        for text in [
+            key,
+            &quoted(key),
+            "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w",
+        ] {
             let left = said(&redactor, text);
             assert!(!left.contains("MIGH") && !left.contains("BG0w"), "{left}");
         }
@@ -305,7 +322,7 @@ mod tests {
             client_id: "me".into(),
             scopes: vec![],
             audience: None,
-            client_auth: nebula_flow::grant::ClientAuth::Basic,
+            client_auth: ClientAuth::Basic,
         });
         let capabilities = capabilities("hunter2", kind);
         let redactor = Redactor::new(&capabilities);

@@ -184,7 +184,7 @@ fn polled(poll: &Value) -> Result<()> {
             .flatten()
     };
     for line in each("lines").filter_map(Value::as_str) {
-        output::note(line);
+        output::note(&output::one_line(line));
     }
     for event in each("events") {
         output::line(&format!("event  {event}"))?;

@@ -18,8 +18,8 @@ use nebula_action::schema::{Schema, Side, schema};
 use serde_json::Value;
 
 pub use nebula_flow::definition::{
-    ActionRef, CatchUp, Connection, Cron, Jitter, Node, NodeBuilder, On, Overlap, RetryPolicy,
-    Trigger, TriggerBuilder, WorkflowBuilder, WorkflowDefinition,
+    ActionRef, CatchUp, Connection, Cron, Jitter, Node, NodeBuilder, On, Overlap, Poll,
+    RetryPolicy, Trigger, TriggerBuilder, WorkflowBuilder, WorkflowDefinition,
 };
 
 /// A workflow that is declared in Rust. Derived, with `#[workflow(…)]`.

@@ -69,8 +69,7 @@ pub struct TriggerEvent {
     /// When.
     pub at: Time,
     /// `started`, `skipped` (an earlier execution had not ended, so that a slot started
-    /// nothing or nothing was polled) or `tested` (by
-    /// hand).
+    /// nothing or nothing was polled) or `tested` (by hand).
     pub outcome: String,
     /// For which slot of its schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]

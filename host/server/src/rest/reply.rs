@@ -85,12 +85,11 @@ fn problem(error: Error) -> Problem {
         | Error::KeyNotFound(_) => not_found(error, detail),
         Error::TriggerInput(_) => Problem::new(Code::InvalidInput, detail)
             .hint("look at the trigger's `input` in the workflow, and at the event"),
-        Error::PollFailed(_) => Problem::new(Code::PollFailed, detail)
-            .hint("look at the trigger's `poll` in the workflow, and at what its action may reach"),
-        Error::TriggerDisabled(_)
+        Error::PollFailed(_)
+        | Error::TriggerDisabled(_)
         | Error::HookNotFound { .. }
         | Error::WebhookRefused(_)
-        | Error::SecretMissing(_) => webhook(&error, detail),
+        | Error::SecretMissing(_) => trigger(&error, detail),
         Error::InvalidId(_) => Problem::new(Code::InvalidId, detail),
         Error::InvalidQuery { .. } => Problem::new(Code::InvalidQuery, detail),
         Error::InvalidBody { pointer, .. } => {
@@ -180,8 +179,10 @@ fn trigger_not_found(there: &[TriggerName], detail: String) -> Problem {
     })
 }
 
-fn webhook(error: &Error, detail: String) -> Problem {
+fn trigger(error: &Error, detail: String) -> Problem {
     match error {
+        Error::PollFailed(_) => Problem::new(Code::PollFailed, detail)
+            .hint("look at the trigger's `poll` in the workflow, and at what its action may reach"),
         Error::TriggerDisabled(_) => Problem::new(Code::TriggerDisabled, detail)
             .hint("ask who runs the node; `nebula trigger enable` switches it on"),
         Error::WebhookRefused(_) => Problem::new(Code::WebhookRefused, detail)

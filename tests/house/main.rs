@@ -11,6 +11,7 @@ mod controls;
 mod create;
 mod damage;
 mod disk;
+mod figures;
 mod follow;
 mod forgotten;
 mod golden;

@@ -13,6 +13,7 @@ mod create;
 mod credentials;
 mod damage;
 mod disk;
+mod figures;
 mod follow;
 mod forgotten;
 mod golden;

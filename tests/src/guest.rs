@@ -12,7 +12,23 @@ use crate::client::Error;
 /// # Errors
 /// When it does not build.
 pub fn build(folder: &Path) -> Result<PathBuf, Error> {
-    let output = Command::new("cargo")
+    made(folder, &mut Command::new("cargo"))
+}
+
+/// The same, into a target folder that several share, without the network.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_into(folder: &Path, target: &Path) -> Result<PathBuf, Error> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_NET_OFFLINE", "true");
+    made(folder, &mut cargo)
+}
+
+fn made(folder: &Path, cargo: &mut Command) -> Result<PathBuf, Error> {
+    let output = cargo
         .args(["build", "--release", "--target", "wasm32-wasip2"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(folder)

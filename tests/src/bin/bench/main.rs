@@ -10,10 +10,13 @@
 //! - `node`: cold start and memory of `nebula dev`.
 //! - `verify`: what it costs to check a signed package.
 //! - `hub`: installs, pulls of one digest, throughput of registries.
+//! - `guests`: bytes, fuel and memory of packs and templates; it fails if one is over a
+//!   tenth more than is recorded, and `--update` records.
 //!
 //! Arguments choose: `bench sqlite limits`. Without any all run, some minutes.
 
 mod calls;
+mod guests;
 mod hub;
 mod limits;
 mod load;
@@ -34,7 +37,9 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn run() -> Result<(), Error> {
-    let only: Vec<String> = std::env::args().skip(1).collect();
+    let (flags, only): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("--"));
+    let is_update = flags.iter().any(|flag| flag == "--update");
     let wanted = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
     if wanted("calls") {
         calls::run().await?;
@@ -68,6 +73,10 @@ async fn run() -> Result<(), Error> {
     }
     if wanted("hub") {
         hub::run().await?;
+    }
+    // Last: it may end the whole with an error.
+    if wanted("guests") {
+        guests::run(is_update).await?;
     }
     Ok(())
 }

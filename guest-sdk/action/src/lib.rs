@@ -14,7 +14,7 @@
 //! - [`http`]: requests to the hosts that the action was granted.
 //! - [`blob`]: large values by content hash.
 //! - [`state`]: what is kept from one execution to the next.
-//! - [`resource`]: what the host holds for actions, such as a database.
+//! - [`resource`]: what the host holds for actions: databases, mail servers, values.
 //! - [`schema`]: JSON Schema of an action's types.
 //! - [`parameter`]: what an input consists of, for forms.
 //! - [`wire`]: typed values to MessagePack and back.
@@ -61,7 +61,7 @@ pub use context::ActionContext;
 pub use error::{ActionError, Result};
 pub use metadata::{ActionId, ActionMetadata};
 pub use parameter::{Parameter, Parameters};
-pub use resource::{Resource, ResourceError, Sql};
+pub use resource::{Kv, NamedResource, Resource, ResourceError, Smtp, Sql};
 pub use schema::Schema;
 pub use trigger::{PollInput, Polled, PollingTrigger};
 

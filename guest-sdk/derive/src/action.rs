@@ -1,10 +1,11 @@
 //! `#[derive(Action)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, Meta, Result};
 
-use crate::attribute::Attribute;
+use crate::attribute::{Asked, Attribute};
 
 /// The `impl Action` of a unit struct.
 pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
@@ -24,12 +25,14 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let category = category.unwrap_or_else(|| id.split('.').next().unwrap_or_default().to_owned());
     let description = description.unwrap_or_else(|| documentation(item));
     let version = version.map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
-    let resources = resources.iter().map(|(name, kind)| quote!((#name, #kind)));
+    let resources = resources.iter().map(asked);
     let ident = &item.ident;
     let as_action = trigger.then(|| polled(ident));
     Ok(quote! {
         impl ::nebula_sdk::action::Action for #ident {
             fn metadata(&self) -> &::nebula_sdk::action::ActionMetadata {
+                const RESOURCES: &[(&str, &str)] = &[#(#resources),*];
+                const _: () = ::nebula_sdk::action::resource::check_names(RESOURCES);
                 static METADATA: ::nebula_sdk::action::ActionMetadata = ::nebula_sdk::action::ActionMetadata {
                     id: ::nebula_sdk::action::ActionId::new(#id),
                     name: #name,
@@ -38,7 +41,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
                     category: #category,
                     credentials: &[#(#credentials),*],
                     hosts: &[#(#hosts),*],
-                    resources: &[#(#resources),*],
+                    resources: RESOURCES,
                     trigger: #trigger,
                 };
                 &METADATA
@@ -51,6 +54,16 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
 
         #as_action
     })
+}
+
+/// Name and kind of a resource.
+fn asked(resource: &Asked) -> TokenStream {
+    match resource {
+        Asked::Plain(name, kind) => quote!((#name, #kind)),
+        Asked::Typed(of) => {
+            quote_spanned!(of.span()=> ::nebula_sdk::action::resource::asked::<#of>())
+        }
+    }
 }
 
 /// A trigger as the action that the host calls.

@@ -1,5 +1,7 @@
 //! What `#[action(…)]` says, checked.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::meta::ParseNestedMeta;
 use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Error, LitStr, Result, Token, parenthesized};
@@ -17,9 +19,27 @@ pub(crate) struct Attribute {
     pub(crate) category: Option<String>,
     pub(crate) credentials: Vec<String>,
     pub(crate) hosts: Vec<String>,
-    /// Name and kind.
-    pub(crate) resources: Vec<(String, String)>,
+    pub(crate) resources: Vec<Asked>,
     pub(crate) trigger: bool,
+}
+
+/// A resource that an action asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// By name and kind: `db = "sql"`.
+    Plain(String, String),
+    /// By its type: `Orders`.
+    Typed(TokenStream),
+}
+
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one, is), Self::Plain(other, other_is)) => one == other && is == other_is,
+            (Self::Typed(one), Self::Typed(other)) => one.to_string() == other.to_string(),
+            _ => false,
+        }
+    }
 }
 
 impl Attribute {
@@ -95,23 +115,55 @@ fn texts(meta: &ParseNestedMeta<'_>, check: Check) -> Result<Vec<String>> {
     Ok(values)
 }
 
-/// `key(name = "kind", …)`.
-fn kinds(meta: &ParseNestedMeta<'_>) -> Result<Vec<(String, String)>> {
-    let mut kinds: Vec<(String, String)> = Vec::new();
+/// `key(name = "kind", Type, …)`.
+fn kinds(meta: &ParseNestedMeta<'_>) -> Result<Vec<Asked>> {
+    let mut kinds: Vec<Asked> = Vec::new();
     meta.parse_nested_meta(|resource| {
-        let name = resource.path.get_ident().map(ToString::to_string);
-        let name = name.filter(|name| is_name(name, "_"));
-        let name = name.ok_or_else(|| resource.error("a resource's name is `[a-z][a-z0-9_]*`"))?;
-        if kinds.iter().any(|(other, _)| *other == name) {
+        let asked = if resource.input.peek(Token![=]) {
+            let name = resource.path.get_ident().map(ToString::to_string);
+            let name = name.filter(|name| is_name(name, "_"));
+            let name = name.ok_or_else(|| resource.error(RESOURCE_NAME))?;
+            Asked::Plain(name, text(&resource, check_kind)?)
+        } else {
+            let last = resource
+                .path
+                .segments
+                .last()
+                .map(|last| last.ident.to_string());
+            if last.is_none_or(|last| is_name(&last, "_")) {
+                return Err(resource.error(
+                    "what kind of resource is it? Write `name = \"sql\"`, or the type of one with \
+                     `#[derive(Resource)]`",
+                ));
+            }
+            Asked::Typed(resource.path.to_token_stream())
+        };
+        let is_twice = kinds.iter().any(|other| match (other, &asked) {
+            (Asked::Plain(one, _), Asked::Plain(other, _)) => one == other,
+            (one, other) => one == other,
+        });
+        if is_twice {
             return Err(resource.error("it is listed twice"));
         }
-        kinds.push((name, text(&resource, check_kind)?));
+        kinds.push(asked);
         Ok(())
     })?;
     Ok(kinds)
 }
 
-fn checked(literal: &LitStr, check: Check) -> Result<String> {
+/// What a resource may be called.
+const RESOURCE_NAME: &str = "a resource's name is `[a-z][a-z0-9_]*`";
+
+/// Refuses what is no name of a resource.
+pub(crate) fn check_resource(name: &str) -> std::result::Result<(), &'static str> {
+    if is_name(name, "_") && name.len() <= 63 {
+        Ok(())
+    } else {
+        Err(RESOURCE_NAME)
+    }
+}
+
+pub(crate) fn checked(literal: &LitStr, check: Check) -> Result<String> {
     let value = literal.value();
     check(&value).map_err(|message| Error::new(literal.span(), message))?;
     Ok(value)
@@ -161,11 +213,13 @@ fn check_credential(name: &str) -> std::result::Result<(), &'static str> {
     }
 }
 
-fn check_kind(kind: &str) -> std::result::Result<(), &'static str> {
-    if kind == "sql" {
+pub(crate) fn check_kind(kind: &str) -> std::result::Result<(), &'static str> {
+    if matches!(kind, "sql" | "smtp" | "kv") {
         Ok(())
     } else {
-        Err("there is one kind of resource: `sql`, a database")
+        Err(
+            "the kinds of resources are `sql`, a database, `smtp`, a mail server, and `kv`, values by key",
+        )
     }
 }
 
@@ -198,21 +252,25 @@ mod tests {
         let item: DeriveInput = parse_quote! {
             #[action(id = "weather.fetch", name = "Weather", version = "1.2.0-rc.1", description = "It.", category = "web")]
             #[action(credentials("weather_api"), hosts("api.weather.example", "localhost:8080"))]
-            #[action(resources(db = "sql", log_2 = "sql"), trigger)]
+            #[action(resources(db = "sql", log_2 = "kv", shop::Orders), trigger)]
             struct Fetch;
         };
         let found = Attribute::of(&item).expect("reads");
         assert_eq!(found.credentials, ["weather_api"]);
         assert_eq!(found.hosts, ["api.weather.example", "localhost:8080"]);
-        let sql = |name: &str| (name.to_owned(), "sql".to_owned());
-        assert_eq!(found.resources, [sql("db"), sql("log_2")]);
+        let plain = |name: &str, kind: &str| Asked::Plain(name.to_owned(), kind.to_owned());
+        let orders = Asked::Typed(quote::quote!(shop::Orders));
+        assert_eq!(
+            found.resources,
+            [plain("db", "sql"), plain("log_2", "kv"), orders]
+        );
         assert_eq!(found.version.as_deref(), Some("1.2.0-rc.1"));
         assert!(found.trigger);
     }
 
     #[test]
     fn mistakes_are_named() {
-        let cases: [(DeriveInput, &str); 12] = [
+        let cases: [(DeriveInput, &str); 14] = [
             (
                 parse_quote!(
                     #[action(id = "a.b", trigger = "yes")]
@@ -280,7 +338,7 @@ mod tests {
                     #[action(id = "a.b", resources(db = "mongo"))]
                     struct A;
                 ),
-                "there is one kind of resource",
+                "the kinds of resources are",
             ),
             (
                 parse_quote!(
@@ -292,6 +350,20 @@ mod tests {
             (
                 parse_quote!(
                     #[action(id = "a.b", resources(db = "sql", db = "sql"))]
+                    struct A;
+                ),
+                "it is listed twice",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", resources(db))]
+                    struct A;
+                ),
+                "what kind of resource is it?",
+            ),
+            (
+                parse_quote!(
+                    #[action(id = "a.b", resources(Orders, Orders))]
                     struct A;
                 ),
                 "it is listed twice",

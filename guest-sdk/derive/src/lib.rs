@@ -5,6 +5,7 @@
 //! - `data`: `#[data]`, for inputs and outputs.
 //! - `schema`: `#[derive(Schema)]`, their JSON Schemas, with the rules of `#[param(…)]`.
 //! - `parameters`: `#[derive(Parameters)]`.
+//! - `resource`: `#[derive(Resource)]`.
 //! - `workflow`: `workflow!` and `#[derive(Workflow)]`.
 
 use proc_macro::TokenStream;
@@ -13,6 +14,7 @@ mod action;
 mod attribute;
 mod data;
 mod parameters;
+mod resource;
 mod schema;
 mod workflow;
 
@@ -35,7 +37,7 @@ mod workflow;
 /// | `category` | the first segment of the id |
 /// | `credentials("…", …)` | none |
 /// | `hosts("…", …)` | none; `host` or `host:port`, or `*` when they come from the input |
-/// | `resources(name = "sql", …)` | none |
+/// | `resources(name = "sql", Type, …)` | none; each by name and kind (`sql`, `smtp`, `kv`), or by the type of one with [`Resource`](derive@Resource) |
 /// | `trigger` | it is a step of a workflow, no trigger |
 #[proc_macro_derive(Action, attributes(action))]
 pub fn derive_action(item: TokenStream) -> TokenStream {
@@ -127,6 +129,35 @@ pub fn derive_schema(item: TokenStream) -> TokenStream {
 pub fn derive_parameters(item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::DeriveInput);
     parameters::expand(&item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Gives a resource a name and a type of its own: a struct around the kind that it is.
+///
+/// ```ignore
+/// /// The orders of the shop.
+/// #[derive(Resource)]
+/// #[resource(name = "orders")]
+/// struct Orders(Sql);
+///
+/// #[derive(Action)]
+/// #[action(id = "shop.open_orders", resources(Orders))]
+/// pub struct OpenOrders;
+/// ```
+///
+/// `Orders::open(ctx).await?` gives it, with the methods of `Sql`, and of one's own; the
+/// name stands once, and the action cannot forget to ask for it. It is open until it is
+/// dropped, or its call ends: the host keeps what is behind it.
+///
+/// | key | if not given |
+/// |---|---|
+/// | `name` | needed: by which a node binds it, `[a-z][a-z0-9_]*` |
+/// | `kind` | that of the field; given, it is compared with it |
+#[proc_macro_derive(Resource, attributes(resource))]
+pub fn derive_resource(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    resource::expand(&item)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -12,6 +12,9 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use crate::kv::KvConfig;
+use crate::smtp::SmtpConfig;
+
 mod mysql;
 
 pub use mysql::MysqlUrl;
@@ -25,8 +28,31 @@ pub struct ResourceConfig {
     pub tenants: Vec<String>,
     /// Which actions may use it, by id; all that ask for it if empty.
     pub actions: Vec<String>,
-    /// The database that it is.
-    pub sql: SqlConfig,
+    /// What it is.
+    pub kind: ResourceKind,
+}
+
+/// What a resource is.
+#[derive(Debug, Clone)]
+pub enum ResourceKind {
+    /// A database.
+    Sql(SqlConfig),
+    /// A mail server.
+    Smtp(SmtpConfig),
+    /// Small values by key.
+    Kv(KvConfig),
+}
+
+impl ResourceKind {
+    /// As actions and operators call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "sql",
+            Self::Smtp(_) => "smtp",
+            Self::Kv(_) => "kv",
+        }
+    }
 }
 
 /// A database and what one statement may take of it.
@@ -85,10 +111,10 @@ pub struct PostgresUrl {
 /// have a password in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidUrl(String);
+pub struct InvalidUrl(pub(crate) String);
 
 /// Our own parameter.
-const PASSWORD_FILE: &str = "password_file";
+pub(crate) const PASSWORD_FILE: &str = "password_file";
 /// Parameters that libpq knows too, and that mean the same here.
 const COMMON: [&str; 11] = [
     "application_name",
@@ -231,7 +257,7 @@ fn password(file: Option<&Path>) -> io::Result<Option<String>> {
 }
 
 /// The text of a file that not everyone may read.
-fn secret(file: &Path) -> io::Result<String> {
+pub(crate) fn secret(file: &Path) -> io::Result<String> {
     let mut open = File::open(file)?;
     if open.metadata()?.permissions().mode() & 0o007 != 0 {
         return Err(io::Error::other(
@@ -244,7 +270,7 @@ fn secret(file: &Path) -> io::Result<String> {
 }
 
 /// The URL without its password.
-fn shown(mut url: Url) -> String {
+pub(crate) fn shown(mut url: Url) -> String {
     const HIDDEN: &str = "***";
     if url.password().is_some() {
         // It fails only for a URL that can have no password.

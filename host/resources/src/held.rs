@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nebula_sandbox::nebula_flow::TenantId;
-use nebula_sandbox::resources::{ResourceError, Resources, Sql, User};
+use nebula_sandbox::resources::{Kv, ResourceError, Resources, Smtp, Sql, User};
 
-use crate::config::{DatabaseUrl, ResourceConfig};
+use crate::config::{DatabaseUrl, ResourceConfig, ResourceKind, SqlConfig};
+use crate::kv;
+use crate::smtp::MailServer;
 use crate::sql::{Database, Sqlite};
 
 /// The resources of a node. Connections are made when they are needed, and shared by
@@ -21,7 +23,15 @@ pub struct Held {
 /// One resource, with what each tenant has of it.
 struct Resource {
     config: ResourceConfig,
-    open: Mutex<HashMap<TenantId, Arc<dyn Sql>>>,
+    open: Mutex<HashMap<TenantId, Opened>>,
+}
+
+/// A resource as one tenant has it.
+#[derive(Clone)]
+enum Opened {
+    Sql(Arc<dyn Sql>),
+    Smtp(Arc<dyn Smtp>),
+    Kv(Arc<dyn Kv>),
 }
 
 impl Held {
@@ -49,10 +59,9 @@ impl Held {
              `[resources.{name}]` to the node's settings"
         ))
     }
-}
 
-impl Resources for Held {
-    fn sql(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Sql>, ResourceError> {
+    /// The resource of this name, if this user may have it.
+    fn open(&self, user: User<'_>, name: &str) -> Result<Opened, ResourceError> {
         let Some(Resource { config, open }) = self.resources.get(name) else {
             return Err(self.missing(name));
         };
@@ -67,19 +76,57 @@ impl Resources for Held {
             return Err(self.missing(name));
         }
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = open.entry(user.tenant.clone()).or_insert_with(|| {
-            let name = name.to_owned();
-            let database: Arc<dyn Sql> = match &config.sql.url {
-                DatabaseUrl::Sqlite(file) => {
-                    Arc::new(Sqlite::new(name, &self.folder, file, &config.sql))
-                }
-                DatabaseUrl::Postgres(url) => {
-                    Arc::new(Database::new(name, url.clone(), &config.sql))
-                }
-                DatabaseUrl::Mysql(url) => Arc::new(Database::new(name, url.clone(), &config.sql)),
-            };
-            database
-        });
-        Ok(Arc::clone(database))
+        let opened = open.entry(user.tenant.clone());
+        let opened = opened.or_insert_with(|| self.opened(name, &config.kind, user.tenant));
+        Ok(opened.clone())
+    }
+
+    fn opened(&self, name: &str, kind: &ResourceKind, tenant: &TenantId) -> Opened {
+        match kind {
+            ResourceKind::Sql(config) => Opened::Sql(self.database(name, config)),
+            ResourceKind::Smtp(config) => Opened::Smtp(Arc::new(MailServer::new(name, config))),
+            ResourceKind::Kv(config) => Opened::Kv(kv::open(&self.folder, name, config, tenant)),
+        }
+    }
+
+    fn database(&self, name: &str, config: &SqlConfig) -> Arc<dyn Sql> {
+        let name = name.to_owned();
+        match &config.url {
+            DatabaseUrl::Sqlite(file) => Arc::new(Sqlite::new(name, &self.folder, file, config)),
+            DatabaseUrl::Postgres(url) => Arc::new(Database::new(name, url.clone(), config)),
+            DatabaseUrl::Mysql(url) => Arc::new(Database::new(name, url.clone(), config)),
+        }
+    }
+
+    /// The resource is something else than what is asked for.
+    fn other(&self, name: &str, asked: &str) -> ResourceError {
+        let is = self.resources.get(name).map(|held| held.config.kind.name());
+        let is = is.unwrap_or_default();
+        ResourceError::Unbound(format!(
+            "resource `{name}` is {is}, and {asked} is asked for: bind one of that kind"
+        ))
+    }
+}
+
+impl Resources for Held {
+    fn sql(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Sql>, ResourceError> {
+        match self.open(user, name)? {
+            Opened::Sql(database) => Ok(database),
+            _ => Err(self.other(name, "sql")),
+        }
+    }
+
+    fn smtp(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Smtp>, ResourceError> {
+        match self.open(user, name)? {
+            Opened::Smtp(server) => Ok(server),
+            _ => Err(self.other(name, "smtp")),
+        }
+    }
+
+    fn kv(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Kv>, ResourceError> {
+        match self.open(user, name)? {
+            Opened::Kv(values) => Ok(values),
+            _ => Err(self.other(name, "kv")),
+        }
     }
 }

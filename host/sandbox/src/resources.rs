@@ -11,6 +11,13 @@ use async_trait::async_trait;
 use nebula_flow::{ActionId, TenantId};
 use tokio::sync::mpsc::Receiver;
 
+mod kv;
+mod smtp;
+
+pub use kv::{Entry, Keys, Kv, SetValue};
+pub(crate) use smtp::Piece;
+pub use smtp::{Attachment, Mail, Smtp};
+
 /// Holds resources. Where it holds none of a name, nobody has it.
 pub trait Resources: Send + Sync {
     /// The database of this name.
@@ -19,6 +26,18 @@ pub trait Resources: Send + Sync {
     /// [`ResourceError::Unbound`], when there is none of this name, it is something
     /// else, or it is not for this user.
     fn sql(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Sql>, ResourceError>;
+
+    /// The mail server of this name.
+    ///
+    /// # Errors
+    /// As [`sql`](Self::sql).
+    fn smtp(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Smtp>, ResourceError>;
+
+    /// The values of this name, of the user's tenant.
+    ///
+    /// # Errors
+    /// As [`sql`](Self::sql).
+    fn kv(&self, user: User<'_>, name: &str) -> Result<Arc<dyn Kv>, ResourceError>;
 }
 
 /// On whose behalf a resource is used.
@@ -157,8 +176,13 @@ impl Bound {
         }
     }
 
-    /// The database that the node binds to this name.
-    pub(crate) fn sql(&self, action: &ActionId, name: &str) -> Result<Arc<dyn Sql>, ResourceError> {
+    /// What the node binds to this name, as `open` gets it of those that are held.
+    pub(crate) fn open<T>(
+        &self,
+        action: &ActionId,
+        name: &str,
+        open: fn(&dyn Resources, User<'_>, &str) -> Result<T, ResourceError>,
+    ) -> Result<T, ResourceError> {
         let Some(bound) = self.bindings.get(name) else {
             return Err(ResourceError::Unbound(format!(
                 "the node binds no resource to `{name}`: add `resources: {{ {name}: NAME }}` to it"
@@ -170,6 +194,6 @@ impl Bound {
             )));
         };
         let tenant = &self.tenant;
-        held.sql(User { tenant, action }, bound)
+        open(&**held, User { tenant, action }, bound)
     }
 }

@@ -281,9 +281,9 @@ fn code_error(code: ErrorCode) -> HttpError {
         ErrorCode::HttpRequestDenied => {
             HttpError::Denied("the action was not granted this host".into())
         }
-        ErrorCode::ConfigurationError => HttpError::Denied(
-            "a credential of the request cannot be used; the log says why".into(),
-        ),
+        ErrorCode::ConfigurationError => {
+            HttpError::Denied("a credential of the request cannot be used; the log says why".into())
+        }
         ErrorCode::DestinationIpProhibited => {
             HttpError::Denied("the address of the host is not allowed".into())
         }

@@ -5,7 +5,7 @@
 //! - `executor`: polls futures on `wasi:io/poll`.
 //! - `http`: requests through `wasi:http/outgoing-handler`.
 //! - `keep`: blobs and states.
-//! - `resources`: databases.
+//! - `resources`: databases, mail servers, values.
 //! - `component`: the exports, made by [`export!`](crate::export).
 
 use alloc::format;
@@ -29,7 +29,7 @@ mod resources;
 pub use executor::block_on;
 pub use http::{Incoming, Outgoing};
 pub use keep::Draft;
-pub use resources::{Cursor, Database};
+pub use resources::{Cursor, Database, MailServer, Values};
 
 use bindings::nebula::action::{context, credentials, log};
 use bindings::wasi::clocks::monotonic_clock;

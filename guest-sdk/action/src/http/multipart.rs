@@ -65,7 +65,8 @@ impl Multipart {
                 escaped(&part.name)
             );
             if let Some((name, media_type)) = &part.file {
-                if media_type.is_empty() || !media_type.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+                if media_type.is_empty() || !media_type.bytes().all(|b| (b' '..=b'~').contains(&b))
+                {
                     return Err(HttpError::InvalidRequest(format!(
                         "the media type of the file `{name}` is none"
                     )));
@@ -126,9 +127,12 @@ mod tests {
 
     #[test]
     fn fields_and_files_stand_between_lines_that_are_in_none_of_them() {
-        let form = Multipart::new()
-            .text("city", "Zürich")
-            .file("data", "a \"b\"\r\n.csv", "text/csv", "1,2\r\n");
+        let form = Multipart::new().text("city", "Zürich").file(
+            "data",
+            "a \"b\"\r\n.csv",
+            "text/csv",
+            "1,2\r\n",
+        );
         let (media_type, body) = encoded(&form);
         assert_eq!(
             media_type,

@@ -18,6 +18,7 @@ mod session;
 mod sqlite;
 mod statement;
 
+pub(crate) use pool::Pool;
 pub use script::{InvalidScript, make_sqlite};
 pub(crate) use session::Database;
 pub(crate) use sqlite::Sqlite;

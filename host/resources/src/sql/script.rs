@@ -77,7 +77,7 @@ mod tests {
                 "CREATE TABLE a (id);\n-- ü\nCREATE TABEL b (id);\n",
                 "line 3: near \"TABEL\"",
             ),
-            ("INSERT INTO a VALUES (1);", "line 1: no such table"),
+            ("INSERT INTO a VALUES (1);", "no such table: a"),
             (
                 "CREATE TABLE a (id PRIMARY KEY);\nINSERT INTO a VALUES (1), (1);",
                 "UNIQUE constraint failed",

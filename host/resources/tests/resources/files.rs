@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use nebula_resources::{Held, ResourceConfig, SqlConfig};
+use nebula_resources::{Held, ResourceConfig, ResourceKind, SqlConfig};
 use nebula_sandbox::nebula_flow::{ActionId, TenantId};
 use nebula_sandbox::resources::{ResourceError, Resources, User};
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn a_resource_is_for_its_tenants_and_actions() {
         name: name.into(),
         tenants: vec!["default".into()],
         actions: actions.iter().map(|&action| action.to_owned()).collect(),
-        sql: SqlConfig::new("sqlite:orders.db".parse().unwrap()),
+        kind: ResourceKind::Sql(SqlConfig::new("sqlite:orders.db".parse().unwrap())),
     };
     let held = Held::new(
         database.folder.path().to_owned(),
@@ -80,6 +80,7 @@ async fn a_resource_is_for_its_tenants_and_actions() {
             tenant: &tenant,
             action: &action,
         };
+        assert!(held.smtp(user, name).is_err() && held.kv(user, name).is_err());
         match held.sql(user, name).err() {
             Some(ResourceError::Unbound(why)) => Some(why),
             Some(other) => panic!("{other:?}"),

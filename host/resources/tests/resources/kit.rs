@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nebula_resources::{Held, ResourceConfig, SqlConfig};
+use nebula_resources::{Held, KvConfig, ResourceConfig, ResourceKind, SqlConfig};
 use nebula_sandbox::nebula_flow::{ActionId, TenantId};
-use nebula_sandbox::resources::{Dialect, ResourceError, Resources, Rows, Sql, Statement, User};
+use nebula_sandbox::resources::{
+    Dialect, Kv, ResourceError, Resources, Rows, Sql, Statement, User,
+};
 use serde_json::{Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -135,7 +137,7 @@ impl Database {
             name: "orders".into(),
             tenants: vec!["default".into()],
             actions: Vec::new(),
-            sql,
+            kind: ResourceKind::Sql(sql),
         };
         let held = Held::new(self.folder.path().to_owned(), vec![config]);
         let (tenant, action) = (TenantId::default_tenant(), ActionId::new("a.b").unwrap());
@@ -144,6 +146,49 @@ impl Database {
             action: &action,
         };
         Opened(held.sql(user, "orders").unwrap())
+    }
+}
+
+impl Database {
+    /// Resources that keep values by key in this database, with other settings.
+    pub(crate) fn keeping(&self, names: &[&str], change: impl FnOnce(&mut KvConfig)) -> Keeping {
+        let url = match self.config.url.to_string() {
+            url if url.starts_with("sqlite:") => "sqlite:values.db".to_owned(),
+            url => url,
+        };
+        let mut kv = KvConfig::new(url.parse().unwrap());
+        change(&mut kv);
+        let resource = |name: &&str| ResourceConfig {
+            name: (*name).to_owned(),
+            tenants: vec!["default".into(), "other".into()],
+            actions: Vec::new(),
+            kind: ResourceKind::Kv(kv.clone()),
+        };
+        let resources = names.iter().map(resource).collect();
+        Keeping(Held::new(self.folder.path().to_owned(), resources))
+    }
+
+    /// The values `cache` of the default tenant.
+    pub(crate) fn values(&self) -> Arc<dyn Kv> {
+        self.keeping(&["cache"], |_| ()).of("default", "cache")
+    }
+}
+
+/// What keeps values.
+pub(crate) struct Keeping(Held);
+
+impl Keeping {
+    /// The values of a tenant, as a call sees them.
+    pub(crate) fn of(&self, tenant: &str, name: &str) -> Arc<dyn Kv> {
+        let (tenant, action) = (
+            TenantId::new(tenant).unwrap(),
+            ActionId::new("a.b").unwrap(),
+        );
+        let user = User {
+            tenant: &tenant,
+            action: &action,
+        };
+        self.0.kv(user, name).unwrap()
     }
 }
 

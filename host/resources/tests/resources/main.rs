@@ -1,10 +1,12 @@
-//! Databases as guests use them: through the door that the sandbox has, on a file of
-//! SQLite, and on servers of PostgreSQL and MariaDB.
+//! Resources as guests use them, through the door that the sandbox has: databases in a file
+//! of SQLite and on servers of PostgreSQL and MariaDB, values by key, and mail over a
+//! server that speaks SMTP.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "a test says that it did not run")]
 
-/// Runs each case of a module on every database.
-macro_rules! on_every_database {
+/// Runs each case of a module on the databases that keep values.
+macro_rules! on_sqlite_and_postgres {
     ($($case:ident,)+) => {
         mod sqlite {
             $(
@@ -22,6 +24,13 @@ macro_rules! on_every_database {
                 }
             )+
         }
+    };
+}
+
+/// Runs each case of a module on every database.
+macro_rules! on_every_database {
+    ($($case:ident,)+) => {
+        on_sqlite_and_postgres! { $($case,)+ }
         mod mariadb {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,9 +47,12 @@ macro_rules! on_every_database {
 mod bounds;
 mod files;
 mod kit;
+mod mail;
+mod mail_faults;
 mod mysql;
 mod rows;
 mod sessions;
+mod values;
 
 #[allow(
     dead_code,
@@ -53,3 +65,11 @@ mod server;
 #[allow(unreachable_pub, reason = "shared with the whole-house tests")]
 #[path = "../../../../tests/src/mariadb.rs"]
 mod maria;
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the whole-house tests"
+)]
+#[path = "../../../../tests/src/smtp.rs"]
+mod mail_server;

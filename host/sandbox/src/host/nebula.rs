@@ -14,7 +14,7 @@ use crate::state::{Caller, State};
 pub(crate) struct NoCaller(&'static str);
 
 impl State {
-    fn caller(&self, asked: &'static str) -> wasmtime::Result<&Caller> {
+    pub(super) fn caller(&self, asked: &'static str) -> wasmtime::Result<&Caller> {
         self.caller.as_ref().ok_or_else(|| NoCaller(asked).into())
     }
 }

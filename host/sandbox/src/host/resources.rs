@@ -1,4 +1,7 @@
-//! The import `resources`.
+//! The import `resources`: what its kinds have in common, and databases.
+
+pub(crate) mod kv;
+pub(crate) mod smtp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,15 +40,21 @@ impl From<held::ResourceError> for ResourceError {
 }
 
 impl State {
-    /// The database that the action asks for under this name, if it may have it.
-    fn database(&self, name: &str) -> Result<Arc<dyn Sql>, held::ResourceError> {
+    /// What the action asks for as this kind under this name, if it may have it.
+    fn held<T>(
+        &mut self,
+        kind: &str,
+        name: &str,
+        open: fn(&dyn held::Resources, held::User<'_>, &str) -> Result<T, held::ResourceError>,
+    ) -> Result<T, held::ResourceError> {
+        self.charge_each(TEXT_BYTE, name.len());
         let undeclared = || held::ResourceError::Undeclared(cut(name, NAME_BYTES).to_owned());
         let caller = self.caller.as_ref().ok_or_else(undeclared)?;
-        if caller.action.resources().get(name) != Some(&"sql") {
+        if caller.action.resources().get(name) != Some(&kind) {
             return Err(undeclared());
         }
         let bound = self.resources.as_ref().ok_or_else(undeclared)?;
-        bound.sql(&caller.action.id, name)
+        bound.open(&caller.action.id, name, open)
     }
 
     /// What is asked of a database, without the call's secrets.
@@ -62,13 +71,19 @@ impl State {
             )));
         }
         self.redactor.cover(&mut parameters);
-        let mut text = text.into_bytes();
-        self.redactor.cover(&mut text);
         Ok(Statement {
-            text: String::from_utf8_lossy(&text).into_owned(),
+            text: self.covered(text),
             parameters,
             within: self.left(),
         })
+    }
+
+    /// A text without the call's secrets.
+    fn covered(&self, text: String) -> String {
+        let mut bytes = text.into_bytes();
+        self.redactor.cover(&mut bytes);
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
     /// How much time the call has left.
@@ -86,11 +101,12 @@ impl resources::HostSql for State {
         &mut self,
         name: String,
     ) -> wasmtime::Result<Result<Resource<Database>, ResourceError>> {
-        self.charge_each(TEXT_BYTE, name.len());
-        Ok(match self.database(&name) {
-            Ok(database) => Ok(self.table.push(Database(database))?),
-            Err(error) => Err(error.into()),
-        })
+        Ok(
+            match self.held("sql", &name, |held, user, name| held.sql(user, name)) {
+                Ok(database) => Ok(self.table.push(Database(database))?),
+                Err(error) => Err(error.into()),
+            },
+        )
     }
 
     fn dialect(&mut self, database: Resource<Database>) -> wasmtime::Result<Dialect> {

@@ -59,7 +59,7 @@ async fn a_password_that_mysql_wants_encrypted_is_not_sent_without_tls() {
         panic!("it is a URL");
     };
     let error = url.options().expect("options").connect().await;
-    let why = why_closed(&error.err().expect("refused"));
+    let why = why_closed(&error.expect_err("refused"));
     assert!(why.contains("ssl-mode=REQUIRED"), "{why}");
     assert!(!why.contains("hunter2"), "{why}");
     let sent = server.join().expect("the server ends");

@@ -1,5 +1,5 @@
-//! What the host holds for actions and shares between calls, such as the connections of
-//! a database. An action asks for it in its metadata
+//! What the host holds for actions and shares between calls: databases, mail servers, and
+//! small values by key. An action asks for it in its metadata
 //! (`#[action(resources(db = "sql"))]`), the operator configures it, and a node of the
 //! workflow binds the one to the other.
 
@@ -15,13 +15,108 @@ use crate::backend::{Cursor, Database};
 use crate::context::ActionContext;
 use crate::wire;
 
+mod kv;
+mod smtp;
+
+pub use kv::{Entry, Keys, Kv};
+pub use smtp::{Attachment, Message, Smtp};
+
 /// A kind of resource: `ctx.resource::<Sql>("db").await?`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no kind of resource",
+    label = "this is no kind of resource",
+    note = "the kinds are `Sql`, `Smtp` and `Kv`"
+)]
 pub trait Resource: Sized {
     /// Its name in an action's metadata.
     const KIND: &'static str;
 
     #[doc(hidden)]
     fn open(ctx: &ActionContext, name: &str) -> Result<Self, ResourceError>;
+}
+
+/// A resource of an author's, under one name: `#[derive(Resource)]`.
+///
+/// ```ignore
+/// #[derive(Resource)]
+/// #[resource(name = "orders")]
+/// struct Orders(Sql);
+///
+/// // An action that has `#[action(id = "shop.open_orders", resources(Orders))]`:
+/// let orders = Orders::open(ctx).await?;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no resource with a name",
+    label = "this is no resource with a name",
+    note = "it is a struct around one, with `#[derive(Resource)]` and `#[resource(name = \"orders\")]`: \
+            `struct Orders(Sql);`; or write `orders = \"sql\"`"
+)]
+pub trait NamedResource: Sized {
+    /// What it is.
+    type Kind: Resource;
+
+    /// By which name the action asks for it.
+    const NAME: &'static str;
+}
+
+/// Name and kind of a resource that an action asks for by its type.
+#[doc(hidden)]
+#[must_use]
+pub const fn asked<R: NamedResource>() -> (&'static str, &'static str) {
+    (R::NAME, R::Kind::KIND)
+}
+
+/// What is behind a resource of an author's.
+#[doc(hidden)]
+pub async fn open_named<R: NamedResource>(ctx: &ActionContext) -> Result<R::Kind, ResourceError> {
+    ctx.resource(R::NAME).await
+}
+
+/// Fails where a resource says that it is of another kind than it is.
+///
+/// # Panics
+/// When it does.
+#[doc(hidden)]
+pub const fn check_kind(is: &str, said: &str) {
+    assert!(
+        is_equal(is.as_bytes(), said.as_bytes()),
+        "the resource is of another kind than its attribute says"
+    );
+}
+
+/// Fails where two of an action's resources have the same name: it is called when the
+/// action is compiled.
+///
+/// # Panics
+/// When two have.
+#[doc(hidden)]
+pub const fn check_names(resources: &[(&str, &str)]) {
+    let mut one = 0;
+    while one < resources.len() {
+        let mut other = 0;
+        while other < one {
+            assert!(
+                !is_equal(resources[one].0.as_bytes(), resources[other].0.as_bytes()),
+                "two resources of this action have the same name"
+            );
+            other += 1;
+        }
+        one += 1;
+    }
+}
+
+const fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// A database. Each statement is a transaction of its own, and reads or changes rows.
@@ -74,7 +169,7 @@ pub enum ResourceError {
     Refused(String),
     /// A constraint of the database would be broken, e.g. a key is taken.
     Constraint(String),
-    /// More rows, bytes or time than the operator allows.
+    /// More rows, bytes, recipients, keys or time than the operator allows.
     Limit(String),
     /// The resource is in trouble; trying again may help.
     Unavailable(String),

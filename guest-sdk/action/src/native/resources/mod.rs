@@ -1,4 +1,7 @@
-//! Databases of a unit test: a function answers their statements.
+//! Resources of a unit test: a function answers the statements of a database.
+//!
+//! - `smtp`: mail servers.
+//! - `kv`: small values by key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +12,12 @@ use super::Backend;
 use crate::context::ActionContext;
 use crate::resource::{Dialect, ResourceError};
 use crate::wire;
+
+pub(super) mod kv;
+pub(super) mod smtp;
+
+pub use kv::{KvAsk, KvRequest, KvStore, Values};
+pub use smtp::{Mail, MailServer};
 
 /// A statement that an action gave to a database.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,17 +105,20 @@ impl ActionContext {
 impl Backend {
     pub(crate) fn database(&self, name: &str) -> Result<Database, ResourceError> {
         let double = self.state().databases.get(name).cloned();
-        let unbound = || {
-            ResourceError::Unbound(format!(
-                "no database `{name}`: the action does not ask for it (`#[action(resources({name} = \"sql\"))]`), \
-                 or the test context has none (`with_sql`)"
-            ))
-        };
+        let unbound = || unbound("database", name, "sql", "with_sql");
         Ok(Database {
             name: name.to_owned(),
             double: double.ok_or_else(unbound)?,
         })
     }
+}
+
+/// Why there is nothing of this name.
+fn unbound(what: &str, name: &str, kind: &str, with: &str) -> ResourceError {
+    ResourceError::Unbound(format!(
+        "no {what} `{name}`: the action does not ask for it (`#[action(resources({name} = \"{kind}\"))]`), \
+         or the test context has none (`{with}`)"
+    ))
 }
 
 impl Database {

@@ -146,8 +146,9 @@ fn commands(line: &str) -> Vec<Vec<String>> {
         .flat_map(|part| part.split("<("));
     parts
         .filter_map(|part| {
-            let part = part.trim().trim_start_matches("$ ");
-            let words = shlex::split(part.trim_end_matches(')'))?;
+            let part = part.trim();
+            let words = shlex::split(part)?.into_iter();
+            let words: Vec<_> = words.map(|w| w.trim_end_matches(')').to_owned()).collect();
             let words = words.into_iter().skip_while(|w| w.contains('=')); // variables
             let words: Vec<_> = words
                 .take_while(|w| w != ">" && w != "<" && w != "&")
@@ -169,11 +170,11 @@ fn every_command_that_a_page_shows_is_one() {
     let mut seen = 0;
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("readable");
-        for language in ["sh", "console"] {
-            for words in listed(&text, language)
-                .iter()
-                .flat_map(|line| commands(line))
-            {
+        // What is typed in a console stands behind `$`, beside what is printed.
+        for (language, typed) in [("sh", ""), ("console", "$ ")] {
+            let lines = listed(&text, language);
+            let lines = lines.iter().filter_map(|line| line.strip_prefix(typed));
+            for words in lines.flat_map(commands) {
                 seen += 1;
                 if let Err(error) = Cli::command().try_get_matches_from(&words) {
                     let page = page.file_name().expect("a file").display();

@@ -172,7 +172,7 @@ fn completed(listing: &str) -> Option<(String, bool)> {
     }
     let head = "apiVersion: nebula/v1\nkind: Workflow\nname: shown\n";
     let rest = "nodes: { shown: { action: shown.action } }\n";
-    let part = listing.trim_start_matches(|c: char| c == '\n');
+    let part = listing.trim_start_matches('\n');
     let first = part.lines().find(|line| !line.starts_with('#'))?;
     let of_workflow = ["retention:", "concurrency:", "triggers:", "nodes:"];
     if of_workflow.iter().any(|field| first.starts_with(field)) {

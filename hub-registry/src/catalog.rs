@@ -23,13 +23,14 @@ use crate::installed::{self, InstalledPackage};
 use crate::source;
 
 /// First segments of action names that only embedded components may use.
-pub const RESERVED: [&str; 18] = [
+pub const RESERVED: [&str; 19] = [
     "condition",
     "crypto",
     "database",
     "html",
     "http",
     "json",
+    "kv",
     "markdown",
     "nebula",
     "notification",

@@ -50,7 +50,9 @@ fn answer(stream: TcpStream, kept: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while reader.read_line(&mut head).is_ok_and(|bytes| bytes > 2) {}
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
     reader.read_exact(&mut body).expect("the body");
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -131,7 +133,14 @@ fn a_service_is_sent_what_the_kind_says_and_nothing_of_it_is_left() {
     };
     set("basic", PASSWORD, &["--kind", "basic", "--user", "ada"]);
     set("key", KEY, &["--kind", "api-key", "--header", "X-Api-Key"]);
-    let login = ["--kind", "oauth2", "--client-id", "me", "--token-at", &service.at];
+    let login = [
+        "--kind",
+        "oauth2",
+        "--client-id",
+        "me",
+        "--token-at",
+        &service.at,
+    ];
     let at = |url| [&login[..], &["--scope", "read", "--token-url", url]].concat();
     set("oauth2", CLIENT, &at("https://login.example/token"));
     set("locked-out", CLIENT, &at("https://login.example/no-token"));
@@ -192,7 +201,14 @@ fn what_a_kind_lacks_is_said() {
         (&["--kind", "basic"][..], "user"),
         (&["--kind", "api-key", "--header", "host"], "header"),
         (
-            &["--kind", "oauth2", "--client-id", "a", "--token-url", "http://b.example"],
+            &[
+                "--kind",
+                "oauth2",
+                "--client-id",
+                "a",
+                "--token-url",
+                "http://b.example",
+            ],
             "https",
         ),
         (&["--kind", "certificate"], "certificate"),
@@ -210,7 +226,9 @@ fn what_a_kind_lacks_is_said() {
 fn a_call_without_a_node_has_credentials_of_every_kind_and_records_none() {
     let cli = Cli::fresh();
     let service = Service::start();
-    let pack = nebula_server::PACKS.iter().find(|(name, _)| *name == "http");
+    let pack = nebula_server::PACKS
+        .iter()
+        .find(|(name, _)| *name == "http");
     let component = cli.folder().join("http.wasm");
     std::fs::write(&component, pack.expect("a pack").1).expect("writable");
     let component = component.to_str().expect("text");
@@ -244,7 +262,14 @@ fn a_call_without_a_node_has_credentials_of_every_kind_and_records_none() {
         let credential = format!("auth={given}");
         let cassette = cli.folder().join("cassette.yaml");
         let file = cassette.to_str().expect("text");
-        let record = ["--allow", &allow, "--credential", &credential, "--record", file];
+        let record = [
+            "--allow",
+            &allow,
+            "--credential",
+            &credential,
+            "--record",
+            file,
+        ];
         let recorded = call(path, &record);
         assert_eq!(recorded.code, 0, "{recorded:?}");
         clean(&recorded);
@@ -264,8 +289,14 @@ fn a_call_without_a_node_has_credentials_of_every_kind_and_records_none() {
         ("auth=s3cret".to_owned(), "NAME=@FILE"),
         ("auth=s3@cret".into(), "NAME=@FILE"),
         (format!("auth=else:@{}", cli.file("else", "x")), "`else`"),
-        (format!("auth=basic:@{}", cli.file("user", PASSWORD)), "user:password"),
-        (format!("auth=oauth2:@{}", cli.file("json", CLIENT)), "client_id"),
+        (
+            format!("auth=basic:@{}", cli.file("user", PASSWORD)),
+            "user:password",
+        ),
+        (
+            format!("auth=oauth2:@{}", cli.file("json", CLIENT)),
+            "client_id",
+        ),
     ] {
         let ended = call("/", &["--credential", &given]);
         assert_eq!(ended.code, 3, "{ended:?}");

@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path, below: &[&str]) {
 }
 
 fn component(name: &str) -> Verified<Component> {
-    nebula_hub::local(&recorded(name)).expect("a component")
+    nebula_hub::local(recorded(name)).expect("a component")
 }
 
 /// A call in the execution of this number.
@@ -98,15 +98,7 @@ fn they_are_inspected_and_tested_as_any_component_is() {
     let tested = |component: &str, more: &[&str]| {
         let input = file(&format!("{component}.json"));
         let component = recorded(component);
-        let call = [
-            "action",
-            "test",
-            text(&component),
-            "--input",
-            &input,
-            "-o",
-            "json",
-        ];
+        let call = ["action", "test", text(&component), "--input", &input];
         cli.json(&[&call, more].concat())
     };
     let tested_pure = tested("jsonata", &[]);
@@ -153,17 +145,11 @@ async fn values_of_all_kinds_go_in_and_come_out_as_they_are() {
 #[tokio::test]
 async fn what_is_wrong_with_an_input_is_said_and_where() {
     for (input, says) in [
-        (json!({}), "expression is missing"),
-        (
-            json!({ "expression": 7 }),
-            "expression is integer, and must be string",
-        ),
+        (json!({}), "expression"),
+        (json!({ "expression": 7 }), "expression"),
         (json!({ "expression": "" }), "expression"),
-        (
-            json!({ "expression": "1", "variables": [] }),
-            "variables is array, and must be object",
-        ),
-        (json!({ "expression": "1", "more": 1 }), "more is not known"),
+        (json!({ "expression": "1", "variables": [] }), "variables"),
+        (json!({ "expression": "1", "more": 1 }), "more"),
         (json!({ "expression": "$sum(" }), "S0203 at 5"),
         (json!({ "expression": "1 + \"a\"" }), "T2001"),
     ] {
@@ -243,13 +229,13 @@ async fn what_goes_wrong_outside_is_told_apart() {
         assert!(failure.message.contains(says), "{failure}");
     }
     // A body of many pieces.
-    let long: &'static str = format!(r#"{{"data": "{}"}}"#, "ä".repeat(100_000)).leak();
+    let long: &'static str = format!(r#"{{"data": "{}"}}"#, "ä".repeat(20_000)).leak();
     let answered = ask(200, long, "").await;
     let Ok(Outcome::Success(bytes)) = answered else {
         panic!("{answered:?}")
     };
     let data = payload::decode(&bytes).expect("a value")["data"].clone();
-    assert_eq!(data.as_str().map(str::len), Some(200_000));
+    assert_eq!(data.as_str().map(str::len), Some(40_000));
 
     let ungranted = call("graphql.query", &input(""), 1, Capabilities::default());
     let failure = sandbox

@@ -137,7 +137,7 @@ async fn every_pack_describes_itself_and_only_those_that_reach_out_have_effects(
         let prepared = sandbox.prepare(&component).await.expect("prepares");
         let effectful = matches!(
             *name,
-            "database" | "http" | "notification" | "rss" | "weather"
+            "database" | "http" | "kv" | "notification" | "rss" | "weather"
         );
         assert_eq!(
             prepared.effect == Effect::Effectful,

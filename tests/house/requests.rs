@@ -40,7 +40,10 @@ fn answer(stream: TcpStream, busy: &AtomicU32, meeting: &Barrier) {
         }
     }
     let (status, said) = match head.split(' ').nth(1).unwrap_or_default() {
-        "/echo" => ("200 OK", header("authorization: ").unwrap_or_default().into()),
+        "/echo" => (
+            "200 OK",
+            header("authorization: ").unwrap_or_default().into(),
+        ),
         "/count" => {
             let count = body.iter().filter(|b| matches!(b, b'x' | 1)).count();
             let kind = header("content-type: ").unwrap_or("no type");
@@ -92,7 +95,13 @@ fn a_component_asks_in_every_way_of_the_sdk() {
         let answer: Value = serde_json::from_str(&ended.stdout).expect("JSON");
         assert_eq!(answer["output"], said, "{how}");
     }
-    let call = ["action", "test", component, "--json", r#"{"how": "patient"}"#];
+    let call = [
+        "action",
+        "test",
+        component,
+        "--json",
+        r#"{"how": "patient"}"#,
+    ];
     let ended = cli.run(&[&call[..], &["-o", "json", "--allow", &allow]].concat());
     assert!(ended.stdout.contains("timed out"), "{ended:?}");
 }

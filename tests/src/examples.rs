@@ -9,7 +9,7 @@ use std::sync::Arc;
 use nebula_flow::definition::Document;
 use nebula_flow::grant::{Capabilities, Grant};
 use nebula_flow::{Value, json};
-use nebula_resources::{Held, ResourceConfig, SqlConfig};
+use nebula_resources::{Held, KvConfig, ResourceConfig, ResourceKind, SqlConfig};
 use nebula_sandbox::resources::Resources;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -144,25 +144,33 @@ impl Example {
         Ok(capabilities)
     }
 
-    /// The database `orders` with the example's tables, in this folder.
+    /// The database `orders` with the example's tables, and the values `cache`, in this
+    /// folder; none for one that binds no resource.
     ///
     /// # Errors
     /// When the tables cannot be made.
     pub fn database(&self, folder: &Path) -> Result<Option<Arc<dyn Resources>>, Error> {
-        let Some(tables) = &self.tables else {
+        if self.resources.is_empty() {
             return Ok(None);
-        };
+        }
+        let tables = self.tables.as_deref().unwrap_or_default();
         rusqlite::Connection::open(folder.join("orders.db"))?.execute_batch(tables)?;
-        let orders = ResourceConfig {
-            name: "orders".into(),
+        let orders = SqlConfig {
+            read_only: false,
+            ..SqlConfig::new("sqlite:orders.db".parse()?)
+        };
+        let cache = KvConfig::new("sqlite:cache.db".parse()?);
+        let resource = |name: &str, kind: ResourceKind| ResourceConfig {
+            name: name.into(),
             tenants: vec!["default".into()],
             actions: Vec::new(),
-            sql: SqlConfig {
-                read_only: false,
-                ..SqlConfig::new("sqlite:orders.db".parse()?)
-            },
+            kind,
         };
-        Ok(Some(Arc::new(Held::new(folder.to_owned(), vec![orders]))))
+        let held = vec![
+            resource("orders", ResourceKind::Sql(orders)),
+            resource("cache", ResourceKind::Kv(cache)),
+        ];
+        Ok(Some(Arc::new(Held::new(folder.to_owned(), held))))
     }
 }
 

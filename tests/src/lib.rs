@@ -6,6 +6,7 @@ pub mod figures;
 pub mod guest;
 pub mod mariadb;
 pub mod postgres;
+pub mod smtp;
 pub mod station;
 
 /// The root of the checkout.

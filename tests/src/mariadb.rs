@@ -120,7 +120,11 @@ fn command(program: &Path, folder: &Path) -> Command {
     command
         .arg(format!("--datadir={}", folder.join("data").display()))
         .arg(format!("--lc-messages-dir={SHARE}"))
-        .args(["--skip-networking", "--skip-log-bin", "--character-set-server=utf8mb4"])
+        .args([
+            "--skip-networking",
+            "--skip-log-bin",
+            "--character-set-server=utf8mb4",
+        ])
         .args(["--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M"])
         .arg("--innodb-flush-log-at-trx-commit=0")
         .current_dir(folder);

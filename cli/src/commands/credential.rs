@@ -106,7 +106,7 @@ impl Set {
     fn body(&self) -> Result<Value> {
         let mut body = json!({
             "secret": self.secret()?,
-            "kind": word(self.kind),
+            "kind": word(&self.kind),
             "hosts": self.hosts,
         });
         for (name, given) in [
@@ -125,7 +125,7 @@ impl Set {
             body["scopes"] = json!(self.scopes);
         }
         if let Some(how) = self.client_auth {
-            body["client_auth"] = json!(word(how));
+            body["client_auth"] = json!(word(&how));
         }
         if let Some(file) = &self.certificate {
             body["certificate"] = json!(text(file)?);
@@ -165,7 +165,7 @@ impl Set {
 }
 
 /// As the API and the command line write it.
-fn word(value: impl ValueEnum) -> String {
+fn word(value: &impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

@@ -53,7 +53,7 @@
 pub use nebula_action as action;
 pub use nebula_action::export;
 pub use nebula_action::schema::Schema;
-pub use nebula_derive::{Parameters, Schema, data};
+pub use nebula_derive::{Parameters, Resource, Schema, data};
 
 pub use serde_json::{Map, Value, json};
 
@@ -73,13 +73,13 @@ pub use nebula_testing as testing;
 pub mod prelude {
     pub use nebula_action::schema::Schema;
     pub use nebula_action::{
-        Action, ActionContext, ActionError, Blob, Parameter, Parameters, Polled, PollingTrigger,
-        ProcessAction, ProcessResult, ResourceError, Result, Resumed, SimpleAction, Sql, Wake,
-        Woken,
+        Action, ActionContext, ActionError, Blob, Kv, Parameter, Parameters, Polled,
+        PollingTrigger, ProcessAction, ProcessResult, ResourceError, Result, Resumed, SimpleAction,
+        Smtp, Sql, Wake, Woken,
     };
     #[cfg(feature = "workflow")]
     pub use nebula_derive::Workflow;
-    pub use nebula_derive::{Action, Parameters, Schema, data};
+    pub use nebula_derive::{Action, Parameters, Resource, Schema, data};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 

@@ -93,6 +93,95 @@ mod again {
     }
 }
 
+/// Requests with a credential.
+mod requests {
+    use nebula_sdk::action::http::Multipart;
+    use nebula_sdk::prelude::*;
+
+    #[data]
+    pub struct Order {
+        id: u64,
+    }
+
+    #[rustfmt::skip]
+    async fn sent(ctx: &ActionContext, csv: Vec<u8>) -> Result<Vec<Order>> {
+        let orders: Vec<Order> = ctx.http().get("https://shop.example/orders").credential("shop")
+            .query("page", "2").send().await?.error_for_status()?.json()?;
+        let form = Multipart::new().text("title", "Orders").file("data", "orders.csv", "text/csv", csv);
+        ctx.http().post("https://shop.example/files").credential("shop").multipart(form).send().await?;
+        Ok(orders)
+    }
+}
+
+/// An action that is a trigger.
+mod triggers {
+    use nebula_sdk::prelude::*;
+
+    #[data]
+    pub struct Config {
+        room: String,
+    }
+
+    #[data]
+    pub struct Message {
+        id: u64,
+        text: String,
+    }
+
+    async fn messages_after(
+        config: &Config,
+        cursor: Option<u64>,
+        ctx: &ActionContext,
+    ) -> Result<Vec<Message>> {
+        ctx.log().with("room", &config.room).info("asked");
+        let next = cursor.unwrap_or(0) + 1;
+        Ok(vec![Message {
+            id: next,
+            text: "hello".into(),
+        }])
+    }
+
+    #[rustfmt::skip]
+    mod listing {
+        use super::*;
+
+        /// Looks for messages that have come since the last time.
+        #[derive(Action)]
+        #[action(id = "chat.messages", hosts("api.chat.example"), trigger)]
+        pub struct Messages;
+
+        impl PollingTrigger for Messages {
+            type Config = Config;      // what a workflow says at `with`
+            type Cursor = u64;         // any type that serde writes and reads; the host keeps it
+            type Event = Message;      // `$trigger.event` in a workflow; each starts an execution
+
+            async fn poll(&self, config: Config, cursor: Option<u64>, ctx: &ActionContext) -> Result<Polled<u64, Message>> {
+                let messages = messages_after(&config, cursor, ctx).await?;
+                let last = messages.iter().map(|message| message.id).max().or(cursor).unwrap_or(0);
+                let events = if cursor.is_some() { messages } else { vec![] };
+                Ok(Polled::new(last, events))
+            }
+        }
+    }
+
+    #[test]
+    fn the_trigger_of_the_page_begins_with_nothing() {
+        let poll = |cursor: Option<u64>| {
+            let input = json!({ "config": { "room": "tea" }, "cursor": cursor });
+            match ActionContext::for_test().run::<listing::Messages>(&input) {
+                Ok(ProcessResult::Success(polled)) => polled,
+                other => panic!("{other:?}"),
+            }
+        };
+        let first = poll(None);
+        assert_eq!(
+            (&first["cursor"], &first["events"]),
+            (&json!(1), &json!([]))
+        );
+        assert_eq!(poll(Some(1))["events"][0]["id"], 2);
+    }
+}
+
 /// What actions keep.
 mod kept {
     use super::*;
@@ -274,7 +363,7 @@ mod readme {
                 if input.name.is_empty() {
                     return Err(ActionError::invalid_input("`name` is empty"));
                 }
-                ctx.log().info(&format!("greeting {}", input.name));
+                ctx.log().info(format!("greeting {}", input.name));
                 Ok(Output { text: format!("Hello, {}!", input.name) })
             }
         }

@@ -280,7 +280,8 @@ impl ActionTestHarness {
             ..World::default()
         };
         let metadata = *A::instance().metadata();
-        let mut ctx = native::reaching::<A>(&world).with_kept(self.kept().clone());
+        let mut ctx =
+            native::reaching::<A>(&world, &BTreeMap::new(), None).with_kept(self.kept().clone());
         for (name, credential) in &self.credentials {
             ctx = if metadata.credentials.contains(&name.as_str()) {
                 ctx.with_credential(name, credential)

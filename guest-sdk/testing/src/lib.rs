@@ -45,7 +45,9 @@ pub use workflow::WorkflowTestHarness;
 // What mocks answer with, and what results hold.
 pub use nebula_action::context::Level;
 pub use nebula_action::http::{HttpError, Request, Response};
-pub use nebula_action::native::{Credential, SqlAnswer, SqlStatement};
+pub use nebula_action::native::{
+    Credential, KvAsk, KvRequest, KvStore, Mail, SqlAnswer, SqlStatement,
+};
 pub use nebula_action::{ActionError, Encoded, ProcessResult, ResourceError, Wake, Woken};
 pub use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
 pub use nebula_flow::ports::Status;

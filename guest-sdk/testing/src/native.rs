@@ -1,5 +1,6 @@
 //! Native actions behind the engine's ports: the same source that makes the component.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
@@ -8,8 +9,8 @@ use nebula_action::http::{HttpError, Request, Response};
 use nebula_action::invoke::{describe, invoke};
 use nebula_action::native::Credential;
 use nebula_action::{
-    Action, ActionContext, ActionError, Encoded, ProcessAction, ProcessResult, Resumed, Woken,
-    block_on,
+    Action, ActionContext, ActionError, Encoded, Kv, ProcessAction, ProcessResult, Resource,
+    Resumed, Smtp, Woken, block_on,
 };
 use nebula_flow::component::ActionMetadata;
 use nebula_flow::event::{Failure, FailureKind};
@@ -70,7 +71,8 @@ fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {
     let identity = &call.identity;
     let deadline = call.ready_at.plus(call.limits.timeout);
     let kept = world.kept.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut ctx = reaching::<A>(world)
+    let bound = &call.capabilities.resources;
+    let mut ctx = reaching::<A>(world, bound, Some(call.ready_at.as_millis()))
         .with_call(
             call.action.as_str(),
             Identity {
@@ -97,14 +99,27 @@ fn context<A: ProcessAction>(call: &Call, world: &World) -> ActionContext {
     }
 }
 
-/// A context whose requests go to the world, as far as the action asks for their hosts.
-pub(crate) fn reaching<A: Action>(world: &World) -> ActionContext {
+/// A context whose requests go to the world, as far as the action asks for their hosts,
+/// and whose resources are those that it asks for, by the names that a node binds.
+pub(crate) fn reaching<A: Action>(
+    world: &World,
+    bound: &BTreeMap<String, String>,
+    now: Option<u64>,
+) -> ActionContext {
     let asked = A::instance().metadata().hosts;
     let id = A::instance().metadata().id;
     let mut ctx = ActionContext::for_test();
-    for (name, _) in A::instance().metadata().resources {
+    for &(name, kind) in A::instance().metadata().resources {
         let resources = world.resources.clone();
-        ctx = ctx.with_sql(*name, move |statement| resources.sql(statement));
+        ctx = match kind {
+            Smtp::KIND => ctx.with_smtp(name, move |mail| resources.smtp(mail)),
+            Kv::KIND => {
+                let values = resources.values(bound.get(name).map_or(name, String::as_str));
+                values.pass_until(now.unwrap_or_default());
+                ctx.with_kv_after(name, &values, move |request| resources.kv(request))
+            }
+            _ => ctx.with_sql(name, move |statement| resources.sql(statement)),
+        };
     }
     let (http, resources) = (world.http.clone(), world.resources.clone());
     ctx.with_http(move |request: &Request| {

@@ -18,10 +18,18 @@ use crate::runner::Fault;
 ///
 /// A run is deterministic but for the ids that it mints and the jitter of retries.
 /// Every action counts as one with effects, so that retries are as for those.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct WorkflowTestHarness {
     engine: MockEngine,
     resources: MockResourceManager,
+}
+
+impl Default for WorkflowTestHarness {
+    fn default() -> Self {
+        let (mut engine, resources) = (MockEngine::default(), MockResourceManager::default());
+        engine.reach(resources.clone());
+        Self { engine, resources }
+    }
 }
 
 impl WorkflowTestHarness {

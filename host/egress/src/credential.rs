@@ -150,7 +150,9 @@ pub fn header_name(text: &str) -> Result<HeaderName, &'static str> {
 
 /// Who tells those that keep secrets out of sight of one that came up: a token.
 #[derive(Clone, Default)]
-pub struct Learned(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Learned(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&str) + Send + Sync;
 
 impl Learned {
     /// Calls this with each, before it leaves this machine.

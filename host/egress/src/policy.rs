@@ -408,7 +408,7 @@ mod tests {
     fn a_secret_does_not_show_in_a_debug_print() {
         let rule = SecretRule {
             placeholder: "ph".into(),
-            secret: "hunter2".into(),
+            credential: "hunter2".into(),
             hosts: vec!["a.b".into()],
         };
         let policy = Policy {

@@ -48,7 +48,7 @@ pub(crate) async fn describe(
     let mut meter = Meter::default();
     let mut cell = match Cell::open(engine, state, limits) {
         Ok(cell) => cell,
-        Err(ended) => return ended,
+        Err(ended) => return *ended,
     };
     let work = async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn execute(
 ) -> Ended<Result<actions::Outcome, actions::Error>> {
     let mut cell = match Cell::open(engine, state, limits) {
         Ok(cell) => cell,
-        Err(ended) => return ended,
+        Err(ended) => return *ended,
     };
     let work = async {
         let instance = pre.instantiate_async(&mut cell.store).await?;
@@ -86,7 +86,7 @@ pub(crate) async fn execute(
 }
 
 impl Cell {
-    fn open<T>(engine: &Engine, state: State, limits: Limits) -> Result<Self, Ended<T>> {
+    fn open<T>(engine: &Engine, state: State, limits: Limits) -> Result<Self, Box<Ended<T>>> {
         let began = Instant::now();
         let mut store = Store::new(engine, state);
         store.data_mut().turn_began = limits.fuel;
@@ -127,7 +127,10 @@ impl Cell {
         };
         match fuelled {
             Ok(()) => Ok(cell),
-            Err(error) => Err(cell.end(Ok(Err(error)), Duration::ZERO, Duration::ZERO)),
+            Err(error) => {
+                let ended = cell.end(Ok(Err(error)), Duration::ZERO, Duration::ZERO);
+                Err(Box::new(ended))
+            }
         }
     }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use nebula_sandbox::nebula_flow::{ActionMetadata, TenantId};
 use nebula_sandbox::resources::Resources;
-use nebula_server::nebula_resources::{DatabaseUrl, Held, ResourceConfig, SqlConfig, make_sqlite};
+use nebula_server::nebula_resources::{
+    DatabaseUrl, Held, ResourceConfig, ResourceKind, SqlConfig, make_sqlite,
+};
 use tempfile::TempDir;
 
 use super::super::read;
@@ -103,11 +105,11 @@ fn config(name: &str, url: DatabaseUrl, timeout: Duration) -> ResourceConfig {
         name: name.to_owned(),
         tenants: vec![TenantId::default_tenant().to_string()],
         actions: Vec::new(),
-        sql: SqlConfig {
+        kind: ResourceKind::Sql(SqlConfig {
             read_only: false,
             timeout,
             ..SqlConfig::new(url)
-        },
+        }),
     }
 }
 

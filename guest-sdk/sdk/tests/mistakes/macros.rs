@@ -135,3 +135,24 @@ pub struct Undeclared; //~ a workflow needs an id: `#[workflow(id = "weather-not
 #[derive(Workflow)]
 #[workflow(id = "w", nodes(a: "condition.check"))] //~ what does node `a` run? Write `a = "some.action"`
 pub struct WithColon;
+
+// -------------------------------------------------------------- resources --
+
+#[derive(Resource)]
+#[resource(name = "orders")]
+pub struct Unwrapped; //~ a resource is a struct around one kind of resource: `struct Orders(Sql);`
+
+#[derive(Resource)]
+pub struct Unnamed(Sql); //~ a resource needs a name: `#[resource(name = "orders")]`
+
+#[derive(Resource)]
+#[resource(name = "Orders")] //~ a resource's name is `[a-z][a-z0-9_]*`
+pub struct Shouted(Sql);
+
+#[derive(Action)]
+#[action(id = "a.b", resources(db = "mongo"))] //~ the kinds of resources are `sql`, a database
+pub struct OtherKind;
+
+#[derive(Action)]
+#[action(id = "a.b", resources(db))] //~ what kind of resource is it? Write `name = "sql"`
+pub struct WithoutKind;

@@ -11,8 +11,12 @@ pub struct Input {
     pub days: u8,
 }
 
+#[derive(Resource)]
+#[resource(name = "orders", kind = "sql")]
+pub struct Orders(Sql);
+
 #[derive(Action)]
-#[action(id = "sample.fetch")]
+#[action(id = "sample.fetch", resources(Orders, cache = "kv", mail = "smtp"))]
 pub struct Fetch;
 
 impl SimpleAction for Fetch {

@@ -60,3 +60,23 @@ impl SimpleAction for Underived { //~ `Underived` is no action
 pub struct WithoutData { //~ `WithoutData` has no JSON Schema
     pub city: String,
 }
+
+#[derive(Resource)]
+#[resource(name = "orders")]
+pub struct Wrapped(Plain); //~ `Plain` is no kind of resource
+
+#[derive(Resource)] //~ evaluation panicked: the resource is of another kind than its attribute says
+#[resource(name = "orders", kind = "kv")]
+pub struct Mistaken(Sql);
+
+#[derive(Action)]
+#[action(id = "a.b", resources(Plain))] //~ `Plain` is no resource with a name
+pub struct Untyped;
+
+#[derive(Resource)]
+#[resource(name = "orders")]
+pub struct Orders(Sql);
+
+#[derive(Action)] //~ evaluation panicked: two resources of this action have the same name
+#[action(id = "a.b", resources(Orders, orders = "sql"))]
+pub struct Twice;

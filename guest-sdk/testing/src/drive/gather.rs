@@ -35,7 +35,10 @@ impl Run {
         match self.read(id, workflow).await {
             Ok(mut result) => {
                 let secrets = self.setup.credentials.values();
-                self.setup.world.http.keep(secrets.flat_map(Credential::secrets));
+                self.setup
+                    .world
+                    .http
+                    .keep(secrets.flat_map(Credential::secrets));
                 let unexpected = self.runner.unexpected_requests();
                 result.error = error.or_else(|| {
                     (!unexpected.is_empty()).then_some(TestError::UnexpectedRequests(unexpected))

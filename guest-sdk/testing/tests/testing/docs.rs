@@ -129,6 +129,16 @@ async fn the_weather_is_fetched() {
     assert_eq!(result.requests.len(), 1);
 }
 
+#[test]
+#[rustfmt::skip]
+fn a_cassette_that_is_not_there_says_how_it_is_made() {
+    let made = std::panic::catch_unwind(|| {
+        let http = HttpMock::new().recorded("tests/weather.yaml");
+        http.unexpected()
+    });
+    assert!(made.is_err(), "nothing was recorded");
+}
+
 fn page() -> String {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/testing.md");
     std::fs::read_to_string(file).unwrap()
@@ -143,7 +153,7 @@ pub(crate) fn listings(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn the_listings_of_the_page_are_the_tests_here() {
     let listings = listings(&page(), "rust");
-    assert_eq!(listings.len(), 4);
+    assert_eq!(listings.len(), 6);
     let here = squeezed(include_str!("docs.rs"));
     for listing in listings {
         assert!(here.contains(&squeezed(&listing)), "not here:\n{listing}");

@@ -99,7 +99,11 @@ async fn a_credential_is_sent_as_its_kind_says() {
     let basic = "Basic bWU6cHc=";
     for (credential, named, held) in [
         ("key".into(), "authorization: Bearer key", "key"),
-        (Credential::bearer("key"), "authorization: Bearer key", "key"),
+        (
+            Credential::bearer("key"),
+            "authorization: Bearer key",
+            "key",
+        ),
         (Credential::api_key("X-Key", "key"), "x-key: key", "key"),
         (
             Credential::basic("me", "pw"),
@@ -157,7 +161,10 @@ async fn forms_files_and_parts_are_whole_when_they_arrive() {
         form.starts_with("content-type: multipart/form-data; boundary=nebula-boundary-"),
         "{form}"
     );
-    assert!(form.contains("name=\"a\"\r\n\r\nb\r\n--nebula-boundary-"), "{form}");
+    assert!(
+        form.contains("name=\"a\"\r\n\r\nb\r\n--nebula-boundary-"),
+        "{form}"
+    );
     assert_eq!(said("upload").await, "one two three");
 }
 
@@ -182,23 +189,31 @@ async fn a_body_is_read_in_parts_up_to_what_it_may_have() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again_if_it_does_no_harm_twice() {
     let busy = |status: u16| {
-        move |n: u32| Ok::<_, HttpError>(Response::new(if n < 2 { status } else { 200 }).with_body("there"))
+        move |n: u32| {
+            Ok::<_, HttpError>(Response::new(if n < 2 { status } else { 200 }).with_body("there"))
+        }
     };
-    let asked = async |how: &str, answer: Box<dyn Fn(u32) -> Result<Response, HttpError> + Send + Sync>| {
-        let count = Arc::new(AtomicU32::new(0));
-        let seen = count.clone();
-        let answer = Arc::new(answer);
-        let reply = move |_: &Request| answer(seen.fetch_add(1, Ordering::SeqCst));
-        let again = reply.clone();
-        let http = HttpMock::new().route("GET", URL, reply).route("POST", URL, again);
-        let harness = ActionTestHarness::new().with_http(http);
-        let result = harness.execute::<AskAction>(ask(how)).await;
-        (result.is_success(), count.load(Ordering::SeqCst))
-    };
+    let asked =
+        async |how: &str, answer: Box<dyn Fn(u32) -> Result<Response, HttpError> + Send + Sync>| {
+            let count = Arc::new(AtomicU32::new(0));
+            let seen = count.clone();
+            let answer = Arc::new(answer);
+            let reply = move |_: &Request| answer(seen.fetch_add(1, Ordering::SeqCst));
+            let again = reply.clone();
+            let http = HttpMock::new()
+                .route("GET", URL, reply)
+                .route("POST", URL, again);
+            let harness = ActionTestHarness::new().with_http(http);
+            let result = harness.execute::<AskAction>(ask(how)).await;
+            (result.is_success(), count.load(Ordering::SeqCst))
+        };
     for status in [429, 502, 503, 504] {
         assert_eq!(asked("get again", Box::new(busy(status))).await, (true, 3));
         assert_eq!(asked("once", Box::new(busy(status))).await, (true, 3));
-        assert_eq!(asked("post again", Box::new(busy(status))).await, (false, 1));
+        assert_eq!(
+            asked("post again", Box::new(busy(status))).await,
+            (false, 1)
+        );
     }
     assert_eq!(asked("get again", Box::new(busy(500))).await, (false, 1));
     assert_eq!(asked("get again", Box::new(busy(404))).await, (false, 1));
@@ -207,6 +222,10 @@ async fn what_may_pass_is_tried_again_if_it_does_no_harm_twice() {
     // A server that wants more time is the node's business.
     let later = |_: u32| Ok::<_, HttpError>(Response::new(503).with_header("retry-after", "60"));
     assert_eq!(asked("get again", Box::new(later)).await, (false, 1));
-    let soon = |n: u32| Ok::<_, HttpError>(Response::new(if n < 1 { 503 } else { 200 }).with_header("retry-after", "2"));
+    let soon = |n: u32| {
+        Ok::<_, HttpError>(
+            Response::new(if n < 1 { 503 } else { 200 }).with_header("retry-after", "2"),
+        )
+    };
     assert_eq!(asked("get again", Box::new(soon)).await, (true, 2));
 }

@@ -23,8 +23,42 @@ async fn reminded() -> TestResult {
 #[tokio::test]
 async fn a_run_is_the_same_snapshot_each_time() {
     let result = reminded().await.expect_success();
-    insta::assert_json_snapshot!(result, @"");
+    insta::assert_json_snapshot!(result.calls, @r#"
+    [
+      {
+        "action": "email.send",
+        "step": "remind",
+        "attempt": 1,
+        "input": {
+          "of": "[execution]"
+        }
+      }
+    ]
+    "#);
+    insta::assert_json_snapshot!(result.metrics, @r#"
+    {
+      "succeeded": 2,
+      "failed": 0,
+      "skipped": 0,
+      "retries": 0,
+      "crashes": 0,
+      "calls": {
+        "email.send": 1
+      },
+      "elapsed": "7d"
+    }
+    "#);
     let value = |result: &TestResult| serde_json::to_value(result).unwrap();
+    let whole = value(&result);
+    assert_eq!(
+        (&whole["status"], &whole["error"]),
+        (&json!("succeeded"), &json!(null))
+    );
+    assert_eq!(whole["nodes"]["remind"]["result"]["sent"], "[execution]");
+    assert_eq!(
+        whole["story"].as_array().unwrap().len(),
+        result.events.len()
+    );
     assert_eq!(value(&result), value(&reminded().await));
     let id = result.inputs_of("email.send")[0]["of"].as_str().unwrap();
     assert!(
@@ -42,8 +76,12 @@ async fn a_failed_run_says_why_in_its_snapshot() {
         Err(ActionError::permanent("no such address"))
     });
     let result = harness.execute(failing, json!({})).await;
-    insta::assert_json_snapshot!(result.error, @"");
-    insta::assert_json_snapshot!(result.metrics, @"");
+    insta::assert_json_snapshot!(result.error, @r#"
+    {
+      "kind": "permanent",
+      "message": "no such address"
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -61,5 +99,21 @@ async fn a_call_of_an_action_is_a_snapshot_without_its_secrets() {
     assert_eq!(result.requests.len(), 1);
     let shown = serde_json::to_string(&result).unwrap();
     assert!(!shown.contains("the-key"), "{shown}");
-    insta::assert_json_snapshot!(result, @"");
+    insta::assert_json_snapshot!(result, @r#"
+    {
+      "outcome": "success",
+      "output": {
+        "temp": 36.5
+      },
+      "logs": [],
+      "requests": [
+        {
+          "method": "GET",
+          "url": "https://api.weather.example/v1/now?city=Cairo"
+        }
+      ],
+      "unexpected": [],
+      "heartbeats": 0
+    }
+    "#);
 }

@@ -136,7 +136,10 @@ async fn a_redirect_to_the_same_server_carries_it_again() {
     let timeouts = Timeouts::within(PATIENCE);
     let request = get("https://api.example/");
     let error = egress().follow(&policy, request, timeouts).await.err();
-    assert!(matches!(error, Some(EgressError::Redirects { .. })), "{error:?}");
+    assert!(
+        matches!(error, Some(EgressError::Redirects { .. })),
+        "{error:?}"
+    );
     let requests = station.requests.lock().unwrap();
     assert_eq!(requests.len(), 6);
     assert!(requests.iter().all(|r| r.contains("authorization: Basic ")));

@@ -20,7 +20,10 @@ const BOB: (&str, &str) = (include_str!("tls/bob.pem"), include_str!("tls/bob.ke
 
 /// A server that is told who comes, or that lets in nobody else; it keeps the names,
 /// and whether the session of an earlier connection was gone on with.
-async fn asking(needed: bool, answer: &'static str) -> (SocketAddr, Arc<Mutex<Vec<(String, bool)>>>) {
+async fn asking(
+    needed: bool,
+    answer: &'static str,
+) -> (SocketAddr, Arc<Mutex<Vec<(String, bool)>>>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(CLIENTS.into()).unwrap();
@@ -109,10 +112,14 @@ async fn a_server_is_told_who_we_are_by_the_requests_that_say_so_only() {
     let seen = seen.lock().unwrap();
     let names: Vec<&str> = seen.iter().map(|(name, _)| &**name).collect();
     let (alice, bob) = ("alice.example", "bob.example");
-    assert_eq!(names, [alice, "nobody", bob, alice, alice, "nobody", "nobody"]);
+    assert_eq!(
+        names,
+        [alice, "nobody", bob, alice, alice, "nobody", "nobody"]
+    );
     // Nobody goes on with the session of one who has a name.
     assert!(
-        seen.iter().all(|(name, resumed)| name == "nobody" || !resumed),
+        seen.iter()
+            .all(|(name, resumed)| name == "nobody" || !resumed),
         "{seen:?}"
     );
 }
@@ -124,8 +131,13 @@ async fn a_server_that_lets_nobody_else_in_answers_the_one_with_the_certificate(
     let policy = proving(address, Some(BOB));
     let response = send(&egress, &policy, get(URL)).await.unwrap();
     assert_eq!(text(response).await.unwrap(), "ok");
-    let error = send(&egress, &proving(address, None), get(URL)).await.unwrap_err();
-    assert!(matches!(error.kind(), Kind::Tls | Kind::Protocol), "{error}");
+    let error = send(&egress, &proving(address, None), get(URL))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), Kind::Tls | Kind::Protocol),
+        "{error}"
+    );
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
@@ -153,7 +165,12 @@ async fn a_certificate_needs_tls_its_hosts_and_its_key() {
         "cannot be used together",
     )
     .await;
-    refused(proving(address, Some(("", ALICE.1))), URL, "not PEM with a certificate").await;
+    refused(
+        proving(address, Some(("", ALICE.1))),
+        URL,
+        "not PEM with a certificate",
+    )
+    .await;
     refused(proving(address, Some((ALICE.0, "key"))), URL, "private key").await;
     let mut two = proving(address, Some(ALICE));
     two.added.extend(proving(address, Some(BOB)).added);
@@ -171,11 +188,14 @@ async fn a_certificate_needs_tls_its_hosts_and_its_key() {
 
 #[tokio::test]
 async fn a_redirect_to_another_server_is_not_told_who_we_are() {
-    let moved = "HTTP/1.1 302 R\r\nlocation: https://api.example:8443/\r\ncontent-length: 0\r\n\r\n";
+    let moved =
+        "HTTP/1.1 302 R\r\nlocation: https://api.example:8443/\r\ncontent-length: 0\r\n\r\n";
     let (first, told) = asking(false, moved).await;
     let (second, asked) = asking(false, OK).await;
     let mut policy = proving(first, Some(ALICE));
-    policy.rules.extend(granted("api.example:8443", second).rules);
+    policy
+        .rules
+        .extend(granted("api.example:8443", second).rules);
     // Though it is one of its hosts.
     policy.added[0].hosts.push("api.example:8443".into());
     let egress = trusting(vec![ROOT.into()]);

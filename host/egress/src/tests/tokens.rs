@@ -142,14 +142,21 @@ async fn a_token_is_got_when_it_is_needed_and_kept() {
     assert!(head.starts_with("POST /token?v=2 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nhost: login.example\r\n"), "{head}");
     let proof = STANDARD.encode("client%20one:hunter2%2B%2F");
-    assert!(head.contains(&format!("\r\nauthorization: Basic {proof}")), "{head}");
+    assert!(
+        head.contains(&format!("\r\nauthorization: Basic {proof}")),
+        "{head}"
+    );
     assert_eq!(
         form,
         "grant_type=client_credentials&scope=read%20write&audience=https%3A%2F%2Fapi.example%2F"
     );
     // What no action asked for stands in no action's list.
     let ledger = egress.ledger().take();
-    assert!(ledger.iter().all(|e| e.action.is_empty() == (e.host == "login.example")));
+    assert!(
+        ledger
+            .iter()
+            .all(|e| e.action.is_empty() == (e.host == "login.example"))
+    );
 }
 
 #[tokio::test]
@@ -162,7 +169,9 @@ async fn a_client_may_say_its_secret_in_the_form() {
         audience: None,
         ..login.source()
     };
-    send(&egress(), &policy(&api, source), get(URL)).await.unwrap();
+    send(&egress(), &policy(&api, source), get(URL))
+        .await
+        .unwrap();
     let asked = login.requests().remove(0);
     assert!(!asked.contains("authorization"), "{asked}");
     assert!(
@@ -189,7 +198,9 @@ async fn a_placeholder_stands_for_the_present_token() {
     let error = send(&egress, &policy, elsewhere).await.unwrap_err();
     assert!(matches!(error, EgressError::Credential { .. }), "{error}");
     assert!(login.requests().is_empty());
-    send(&egress, &policy, with(URL, "Bearer nebula-secret-7f3a")).await.unwrap();
+    send(&egress, &policy, with(URL, "Bearer nebula-secret-7f3a"))
+        .await
+        .unwrap();
     let basic = format!("Basic {}", STANDARD.encode("x:nebula-secret-7f3a"));
     send(&egress, &policy, with(URL, &basic)).await.unwrap();
     let sent = format!("Basic {}", STANDARD.encode("x:token-1"));
@@ -301,7 +312,9 @@ async fn a_token_that_is_not_taken_is_got_again_and_what_has_no_body_is_sent_aga
     let (api, particular) = (api().await, particular().await);
     let egress = egress();
     // So that there is one which was not got for this very request.
-    send(&egress, &policy(&api, login.source()), get(URL)).await.unwrap();
+    send(&egress, &policy(&api, login.source()), get(URL))
+        .await
+        .unwrap();
     let policy = policy(&particular, login.source());
     let response = send(&egress, &policy, get(URL)).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -314,11 +327,15 @@ async fn a_body_is_not_sent_twice_but_the_next_request_has_a_new_token() {
     let login = Server::start(|n, _| token(n, "3600")).await;
     let (api, particular) = (api().await, particular().await);
     let egress = egress();
-    send(&egress, &policy(&api, login.source()), get(URL)).await.unwrap();
+    send(&egress, &policy(&api, login.source()), get(URL))
+        .await
+        .unwrap();
     let policy = policy(&particular, login.source());
     let mut statuses = Vec::new();
     for _ in 0..2 {
-        let request = Request::post(URL).body(Pieces::new(["some", "thing"])).unwrap();
+        let request = Request::post(URL)
+            .body(Pieces::new(["some", "thing"]))
+            .unwrap();
         let sent = egress.send(&policy, request, Timeouts::within(PATIENCE));
         statuses.push(sent.await.unwrap().status().as_u16());
     }
@@ -356,7 +373,10 @@ async fn what_a_token_endpoint_answers_is_said_in_a_word_and_without_secrets() {
     );
     let cases = [
         (
-            whole("400 Bad", r#"{"error":"invalid_client","error_description":"hunter2+/"}"#),
+            whole(
+                "400 Bad",
+                r#"{"error":"invalid_client","error_description":"hunter2+/"}"#,
+            ),
             "the token endpoint of credential `prod` answered 400 invalid_client",
             Kind::Token,
         ),
@@ -395,7 +415,11 @@ async fn what_a_token_endpoint_answers_is_said_in_a_word_and_without_secrets() {
             "none that a header may have",
             Kind::Token,
         ),
-        (whole("200 OK", &padded), "none that a header may have", Kind::Token),
+        (
+            whole("200 OK", &padded),
+            "none that a header may have",
+            Kind::Token,
+        ),
         (
             whole("200 OK", r#"{"access_token":"t","token_type":"mac"}"#),
             "`token_type` is not `Bearer`",
@@ -413,7 +437,10 @@ async fn what_a_token_endpoint_answers_is_said_in_a_word_and_without_secrets() {
             .expect_err(said);
         let shown = format!("{error} {error:?}");
         assert!(error.to_string().contains(said), "{said}: {error}");
-        assert!(!shown.contains("hunter2") && !shown.contains("evil"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("evil"),
+            "{shown}"
+        );
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.host(), "api.example");
         assert!(api.requests().is_empty(), "{said}");
@@ -472,7 +499,13 @@ async fn a_token_endpoint_is_where_an_operator_says_and_nowhere_inward() {
 #[tokio::test]
 async fn all_who_wait_hear_of_the_failure_and_the_next_one_asks_again() {
     let hold = Arc::new(Notify::new());
-    let answer = |n, _: &str| if n == 1 { whole("500 Oh", "") } else { token(n, "3600") };
+    let answer = |n, _: &str| {
+        if n == 1 {
+            whole("500 Oh", "")
+        } else {
+            token(n, "3600")
+        }
+    };
     let login = Server::held(answer, Some(hold.clone())).await;
     let api = api().await;
     let egress = Arc::new(egress());
@@ -491,6 +524,8 @@ async fn all_who_wait_hear_of_the_failure_and_the_next_one_asks_again() {
     }
     assert_eq!(login.requests().len(), 1);
     hold.notify_one();
-    send(&egress, &policy(&api, login.source()), get(URL)).await.unwrap();
+    send(&egress, &policy(&api, login.source()), get(URL))
+        .await
+        .unwrap();
     assert_eq!(carried(&api), ["Bearer token-2"]);
 }

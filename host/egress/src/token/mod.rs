@@ -188,7 +188,10 @@ impl Egress {
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(|error| match error.downcast::<EgressError>() {
             Ok(error) => source.unreached(&error),
-            Err(_) => source.no_token(&format!("answered with more than {MAX_ANSWER} bytes"), false),
+            Err(_) => source.no_token(
+                &format!("answered with more than {MAX_ANSWER} bytes"),
+                false,
+            ),
         })?;
         source.read(head.status, &body.to_bytes(), asked)
     }

@@ -176,7 +176,12 @@ impl TokenSource {
         }
     }
 
-    pub(super) fn read(&self, status: StatusCode, body: &[u8], asked: Instant) -> Result<Token, NoToken> {
+    pub(super) fn read(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+        asked: Instant,
+    ) -> Result<Token, NoToken> {
         let answer: Option<Value> = serde_json::from_slice(body).ok();
         if status != StatusCode::OK {
             let passing = status.is_server_error()

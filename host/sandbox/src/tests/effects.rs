@@ -218,7 +218,9 @@ async fn station(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle
                 request.push(stream.read_u8().await.expect("a byte"));
             }
             let head = String::from_utf8_lossy(&request).into_owned();
-            let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
+            let length = head
+                .lines()
+                .find_map(|l| l.strip_prefix("content-length: "));
             let length = length.map_or(0, |length| length.parse().expect("a number"));
             for _ in 0..length {
                 request.push(stream.read_u8().await.expect("a byte"));
@@ -296,8 +298,9 @@ async fn an_effectful_call_has_a_deadline_and_the_machine_s_clock() {
 /// A guest that has the host add this credential.
 fn naming(name: &str) -> Guest {
     assert!(SEND.contains(CARRIED));
-    Guest::new(format!("{GET} {}", SEND.replace(CARRIED, NAMED)))
-        .with(&format!("(data (i32.const 700) \"nebula-credential{name}\")"))
+    Guest::new(format!("{GET} {}", SEND.replace(CARRIED, NAMED))).with(&format!(
+        "(data (i32.const 700) \"nebula-credential{name}\")"
+    ))
 }
 
 fn of_kind(kind: CredentialKind) -> BoundCredential {
@@ -355,7 +358,8 @@ async fn a_credential_that_is_not_bound_or_not_asked_for_is_not_added() {
 
 #[tokio::test]
 async fn a_token_is_got_by_the_host_and_the_guest_never_sees_it() {
-    const TOKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 29\r\n\r\n{\"access_token\":\"t0ken-0ne\"}\n";
+    const TOKEN: &str =
+        "HTTP/1.1 200 OK\r\ncontent-length: 29\r\n\r\n{\"access_token\":\"t0ken-0ne\"}\n";
     let oauth2 = |at: &str| {
         of_kind(CredentialKind::OAuth2(OAuth2 {
             token_url: "https://login.test/token".into(),
@@ -384,14 +388,27 @@ async fn a_token_is_got_by_the_host_and_the_guest_never_sees_it() {
         assert_eq!(learned.all()[0].expose(), "t0ken-0ne");
     }
     let asked = login.await.expect("joins").remove(0);
-    assert!(asked.contains("authorization: Basic bWU6czNjcmV0\r\n"), "{asked}");
+    assert!(
+        asked.contains("authorization: Basic bWU6czNjcmV0\r\n"),
+        "{asked}"
+    );
     let requests = serving.await.expect("joins");
-    assert!(requests[0].contains("authorization: Bearer t0ken-0ne\r\n"), "{requests:?}");
-    assert!(requests[1].contains("authorization: t0ken-0ne\r\n"), "{requests:?}");
+    assert!(
+        requests[0].contains("authorization: Bearer t0ken-0ne\r\n"),
+        "{requests:?}"
+    );
+    assert!(
+        requests[1].contains("authorization: t0ken-0ne\r\n"),
+        "{requests:?}"
+    );
 
     let no = "HTTP/1.1 400 No\r\ncontent-length: 26\r\n\r\n{\"error\":\"invalid_client\"}";
     let (login_at, login) = station(vec![no]).await;
-    let call = with(&naming("key"), vec![grant(Some(at))], Some(oauth2(&login_at)));
+    let call = with(
+        &naming("key"),
+        vec![grant(Some(at))],
+        Some(oauth2(&login_at)),
+    );
     let report = sandbox.run(call).await;
     assert_eq!(output(&report), CONFIGURATION);
     assert_eq!(

@@ -67,7 +67,7 @@ const WORLD: &str = "package nebula:test;
     }";
 
 /// Functions that a guest's code may call; only those it names are imported.
-const IMPORTS: [(&str, &str, &str, &str); 47] = [
+const IMPORTS: [(&str, &str, &str, &str); 50] = [
     (
         "$identity",
         "nebula:action/context@0.1.0",
@@ -128,6 +128,18 @@ const IMPORTS: [(&str, &str, &str, &str); 47] = [
         "nebula:action/resources@0.1.0",
         "[method]sql.query",
         "(param i32 i32 i32 i32 i32 i32)",
+    ),
+    (
+        "$smtp_open",
+        "nebula:action/resources@0.1.0",
+        "[static]smtp.open",
+        "(param i32 i32 i32)",
+    ),
+    (
+        "$kv_open",
+        "nebula:action/resources@0.1.0",
+        "[static]kv.open",
+        "(param i32 i32 i32)",
     ),
     ("$poll", "wasi:io/poll@0.2.6", "poll", "(param i32 i32 i32)"),
     (

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::guest::{Guest, call, limits, output};
 use super::{config, failure, sandbox_with};
-use crate::resources::{Dialect, ResourceError, Resources, Rows, Sql, Statement, User};
+use crate::resources::{Dialect, Kv, ResourceError, Resources, Rows, Smtp, Sql, Statement, User};
 use crate::{Sandbox, SandboxConfig};
 
 /// Opens the database `key`; then says: 0 for one, else 1 and the error's number.
@@ -35,6 +35,14 @@ impl Resources for Held {
             "orders" => Ok(Arc::new(Endless(Arc::clone(&self.0)))),
             _ => Err(ResourceError::Unbound("there is none".into())),
         }
+    }
+
+    fn smtp(&self, _: User<'_>, _: &str) -> Result<Arc<dyn Smtp>, ResourceError> {
+        Err(ResourceError::Unbound("there is none".into()))
+    }
+
+    fn kv(&self, _: User<'_>, _: &str) -> Result<Arc<dyn Kv>, ResourceError> {
+        Err(ResourceError::Unbound("there is none".into()))
     }
 }
 
@@ -113,6 +121,29 @@ async fn a_resource_must_be_asked_for_bound_and_held() {
     ] {
         let report = sandbox.run(bound(guest, to, limits())).await;
         assert_eq!(output(&report), wanted, "{to:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_is_opened_as_the_kind_that_was_asked_for() {
+    let there = sandbox(Some(Held::default()));
+    for (opened, asked, wanted) in [
+        ("smtp", "smtp", 2),
+        ("smtp", "sql", 1),
+        ("smtp", "kv", 1),
+        ("kv", "kv", 2),
+        ("kv", "smtp", 1),
+        ("sql", "sql", 0),
+    ] {
+        let code = OPEN.replace("sql", opened);
+        let schema = format!(r#"{{"x-resources":{{"key":"{asked}"}}}}"#);
+        let guest = Guest {
+            schema: Box::leak(schema.into_boxed_str()),
+            ..Guest::new(format!("{code} {OPENED}"))
+        };
+        let report = there.run(bound(&guest, Some("orders"), limits())).await;
+        // Held is a database only: the others are asked for, and not to be had.
+        assert_eq!(output(&report), wanted, "{opened} {asked}");
     }
 }
 

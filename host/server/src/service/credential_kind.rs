@@ -33,7 +33,10 @@ pub(super) fn check(request: &SetCredential) -> Result<grant::CredentialKind> {
             grant::CredentialKind::ApiKey {
                 header: match name {
                     Ok(name) => name.to_string(),
-                    Err(why) => return refuse("/header", format!("no key may stand there: {why}")),
+                    Err(why) => {
+                        let what = format!("no key may stand in the header `{header}`: {why}");
+                        return refuse("/header", what);
+                    }
                 },
             }
         }
@@ -81,7 +84,8 @@ fn foreign(request: &SetCredential) -> Result<()> {
     for (pointer, given, of) in given {
         if given && request.kind != of {
             let (own, of) = (name(request.kind), name(of));
-            let message = format!("only a credential of kind `{of}` has it, and this one is `{own}`");
+            let message =
+                format!("only a credential of kind `{of}` has it, and this one is `{own}`");
             return refuse(pointer, message);
         }
     }
@@ -174,7 +178,10 @@ fn oauth2(request: &SetCredential) -> Result<OAuth2> {
 
 fn certificate(request: &SetCredential) -> Result<grant::CredentialKind> {
     let Some(chain) = &request.certificate else {
-        return refuse("/certificate", "a credential of this kind needs a certificate");
+        return refuse(
+            "/certificate",
+            "a credential of this kind needs a certificate",
+        );
     };
     if chain.len() > MAX_SECRET {
         return refuse(

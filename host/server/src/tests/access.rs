@@ -17,7 +17,9 @@ async fn a_credential_is_stored_and_its_secret_never_comes_back() {
     let list = house.get("/credentials").await;
     assert_eq!(
         list.expect(200)["items"],
-        json!([{"name": "prod", "hosts": ["api.example.com"], "reveal": false, "version": 1}])
+        json!([{
+            "name": "prod", "kind": "text", "hosts": ["api.example.com"], "reveal": false, "version": 1,
+        }])
     );
     let one = house.get("/credentials/prod").await;
     one.expect(200);

@@ -50,7 +50,10 @@ async fn every_kind_is_told_with_what_is_no_secret_of_it() {
     assert_eq!(told["kind"], "text");
 
     let certificate = json!({ "kind": "certificate", "certificate": CERTIFICATE, "secret": KEY });
-    let told = house.put("/credentials/cert", &certificate).await.expect(200);
+    let told = house
+        .put("/credentials/cert", &certificate)
+        .await
+        .expect(200);
     assert_eq!(told["kind"], "certificate");
     assert!(!told.to_string().contains("BEGIN"), "{told}");
 }
@@ -74,23 +77,50 @@ async fn what_a_kind_lacks_or_does_not_have_is_refused_with_a_pointer() {
         (json!({ "kind": "bearer", "user": "a" }), "/user"),
         (json!({ "user": "a" }), "/user"),
         (json!({ "kind": "api-key" }), "/header"),
-        (json!({ "kind": "api-key", "header": "x\r\ny: z" }), "/header"),
+        (
+            json!({ "kind": "api-key", "header": "x\r\ny: z" }),
+            "/header",
+        ),
         (json!({ "kind": "api-key", "header": "Host" }), "/header"),
-        (json!({ "kind": "api-key", "header": "nebula-redirects" }), "/header"),
+        (
+            json!({ "kind": "api-key", "header": "nebula-redirects" }),
+            "/header",
+        ),
         (json!({ "kind": "text", "header": "x-key" }), "/header"),
         (json!({ "kind": "oauth2", "client_id": "me" }), "/token_url"),
-        (json!({ "kind": "oauth2", "token_url": "https://a.example" }), "/client_id"),
-        (oauth2(json!({ "token_url": "http://login.example" })), "/token_url"),
-        (oauth2(json!({ "token_url": "https://me:pw@login.example" })), "/token_url"),
-        (oauth2(json!({ "token_url": "https://127.0.0.1/token" })), "/token_at"),
-        (oauth2(json!({ "token_url": "https://localhost/token" })), "/token_at"),
+        (
+            json!({ "kind": "oauth2", "token_url": "https://a.example" }),
+            "/client_id",
+        ),
+        (
+            oauth2(json!({ "token_url": "http://login.example" })),
+            "/token_url",
+        ),
+        (
+            oauth2(json!({ "token_url": "https://me:pw@login.example" })),
+            "/token_url",
+        ),
+        (
+            oauth2(json!({ "token_url": "https://127.0.0.1/token" })),
+            "/token_at",
+        ),
+        (
+            oauth2(json!({ "token_url": "https://localhost/token" })),
+            "/token_at",
+        ),
         (oauth2(json!({ "token_at": "nonsense" })), "/token_at"),
         (oauth2(json!({ "scopes": ["read write"] })), "/scopes/0"),
         (oauth2(json!({ "audience": "" })), "/audience"),
         (oauth2(json!({ "secret": "a\nb" })), "/secret"),
         (json!({ "kind": "certificate" }), "/certificate"),
-        (json!({ "kind": "certificate", "certificate": "no" }), "/certificate"),
-        (json!({ "kind": "certificate", "certificate": CERTIFICATE }), "/secret"),
+        (
+            json!({ "kind": "certificate", "certificate": "no" }),
+            "/certificate",
+        ),
+        (
+            json!({ "kind": "certificate", "certificate": CERTIFICATE }),
+            "/secret",
+        ),
     ] {
         let mut body = body;
         if body.get("secret").is_none() {
@@ -98,12 +128,23 @@ async fn what_a_kind_lacks_or_does_not_have_is_refused_with_a_pointer() {
         }
         let answer = house.put("/credentials/c", &body).await;
         assert_eq!(answer.problem(400), "invalid_body", "{body}");
-        assert_eq!(answer.json()["pointer"], pointer, "{body}: {}", answer.json());
+        assert_eq!(
+            answer.json()["pointer"],
+            pointer,
+            "{body}: {}",
+            answer.json()
+        );
         let said = answer.json().to_string();
-        assert!(!said.contains("canary") && !said.contains("me:pw"), "{said}");
+        assert!(
+            !said.contains("canary") && !said.contains("me:pw"),
+            "{said}"
+        );
     }
     let unknown = json!({ "kind": "canary-7731", "secret": "x" });
     let answer = house.put("/credentials/c", &unknown).await;
     assert_eq!(answer.problem(400), "invalid_body");
-    assert_eq!(house.get("/credentials/c").await.problem(404), "credential_not_found");
+    assert_eq!(
+        house.get("/credentials/c").await.problem(404),
+        "credential_not_found"
+    );
 }

@@ -21,7 +21,9 @@ use nebula_flow::ports::{
     Call, Components, Limits, Outcome, Prepared, Records, Report, ResolveError, ResolvedAction,
     Runner,
 };
-use nebula_flow::{ActionId, ActionMetadata, Component, Digest, TenantId, Value, Verified, json};
+use nebula_flow::{
+    ActionId, ActionMetadata, Component, Digest, TenantId, Value, Verified, json, payload,
+};
 use nebula_storage::{Sqlite, StoreUrl};
 use semver::{Version, VersionReq};
 

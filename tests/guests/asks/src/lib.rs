@@ -32,7 +32,8 @@ impl SimpleAction for Asks {
         let answer = match input.how.as_str() {
             "named" => http.get(url("/echo")).credential("door").send().await?,
             "multipart" => {
-                let form = Multipart::new().file("a", "b.bin", "application/octet-stream", [1; 100_000]);
+                let form =
+                    Multipart::new().file("a", "b.bin", "application/octet-stream", [1; 100_000]);
                 http.post(url("/count")).multipart(form).send().await?
             }
             "upload" => {
@@ -73,10 +74,14 @@ async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut first, mut second) = (None, None);
     poll_fn(move |cx| {
-        if first.is_none() && let Poll::Ready(value) = a.as_mut().poll(cx) {
+        if first.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(cx)
+        {
             first = Some(value);
         }
-        if second.is_none() && let Poll::Ready(value) = b.as_mut().poll(cx) {
+        if second.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(cx)
+        {
             second = Some(value);
         }
         match (first.take(), second.take()) {

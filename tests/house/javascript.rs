@@ -151,7 +151,7 @@ async fn what_is_wrong_with_an_input_is_said_and_where() {
         (json!({ "expression": "1", "variables": [] }), "variables"),
         (json!({ "expression": "1", "more": 1 }), "more"),
         (json!({ "expression": "$sum(" }), "S0203 at 5"),
-        (json!({ "expression": "1 + \"a\"" }), "T2001"),
+        (json!({ "expression": "1 + \"a\"" }), "T2002"),
     ] {
         let failure = evaluate(&input, 1).await.result.expect_err("refused");
         assert_eq!(

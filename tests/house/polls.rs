@@ -257,7 +257,6 @@ fn refusals(cli: &Cli) {
             "`every` is at least 1s and at most 30d, not 10ms",
         ),
         ("url:", "uri:", "does not take this config"),
-        ("event.title", "event.titel", "did you mean `title`?"),
     ] {
         let refused = deploy(from, to);
         assert_eq!(refused.code, 3, "{refused:?}");

@@ -11,7 +11,6 @@ use crate::body::ResponseBody;
 use crate::config::Clock;
 use crate::credential::{Credential, Identity};
 use crate::error::EgressError;
-use crate::header;
 use crate::policy::Policy;
 use crate::route::Route;
 use crate::secret::Secrets;
@@ -24,12 +23,14 @@ struct Carried<'p> {
     tokens: Vec<(&'p TokenSource, Token)>,
 }
 
-/// Whether a request has no body, so that it can be sent again. A GET or HEAD whose
-/// length nobody knows is sent without one.
-fn is_bare<B: Body>(method: &Method, declared: Option<u64>, body: &B) -> bool {
-    let safe = matches!(*method, Method::GET | Method::HEAD);
-    let none = body.size_hint().upper().is_none_or(|bytes| bytes == 0);
-    declared.unwrap_or(0) == 0 && (body.is_end_stream() || (safe && none))
+impl<B: Body> Whole<B> {
+    /// Whether it has no body, so that it can be sent again. A GET or HEAD whose length
+    /// nobody knows is sent without one.
+    fn is_bare(&self) -> bool {
+        let safe = matches!(self.head.method, Method::GET | Method::HEAD);
+        let none = self.body.size_hint().upper().is_none_or(|bytes| bytes == 0);
+        self.declared.unwrap_or(0) == 0 && (self.body.is_end_stream() || (safe && none))
+    }
 }
 
 impl Egress {
@@ -45,15 +46,9 @@ impl Egress {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let route = Route::find(policy, &request)?;
-        let (mut head, body) = request.into_parts();
-        let declared = header::check(&mut head.headers, &route)?;
-        let again = is_bare(&head.method, declared, &body).then(|| head.clone());
-        let carried = self.carry(policy, &route, &mut head, clock).await?;
-        let whole = Whole {
-            head,
-            body,
-            declared,
-        };
+        let mut whole = Whole::checked(request, &route)?;
+        let again = whole.is_bare().then(|| whole.head.clone());
+        let carried = self.carry(policy, &route, &mut whole.head, clock).await?;
         let response = self.deliver(&route, whole, carried.identity, clock).await?;
         if response.status() != StatusCode::UNAUTHORIZED || carried.tokens.is_empty() {
             return Ok(response);

@@ -41,6 +41,19 @@ pub(crate) struct Whole<B> {
     pub(crate) declared: Option<u64>,
 }
 
+impl<B> Whole<B> {
+    /// Checks and cleans the headers of a request on this route.
+    pub(crate) fn checked(request: Request<B>, route: &Route<'_>) -> Result<Self, EgressError> {
+        let (mut head, body) = request.into_parts();
+        let declared = header::check(&mut head.headers, route)?;
+        Ok(Self {
+            head,
+            body,
+            declared,
+        })
+    }
+}
+
 /// The one way out for connections whose address a guest chooses.
 #[derive(Debug)]
 pub struct Egress {
@@ -122,13 +135,7 @@ impl Egress {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let route = Route::find(policy, &request)?;
-        let (mut head, body) = request.into_parts();
-        let declared = header::check(&mut head.headers, &route)?;
-        let whole = Whole {
-            head,
-            body,
-            declared,
-        };
+        let whole = Whole::checked(request, &route)?;
         self.deliver(&route, whole, None, clock).await
     }
 

@@ -186,6 +186,8 @@ pub(crate) async fn at_edges(
                     abort(node, chance, &second, &mut fired).await?;
                 }
             }
+            let aborts = fired.deaths.len();
+            crate::print(&format!("each edge after {first}: {aborts} deaths so far"));
         }
     }
     node.start()?;

@@ -47,11 +47,13 @@ pub(super) async fn open(request: Request) -> Result<(Response, Incoming), HttpE
 pub(super) fn upload(request: &Request) -> Result<Outgoing, HttpError> {
     let (outgoing, options) = prepare(request)?;
     let body = outgoing.body().map_err(|()| invalid("it has no body"))?;
-    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(code_error)?;
+    let host = outgoing.authority().unwrap_or_default();
+    let pending = outgoing_handler::handle(outgoing, Some(options));
     Ok(Outgoing {
         stream: None,
         body: Some(body),
-        pending,
+        pending: pending.map_err(|code| refused(code, &host))?,
+        host,
     })
 }
 
@@ -81,6 +83,8 @@ pub struct Outgoing {
     stream: Option<OutputStream>,
     body: Option<OutgoingBody>,
     pending: FutureIncomingResponse,
+    /// Where it goes, for a refusal.
+    host: String,
 }
 
 impl Outgoing {
@@ -115,7 +119,7 @@ impl Outgoing {
         loop {
             match self.pending.get() {
                 Some(Ok(Ok(response))) => return Ok(response),
-                Some(Ok(Err(code))) => return Err(code_error(code)),
+                Some(Ok(Err(code))) => return Err(refused(code, &self.host)),
                 Some(Err(())) => {
                     return Err(HttpError::Connection("the response is gone".into()));
                 }
@@ -276,11 +280,19 @@ fn stream_error(error: StreamError) -> HttpError {
     }
 }
 
-fn code_error(code: ErrorCode) -> HttpError {
+/// Why a request to this host failed.
+fn refused(code: ErrorCode, host: &str) -> HttpError {
     match code {
         ErrorCode::HttpRequestDenied => {
-            HttpError::Denied("the action was not granted this host".into())
+            let why = ["the action was not granted the host `", host, "`"];
+            HttpError::Denied(why.concat())
         }
+        code => code_error(code),
+    }
+}
+
+fn code_error(code: ErrorCode) -> HttpError {
+    match code {
         ErrorCode::ConfigurationError => {
             HttpError::Denied("a credential of the request cannot be used; the log says why".into())
         }

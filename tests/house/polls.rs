@@ -221,13 +221,15 @@ fn failures(cli: &Cli) {
         "{tried:?}"
     );
     assert!(
-        tried.stderr.contains("was not granted this host"),
+        tried
+            .stderr
+            .contains("was not granted the host `log.example`"),
         "{tried:?}"
     );
     for _ in 0..600 {
         let trigger = cli.json(&["trigger", "get", "other/news"]);
         let error = trigger["last_error"]["message"].as_str();
-        if error.is_some_and(|error| error.contains("was not granted this host")) {
+        if error.is_some_and(|error| error.contains("was not granted the host `log.example`")) {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -257,6 +259,7 @@ fn refusals(cli: &Cli) {
             "`every` is at least 1s and at most 30d, not 10ms",
         ),
         ("url:", "uri:", "does not take this config"),
+        ("event.title", "event.titel", "did you mean `title`?"),
     ] {
         let refused = deploy(from, to);
         assert_eq!(refused.code, 3, "{refused:?}");

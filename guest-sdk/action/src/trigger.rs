@@ -191,7 +191,7 @@ mod tests {
             schema::<Polled<u8, bool>>(Side::Written),
             concat!(
                 r#"{"type":"object","properties":{"cursor":true,"events":{"type":"array","items":{"type":"boolean"}},"#,
-                r#""more":{"type":"boolean"}},"required":["cursor","events","more"]}"#
+                r#""more":{"type":"boolean"}},"required":["cursor","events","more"],"additionalProperties":false}"#
             )
         );
     }

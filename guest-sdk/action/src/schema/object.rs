@@ -45,6 +45,11 @@ impl Object {
         self.more += 1;
     }
 
+    /// Whether nothing must hold besides.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.more == 0
+    }
+
     /// The whole schema.
     pub(super) fn write(self, out: &mut String) {
         out.push_str(r#"{"type":"object""#);

@@ -95,6 +95,7 @@ impl Writer {
                         object.closed = fields.closed;
                     }
                 }
+                object.closed |= !flatten && self.writes_all_of(&object);
             }
             (Tagging::Adjacent(key, under), content) => {
                 object.required(key, &tag);
@@ -107,6 +108,7 @@ impl Writer {
                         object.required(under, &schema);
                     }
                 }
+                object.closed |= !flatten && self.writes_all_of(&object);
             }
         }
         if text.is_empty() {

@@ -165,13 +165,19 @@ impl Writer {
                 let mut object = Object::default();
                 self.merge(&mut object, shape, false);
                 if let Shape::Struct(fields) = shape {
-                    object.closed |= fields.closed;
+                    object.closed |= fields.closed || self.writes_all_of(&object);
                 }
                 let mut text = String::new();
                 object.write(&mut text);
                 text
             }
         }
+    }
+
+    /// Whether what is written has no fields but those of this object: a struct writes
+    /// its own. What is flattened into it as a choice may write others.
+    pub(super) fn writes_all_of(&self, object: &Object) -> bool {
+        self.side == Side::Written && object.is_plain()
     }
 
     fn reference(&mut self, named: &'static Type) -> String {

@@ -400,6 +400,17 @@ fn a_profile_shows_which_function_burned_the_fuel() {
     let unnamed = test(text(&released), &["--profile", text(&picture)]);
     assert!(unnamed.stdout.contains("%  function "), "{unnamed:?}");
     assert!(unnamed.stderr.contains("without names"), "{unnamed:?}");
+
+    // The picture stands among the sources and is no change of them.
+    let mut watching = Watching::start(command(&folder, &["--profile", text(&picture)]));
+    assert_eq!(watching.next()["output"], plain["output"]);
+    let source = cli.folder().join("busy/src/lib.rs");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::fs::write(&source, BUSY.replace("churn", "toil")).expect("writable");
+    let next = watching.next();
+    let name = next["profile"]["functions"][0]["name"].as_str();
+    assert!(name.is_some_and(|name| name.ends_with("::toil")), "{next}");
+    assert_eq!(watching.end(), Some(130));
 }
 
 #[test]

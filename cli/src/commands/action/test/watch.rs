@@ -36,10 +36,17 @@ pub(super) async fn run(context: &Context, test: &Test) -> Result<ExitCode> {
 async fn rounds(context: &Context, test: &Test) -> Result<ExitCode> {
     let mut sources = Vec::new();
     loop {
-        let before = Seen::of(test, &sources);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "compared with the times of files, which are the system's"
+        )]
+        let began = SystemTime::now();
+        let mut before = Seen::of(test, &sources);
         match test.once().await {
             Ok(tested) => {
                 sources = sources_of(&tested.component);
+                before.learn(&sources, began);
+                before.accept(&test.call.path.join("Cargo.lock"));
                 report::show_item(context.format, &tested.answer)?;
             }
             Err(error) if error.exit() == Exit::Done => return Err(error),
@@ -127,6 +134,27 @@ impl Seen {
             .ends_with(b".snapshot.json")
         {
             self.0.insert(file.to_owned(), state);
+        }
+    }
+
+    /// Notes files of which the round has told. Those that were written since it began
+    /// may have been read before that: they count as changed.
+    fn learn(&mut self, sources: &[PathBuf], began: SystemTime) {
+        let unknown = sources.iter().filter(|file| !self.0.contains_key(*file));
+        let unknown: Vec<_> = unknown.cloned().collect();
+        for file in unknown {
+            self.note(&file);
+            let state = self.0.get_mut(&file);
+            if let Some(state) = state.filter(|s| s.is_some_and(|(at, _)| at >= began)) {
+                *state = None;
+            }
+        }
+    }
+
+    /// Notes a file again, if it is there: cargo writes its lock where there is none.
+    fn accept(&mut self, file: &Path) {
+        if file.is_file() {
+            self.note(file);
         }
     }
 

@@ -88,3 +88,32 @@ fn every_link_of_the_documentation_leads_somewhere() {
     assert!(dead.is_empty(), "{}", dead.join("\n"));
     assert!(seen > 80, "only {seen} links were found");
 }
+
+/// A placeholder such as `<name>` vanishes from a rendered page unless it is code.
+#[test]
+fn nothing_in_the_prose_is_taken_for_a_tag() {
+    let is_tag = |text: &str| {
+        let mut letters = text.chars();
+        !text.starts_with("http")
+            && letters
+                .next()
+                .is_some_and(|c| c.is_alphabetic() || c == '/')
+    };
+    let mut tags = Vec::new();
+    for page in pages() {
+        let text = prose(&page);
+        // What stands between two backticks is code.
+        for outside in text.split('`').step_by(2) {
+            let mut parts = outside.split('<');
+            let mut before = parts.next().unwrap_or_default();
+            for part in parts {
+                if is_tag(part) && !before.ends_with('\\') {
+                    let shown: String = part.chars().take(30).collect();
+                    tags.push(format!("{}: <{shown}", page.display()));
+                }
+                before = part;
+            }
+        }
+    }
+    assert!(tags.is_empty(), "{}", tags.join("\n"));
+}

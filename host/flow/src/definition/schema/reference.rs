@@ -40,7 +40,7 @@ fn reference() -> String {
 fn section(page: &mut String, name: &str, of: &Value) {
     write!(page, "\n## {name}\n\n").expect("a string");
     if let Some(description) = of["description"].as_str() {
-        write!(page, "{description}\n\n").expect("a string");
+        write!(page, "{}\n\n", prose(description)).expect("a string");
     }
     if let Some(choices) = choices(of) {
         write!(page, "One of {choices}.\n\n").expect("a string");
@@ -117,7 +117,7 @@ fn choices(of: &Value) -> Option<String> {
 
 /// What it is for, and the form of its text.
 fn meaning(of: &Value) -> String {
-    let description = of["description"].as_str().map(str::to_owned);
+    let description = of["description"].as_str().map(prose);
     let pattern = of["pattern"].as_str().map(|p| format!("`{p}`"));
     let default = of
         .get("default")
@@ -127,6 +127,11 @@ fn meaning(of: &Value) -> String {
     let parts = [description, default, names, pattern];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     parts.join(" ").replace('|', "\\|")
+}
+
+/// As Markdown, to which `<name>` is a tag.
+fn prose(description: &str) -> String {
+    description.replace('<', "\\<")
 }
 
 fn text(value: &Value) -> String {

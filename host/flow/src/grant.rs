@@ -1,5 +1,6 @@
 //! What a call may reach. An action asks, by its metadata; an operator grants,
-//! per host; a node binds the credentials' names to stored credentials.
+//! per host; a node binds the credentials' names to stored credentials. Plain text
+//! of one takes two words of an operator besides, in the credential and by a grant.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,12 @@ use crate::id::{ActionId, TenantId};
 use crate::ports::{Expect, Kind, Record, RecordError, Records};
 
 mod credential;
+mod reveal;
 
 pub use credential::{
     BoundCredential, ClientAuth, Credential, CredentialKind, Learned, OAuth2, Secret,
 };
+pub use reveal::{NotRevealable, Reveal, list_reveals, put_reveal, remove_reveal};
 
 /// An operator's word that an action may reach a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,24 +101,23 @@ pub async fn capabilities(
             }
             return Err(NoCapabilities::NotStored(stored_as.clone()));
         };
+        let credential: Credential = read(&record)?;
+        let reveal = reveal::is_granted(records, tenant, &action.id, stored_as, &credential);
+        let reveal = reveal.await?;
         let Credential {
             secret,
             kind,
             hosts,
-            reveal: _,
-        } = read(&record)?;
-        let stored_as = stored_as.clone();
-        // Plain text needs a grant of its own besides, and there is none yet.
-        capabilities.credentials.insert(
-            name.clone(),
-            BoundCredential {
-                stored_as,
-                secret,
-                kind,
-                hosts,
-                reveal: false,
-            },
-        );
+            ..
+        } = credential;
+        let bound = BoundCredential {
+            stored_as: stored_as.clone(),
+            secret,
+            kind,
+            hosts,
+            reveal,
+        };
+        capabilities.credentials.insert(name.clone(), bound);
     }
     Ok(capabilities)
 }
@@ -223,7 +225,8 @@ pub async fn credential(
     record.map(|record| read(&record)).transpose()
 }
 
-/// Removes a credential; whether there was one.
+/// Removes a credential, and first what lets actions read it, so that it does not
+/// hold for another one that gets the name; whether there was one.
 ///
 /// # Errors
 /// Trouble of the records.
@@ -232,6 +235,7 @@ pub async fn remove_credential(
     tenant: &TenantId,
     name: &str,
 ) -> Result<bool, RecordError> {
+    reveal::remove_all_of(records, tenant, name).await?;
     records.remove(Kind::Credential, tenant, name).await
 }
 

@@ -6,7 +6,8 @@
 //!
 //! Searched for are the text itself and its common encodings: base64 of both
 //! alphabets wherever the text begins in what was encoded, hex, the escapes of
-//! URLs, forms and JSON, and JSON within JSON. An action that has the plain text can always hide it better than
+//! URLs, forms and JSON, and JSON within JSON; and the text in lower case, as hosts
+//! are written. An action that has the plain text can always hide it better than
 //! that; one that has a placeholder has nothing to hide.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,9 @@ use crate::grant::{BoundCredential, Capabilities, Learned};
 use crate::payload;
 use crate::ports::{Outcome, Report};
 
-/// Shorter ones cannot be told from other text.
-const LEAST: usize = 6;
+/// Bytes of the shortest secret that is searched for: shorter ones cannot be told from
+/// other text.
+pub const LEAST: usize = 6;
 /// What is cut off at a cap may end with the beginning of a secret; so many bytes
 /// of it are covered.
 const LEAST_OF_A_CUT: usize = 4;
@@ -138,7 +140,9 @@ impl Redactor {
         Ok(covered.into())
     }
 
-    fn text(&self, text: String) -> String {
+    /// A text without secrets.
+    #[must_use]
+    pub fn text(&self, text: String) -> String {
         let forms = self.forms();
         let mut bytes = covered(&forms, text.as_bytes());
         let cut = |form: &Vec<u8>| {
@@ -197,6 +201,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     let json = quoted(secret);
     let mut forms = vec![
         bytes.to_vec(),
+        bytes.to_ascii_lowercase(),
         HEXLOWER.encode(bytes).into_bytes(),
         HEXUPPER.encode(bytes).into_bytes(),
         quoted(&json).into_bytes(),
@@ -295,6 +300,32 @@ mod tests {
         let kind = CredentialKind::Basic { user: "me".into() };
         let redactor = Redactor::new(&capabilities("hunter2", kind));
         assert_eq!(said(&redactor, "me:hunter2 hunter2"), "********** *******");
+    }
+
+    #[test]
+    fn what_an_action_was_given_in_plain_text_is_covered_whatever_its_kind() {
+        let header = "x-key".to_owned();
+        for kind in [
+            CredentialKind::Text,
+            CredentialKind::ApiKey { header },
+            CredentialKind::Bearer,
+            CredentialKind::Basic { user: "me".into() },
+        ] {
+            let mut capabilities = capabilities("Sw0rd-Fish", kind);
+            let bound = capabilities.credentials.get_mut("key").expect("bound");
+            bound.reveal = true;
+            let redactor = Redactor::new(&capabilities);
+            for text in ["Sw0rd-Fish", "sw0rd-fish"] {
+                let left = said(&redactor, &format!("no host https://{text}/"));
+                assert_eq!(left, "no host https://**********/");
+            }
+            let output = payload::encode(&json!({ "it": "Sw0rd-Fish" })).expect("encodes");
+            let line = "it is Sw0rd-Fish";
+            let report = redactor.report(report(Ok(Outcome::Continue(output)), line));
+            let covered = payload::encode(&json!({ "it": "**********" })).expect("encodes");
+            assert_eq!(report.result, Ok(Outcome::Continue(covered)));
+            assert_eq!(report.lines[0].1, "it is **********");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Credential {
     pub kind: CredentialKind,
     /// Hosts whose requests may carry it, `host` or `host:port`.
     pub hosts: Vec<String>,
-    /// Whether a grant allows an action to read it in plain text.
+    /// Whether actions that are granted it may read it in plain text.
     #[serde(default)]
     pub reveal: bool,
 }

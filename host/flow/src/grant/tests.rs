@@ -185,6 +185,151 @@ fn a_call_has_the_credentials_that_it_declares_and_that_are_stored() {
     assert!(failure.to_string().contains("`gone`"));
 }
 
+fn reveal(action: &str, credential: &str) -> Reveal {
+    Reveal {
+        action: action.parse().unwrap(),
+        credential: credential.to_owned(),
+    }
+}
+
+/// Whether a call of `weather.fetch` whose node binds `prod` has plain text.
+fn is_revealed(store: &Store) -> bool {
+    let bindings = BTreeMap::from([("api".to_owned(), "prod".to_owned())]);
+    let action = action(&[], &["api"]);
+    let found = now(capabilities(store, &tenant(), &action, &bindings)).unwrap();
+    found.credentials["api"].reveal
+}
+
+#[test]
+fn plain_text_takes_the_word_of_the_credential_and_a_grant_and_a_kind_that_may_be_revealed() {
+    let certificate = CredentialKind::Certificate {
+        chain: "PEM".into(),
+    };
+    let oauth2 = OAuth2 {
+        token_url: "https://login.example/token".into(),
+        token_at: None,
+        client_id: "me".into(),
+        scopes: Vec::new(),
+        audience: None,
+        client_auth: ClientAuth::Basic,
+    };
+    let header = "x-key".to_owned();
+    for (kind, may_be) in [
+        (CredentialKind::Text, true),
+        (CredentialKind::Bearer, true),
+        (CredentialKind::ApiKey { header }, true),
+        (CredentialKind::Basic { user: "me".into() }, true),
+        (CredentialKind::OAuth2(oauth2), false),
+        (certificate, false),
+    ] {
+        for (said, granted) in [(false, false), (true, false), (false, true), (true, true)] {
+            let store = Store::default();
+            let stored = Credential {
+                kind: kind.clone(),
+                reveal: said,
+                ..credential()
+            };
+            now(put_credential(&store, &tenant(), "prod", &stored)).unwrap();
+            let wanted = reveal("weather.fetch", "prod");
+            if granted {
+                now(put_reveal(&store, &tenant(), &wanted)).unwrap();
+            }
+            let case = format!("{kind:?} said: {said} granted: {granted}");
+            assert_eq!(is_revealed(&store), may_be && said && granted, "{case}");
+            let revealable = match (may_be, said) {
+                (false, _) => Err(NotRevealable::Never),
+                (true, false) => Err(NotRevealable::NotSaid),
+                (true, true) => Ok(()),
+            };
+            assert_eq!(stored.revealable(), revealable, "{case}");
+        }
+    }
+}
+
+#[test]
+fn plain_text_is_of_this_action_and_this_stored_credential_until_a_word_is_taken_back() {
+    let store = Store::default();
+    now(put_credential(&store, &tenant(), "prod", &credential())).unwrap();
+    for (action, name) in [
+        ("weather.fetcher", "prod"),
+        ("weather.fetch", "prod2"),
+        // The name in the action's code is not the one that counts.
+        ("weather.fetch", "api"),
+    ] {
+        now(put_reveal(&store, &tenant(), &reveal(action, name))).unwrap();
+        assert!(!is_revealed(&store), "{action} {name}");
+    }
+    let wanted = reveal("weather.fetch", "prod");
+    assert_eq!(now(put_reveal(&store, &tenant(), &wanted)).unwrap(), 1);
+    assert_eq!(now(put_reveal(&store, &tenant(), &wanted)).unwrap(), 2);
+    assert!(is_revealed(&store));
+    let short = Credential {
+        secret: Secret::new("short"),
+        ..credential()
+    };
+    now(put_credential(&store, &tenant(), "prod", &short)).unwrap();
+    assert_eq!(short.revealable(), Err(NotRevealable::TooShort));
+    assert!(!is_revealed(&store), "nothing would cover it");
+
+    let silent = Credential {
+        reveal: false,
+        ..credential()
+    };
+    now(put_credential(&store, &tenant(), "prod", &silent)).unwrap();
+    assert!(!is_revealed(&store), "the credential's word is taken back");
+    now(put_credential(&store, &tenant(), "prod", &credential())).unwrap();
+    assert!(is_revealed(&store));
+    assert!(now(remove_reveal(&store, &tenant(), &wanted)).unwrap());
+    assert!(!is_revealed(&store), "the grant is taken back");
+    assert!(!now(remove_reveal(&store, &tenant(), &wanted)).unwrap());
+
+    // One that no node binds is stored under the action's own name for it.
+    now(put_credential(&store, &tenant(), "api", &credential())).unwrap();
+    let action = action(&[], &["api"]);
+    let found = now(capabilities(&store, &tenant(), &action, &BTreeMap::new())).unwrap();
+    assert!(found.credentials["api"].reveal);
+}
+
+#[test]
+fn what_may_be_read_is_listed_page_by_page_and_goes_with_its_credential() {
+    let store = Store::default();
+    for (action, name) in [("x.y", "a"), ("x.y", "b"), ("x.z", "a"), ("x.yz", "b")] {
+        now(put_reveal(&store, &tenant(), &reveal(action, name))).unwrap();
+    }
+    let list = |action: Option<&str>, after: Option<&str>, limit| {
+        let action = action.map(|id| id.parse().unwrap());
+        let tenant = tenant();
+        let found = list_reveals(&store, &tenant, action.as_ref(), after, limit);
+        let found = now(found).unwrap();
+        let keys = found.into_iter().map(|(key, reveal)| {
+            assert_eq!(key, format!("{}/{}", reveal.action, reveal.credential));
+            key
+        });
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, 2), ["x.y/a", "x.y/b"]);
+    assert_eq!(list(None, Some("x.y/b"), 2), ["x.yz/b", "x.z/a"]);
+    assert_eq!(list(Some("x.y"), Some("x.y/a"), 9), ["x.y/b"]);
+
+    assert!(!now(remove_credential(&store, &tenant(), "a")).unwrap());
+    assert_eq!(list(None, None, 9), ["x.y/b", "x.yz/b"]);
+}
+
+#[test]
+fn more_than_are_read_at_once_go_with_their_credential() {
+    let store = Store::default();
+    now(put_credential(&store, &tenant(), "a", &credential())).unwrap();
+    for n in 0..2_500 {
+        let name = if n % 2 == 0 { "a" } else { "b" };
+        let one = reveal(&format!("x.y{n}"), name);
+        now(put_reveal(&store, &tenant(), &one)).unwrap();
+    }
+    assert!(now(remove_credential(&store, &tenant(), "a")).unwrap());
+    let left = now(list_reveals(&store, &tenant(), None, None, 9_999)).unwrap();
+    assert_eq!(left.len(), 1_250);
+    assert!(left.iter().all(|(_, reveal)| reveal.credential == "b"));
+}
+
 #[test]
 fn grants_and_credentials_are_listed_page_by_page() {
     let store = Store::default();

@@ -150,6 +150,12 @@ impl NodeId {
     pub(crate) fn of_trigger(trigger: &TriggerName) -> Self {
         Self(format!("trigger:{trigger}").into())
     }
+
+    /// Whether a trigger calls its action as this node, outside of any execution.
+    #[must_use]
+    pub fn is_of_trigger(&self) -> bool {
+        self.0.starts_with("trigger:")
+    }
 }
 
 impl TenantId {

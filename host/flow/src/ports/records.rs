@@ -62,6 +62,8 @@ pub enum Kind {
     WorkflowVersion,
     /// A grant, by `action/host`.
     Grant,
+    /// That an action may read a credential in plain text, by `action/credential`.
+    Reveal,
     /// A credential, by name. Encrypted at rest.
     Credential,
     /// A key of the API, by its id: who may do what, and a hash of its secret.
@@ -89,6 +91,7 @@ impl Kind {
             Self::Workflow => "workflow",
             Self::WorkflowVersion => "workflow_version",
             Self::Grant => "grant",
+            Self::Reveal => "reveal",
             Self::Credential => "credential",
             Self::ApiKey => "api_key",
             Self::Reached => "reached",

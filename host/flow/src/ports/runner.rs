@@ -77,6 +77,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The execution, but for a trigger's poll, which has none.
+    #[must_use]
+    pub fn of_execution(&self) -> Option<ExecutionId> {
+        (!self.step.node.is_of_trigger()).then_some(self.execution)
+    }
+
     /// The seed of the step's randomness: equal on every attempt.
     #[must_use]
     pub fn seed(&self) -> [u8; 32] {

@@ -89,7 +89,12 @@ async fn a_removed_record_is_gone(store: AnyStore) {
 
 async fn records_of_other_kinds_and_tenants_are_others(store: AnyStore) {
     put(&store, "a", "one", Expect::Any).await.unwrap();
-    for kind in [Kind::WorkflowVersion, Kind::Grant, Kind::Credential] {
+    for kind in [
+        Kind::WorkflowVersion,
+        Kind::Grant,
+        Kind::Reveal,
+        Kind::Credential,
+    ] {
         assert_eq!(store.get(kind, &tenant(), "a").await.unwrap(), None);
         assert_eq!(store.list(kind, &tenant(), "", None, 10).await.unwrap(), []);
         assert!(!store.remove(kind, &tenant(), "a").await.unwrap());

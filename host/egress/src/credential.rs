@@ -173,6 +173,33 @@ impl fmt::Debug for Learned {
     }
 }
 
+/// Who covers secrets in what is noted of a request that was refused: its caller may
+/// hold one in plain text, and have put it where the host's name should be.
+#[derive(Clone, Default)]
+pub struct Cover(Option<Arc<Hide>>);
+
+type Hide = dyn Fn(String) -> String + Send + Sync;
+
+impl Cover {
+    /// Takes from this what may be noted of a text.
+    pub fn new(hide: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hide)))
+    }
+
+    pub(crate) fn text(&self, text: String) -> String {
+        match &self.0 {
+            Some(hide) => hide(text),
+            None => text,
+        }
+    }
+}
+
+impl fmt::Debug for Cover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cover(…)")
+    }
+}
+
 // ----------------------------------------------------------- certificates --
 
 /// A certificate and its key, by which the host proves who it is.

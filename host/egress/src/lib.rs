@@ -50,7 +50,7 @@ mod tests;
 
 pub use body::ResponseBody;
 pub use config::{EgressConfig, Roots, Timeouts};
-pub use credential::{Credential, Identity, InvalidIdentity, Learned, SecretRule};
+pub use credential::{Cover, Credential, Identity, InvalidIdentity, Learned, SecretRule};
 pub use error::{EgressError, Kind};
 pub use ledger::Ledger;
 pub use policy::{Caller, HostRule, InvalidRule, Policy, Target};

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 
 use crate::address;
-use crate::credential::{Learned, SecretRule};
+use crate::credential::{Cover, Learned, SecretRule};
 use crate::host::{Authority, Host};
 
 /// What one call may reach. Empty: nothing.
@@ -21,6 +21,8 @@ pub struct Policy {
     pub added: Vec<SecretRule>,
     /// Told the tokens that the host gets for either.
     pub learned: Learned,
+    /// Covers secrets that the caller holds in plain text.
+    pub cover: Cover,
 }
 
 /// Who asks: for messages and the [`Ledger`](crate::Ledger). It opens nothing.

@@ -116,9 +116,10 @@ impl Egress {
         if let Err(error) = &sent
             && error.is_refusal()
         {
-            tracing::debug!(%error, "egress refused");
-            let reason = error.to_string();
-            self.ledger.refused(&policy.caller, error.host(), &reason);
+            let host = policy.cover.text(error.host().to_owned());
+            let reason = policy.cover.text(error.to_string());
+            tracing::debug!(error = %reason, "egress refused");
+            self.ledger.refused(&policy.caller, &host, &reason);
         }
         sent
     }

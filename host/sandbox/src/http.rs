@@ -1,7 +1,7 @@
 //! From `wasi:http` to the egress: the policy of the call, made from its
 //! capabilities, and the guest's view of what the egress answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use http::header::{Entry, HeaderValue};
 use http_body_util::BodyExt;
 use nebula_egress::{
-    Caller, Egress, EgressError, HostRule, Kind, Learned, Policy, SecretRule, Timeouts,
+    Caller, Cover, Egress, EgressError, HostRule, Kind, Learned, Policy, SecretRule, Timeouts,
 };
 use nebula_flow::ActionMetadata;
 use nebula_flow::grant::{BoundCredential, Capabilities};
+use nebula_flow::ports::Identity;
+use nebula_flow::redact::Redactor;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::credential;
@@ -44,6 +46,12 @@ pub(crate) struct Reach {
     /// What it asks for.
     action: Arc<ActionMetadata>,
     capabilities: Arc<Capabilities>,
+    /// Which call it is, for audit.
+    identity: Identity,
+    /// Covers the call's secrets in what is noted of its requests.
+    redactor: Arc<Redactor>,
+    /// Stored names of the credentials that the guest has in plain text.
+    revealed: BTreeSet<String>,
     /// Placeholders by the name of their credential, made when first asked for.
     placeholders: BTreeMap<String, String>,
     /// When the call is stopped, and each of its requests with it.
@@ -56,6 +64,8 @@ impl Reach {
         caller: Caller,
         action: Arc<ActionMetadata>,
         capabilities: Arc<Capabilities>,
+        identity: Identity,
+        redactor: Arc<Redactor>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
@@ -63,6 +73,9 @@ impl Reach {
             caller,
             action,
             capabilities,
+            identity,
+            redactor,
+            revealed: BTreeSet::new(),
             placeholders: BTreeMap::new(),
             deadline,
         }
@@ -84,6 +97,9 @@ impl Outgoing {
             return Ok(None);
         };
         if let Some(text) = credential::revealed(bound) {
+            if reach.revealed.insert(bound.stored_as.clone()) {
+                reach.audit(&bound.stored_as, &self.lines);
+            }
             return Ok(Some(text));
         }
         if let Some(placeholder) = reach.placeholders.get(name) {
@@ -109,13 +125,32 @@ fn placeholder() -> Result<String, NoRandom> {
 }
 
 impl Reach {
+    /// Says that the guest is given a credential in plain text: to the node's log,
+    /// which has it whatever becomes of the call, and to the execution's.
+    fn audit(&self, credential: &str, lines: &Lines) {
+        tracing::info!(
+            tenant = self.caller.tenant,
+            action = self.caller.action,
+            credential,
+            workflow = %self.identity.workflow,
+            execution = self.identity.of_execution().map(tracing::field::display),
+            step = %self.identity.step,
+            "an action reads a credential in plain text"
+        );
+        lines.audit(&format!(
+            "the action reads credential `{credential}` in plain text, as it was granted"
+        ));
+    }
+
     /// What one request may reach, with the credentials that it names for the host
     /// to add; or why it may not have one of them.
     fn policy(&self, lines: &Lines, named: &[HeaderValue]) -> Result<Policy, String> {
         let learned = self.capabilities.learned.clone();
+        let redactor = Arc::clone(&self.redactor);
         let mut policy = Policy {
             caller: self.caller.clone(),
             learned: Learned::new(move |secret| learned.add(secret)),
+            cover: Cover::new(move |text| redactor.text(text)),
             ..Policy::default()
         };
         for grant in &self.capabilities.hosts {

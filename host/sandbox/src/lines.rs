@@ -1,5 +1,6 @@
 //! What a call logs: by `log.write`, and by its stdout and stderr line by line.
-//! Capped in count and in bytes; what is over the cap is counted, not kept.
+//! Capped in count and in bytes; what is over the cap is counted, not kept. What the
+//! host itself must have said is kept whatever the guest wrote before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,8 @@ pub(crate) enum Output {
 #[derive(Debug, Default)]
 struct Kept {
     lines: Vec<(String, String)>,
+    /// Lines and bytes of the guest's among them.
+    count: usize,
     bytes: usize,
     dropped: u64,
     stdout: Partial,
@@ -41,6 +44,13 @@ struct Partial {
 impl Lines {
     pub(crate) fn push(&self, level: &str, message: &str) {
         self.kept().push(level, message);
+    }
+
+    /// Keeps a line that no flood of the guest's displaces. How often that is said is
+    /// for the host to bound.
+    pub(crate) fn audit(&self, message: &str) {
+        let line = printable(cut(message, MAX_LINE));
+        self.kept().lines.push(("info".into(), line));
     }
 
     /// Keeps a figure as a line of its own; one that is none is said so.
@@ -94,10 +104,11 @@ impl Lines {
 impl Kept {
     fn push(&mut self, level: &str, message: &str) {
         let message = cut(message, MAX_LINE);
-        if self.lines.len() >= MAX_LINES || self.bytes + message.len() > MAX_BYTES {
+        if self.count >= MAX_LINES || self.bytes + message.len() > MAX_BYTES {
             self.dropped += 1;
             return;
         }
+        self.count += 1;
         self.bytes += message.len();
         self.lines.push((level.to_owned(), printable(message)));
     }
@@ -219,6 +230,19 @@ mod tests {
         }
         let bytes: usize = pairs(&lines).iter().map(|(_, m)| m.len()).sum();
         assert!(bytes <= MAX_BYTES + 200, "{bytes}");
+    }
+
+    #[test]
+    fn what_must_be_said_is_kept_after_a_flood_and_takes_no_place() {
+        let lines = Lines::default();
+        lines.audit("first");
+        for _ in 0..MAX_LINES {
+            lines.push("info", "x");
+        }
+        lines.audit("last");
+        let kept = pairs(&lines);
+        assert_eq!(kept.len(), MAX_LINES + 2, "nothing was dropped");
+        assert_eq!((&*kept[0].1, &*kept[MAX_LINES + 1].1), ("first", "last"));
     }
 
     #[test]

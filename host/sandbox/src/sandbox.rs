@@ -299,6 +299,8 @@ impl Inner {
             caller,
             Arc::clone(&action),
             call.capabilities,
+            call.identity.clone(),
+            Arc::clone(redactor),
             Instant::now().checked_add(timeout),
         );
         let caller = Caller {

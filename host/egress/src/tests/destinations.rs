@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::*;
-use crate::Kind;
 use crate::route::Route;
+use crate::{Cover, Kind};
 
 #[tokio::test]
 async fn a_name_that_changes_its_address_is_asked_for_once_and_what_was_vetted_is_what_is_connected_to()
@@ -279,6 +279,21 @@ async fn what_was_reached_and_refused_is_in_the_ledger() {
     );
     assert!(!format!("{entries:?}").contains("geheim") && !reason.contains("secret"));
     assert!(egress.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_where_the_host_should_be_is_not_in_the_ledger() {
+    let egress = egress();
+    let policy = Policy {
+        cover: Cover::new(|text| text.replace("geheim", "******")),
+        ..allow([])
+    };
+    for url in ["https://geheim.example/", "https://geheim..example/"] {
+        send(&egress, &policy, get(url)).await.unwrap_err();
+    }
+    let entries = egress.ledger().take();
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    assert!(!format!("{entries:?}").contains("geheim"), "{entries:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nebula_egress::{Egress, EgressConfig};
 use nebula_flow::Effect;
 use nebula_flow::grant::{
     BoundCredential, Capabilities, ClientAuth, CredentialKind, Grant, OAuth2, Secret,
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 
 use super::guest::{Guest, call, limits, output};
 use super::sandbox;
+use crate::Sandbox;
 
 /// Gets the credential `key`; then says: 0 for a text, 1 and 2 for the errors.
 const GET: &str = "(call $credential (i32.const 512) (i32.const 3) (i32.const 3072))";
@@ -142,7 +144,60 @@ async fn the_guest_holds_a_placeholder_unless_plain_text_was_granted() {
         "{text}"
     );
     // The plain text is six bytes; what is kept of it is not.
-    assert_eq!(lines(true).await[0].1, "******");
+    let said = "the action reads credential `station` in plain text, as it was granted";
+    let three = lines(true).await;
+    let three: Vec<_> = three.iter().map(|(l, m)| (&**l, &**m)).collect();
+    assert_eq!(
+        three,
+        [("info", said), ("info", "******"), ("info", "******")],
+        "it is said once in a call"
+    );
+}
+
+#[tokio::test]
+async fn what_a_guest_has_in_plain_text_is_covered_in_what_is_noted_of_its_requests() {
+    let egress = Arc::new(Egress::new(EgressConfig::default()));
+    let ledger = Arc::clone(egress.ledger());
+    let sandbox = Sandbox::new(super::config(), egress).expect("a sandbox");
+    // Asks a host by the name of the secret.
+    let text = format!("{GET} {SEND}").replace(
+        "(i32.const 530) (i32.const 8)",
+        "(i32.load (i32.const 3076)) (i32.load (i32.const 3080))",
+    );
+    let guest = Guest::new(text);
+    let report = sandbox.run(with(&guest, vec![], Some(bound(true)))).await;
+    assert_eq!(output(&report), DENIED);
+    let entries = ledger.take();
+    assert_eq!(entries[0].host, "******", "{entries:?}");
+    let noted = format!("{entries:?} {:?}", report.lines);
+    assert!(
+        noted.contains("******") && !noted.contains("s3cret"),
+        "{noted}"
+    );
+}
+
+#[tokio::test]
+async fn what_only_the_host_can_use_is_never_given_in_plain_text() {
+    let log = "(call $log (i32.const 2) (i32.load (i32.const 3076)) (i32.load (i32.const 3080)))";
+    let guest = Guest::new(format!("{GET} {log} (call $number (i64.const 0))"));
+    let certificate = CredentialKind::Certificate {
+        chain: String::new(),
+    };
+    let basic = CredentialKind::Basic { user: "me".into() };
+    for (kind, lines) in [(certificate, 1), (basic, 2)] {
+        let credential = BoundCredential {
+            reveal: true,
+            ..of_kind(kind)
+        };
+        let report = sandbox().run(with(&guest, vec![], Some(credential))).await;
+        assert_eq!(report.lines.len(), lines, "{:?}", report.lines);
+        let got = &report.lines[lines - 1].1;
+        if lines == 1 {
+            assert!(got.starts_with("nebula-secret-"), "{got}");
+        } else {
+            assert_eq!(got, "Basic ************");
+        }
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ pub struct Credential {
     pub client_auth: Option<ClientAuth>,
     /// Hosts whose requests may carry it, `host` or `host:port`.
     pub hosts: Vec<String>,
-    /// Whether an action may read it in plain text.
+    /// Whether actions that are granted it may read it in plain text.
     pub reveal: bool,
     /// How often it was set.
     pub version: u64,
@@ -121,7 +121,8 @@ pub struct SetCredential {
     /// Hosts whose requests may carry it, `host` or `host:port`.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// Whether an action may read it in plain text.
+    /// Whether actions that are granted it may read it in plain text; never of
+    /// `oauth2` and `certificate`.
     #[serde(default)]
     pub reveal: bool,
 }
@@ -152,7 +153,18 @@ pub struct Grant {
     pub methods: Vec<String>,
 }
 
-/// What an action may reach, and what it has reached.
+/// An operator's word that an action may read a credential in plain text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Reveal {
+    /// Which action.
+    pub action: String,
+    /// The name that the credential is stored under.
+    pub credential: String,
+}
+
+/// What an action may reach and read in plain text, and what it has reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionReach {
     /// Which action.
@@ -161,6 +173,19 @@ pub struct ActionReach {
     pub installed: bool,
     /// Hosts that it asks for, is granted, or has reached or tried, by name.
     pub hosts: Vec<HostReach>,
+    /// Credentials that it is granted in plain text, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reveals: Vec<RevealReach>,
+}
+
+/// A credential that an action is granted in plain text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RevealReach {
+    /// The name that it is stored under.
+    pub credential: String,
+    /// Why the action does not get it in plain text all the same; absent if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
 }
 
 /// What an action may do and has done at a host.

@@ -141,6 +141,8 @@ codes! {
     CredentialNotFound = "credential_not_found", 404, "There is no such credential";
     /// No such grant.
     GrantNotFound = "grant_not_found", 404, "There is no such grant";
+    /// The action is not granted the plain text of this credential.
+    RevealNotFound = "reveal_not_found", 404, "There is no such grant of plain text";
     /// No such package, or no version of it that fits.
     PackageNotFound = "package_not_found", 404, "There is no such package";
     /// No such key.
@@ -151,6 +153,8 @@ codes! {
     RequestTimeout = "request_timeout", 408, "The request took too long to arrive";
     /// Someone else changed it at the same time.
     Conflict = "conflict", 409, "Someone else changed it at the same time";
+    /// The credential does not say that it may be revealed, or is of a kind that never is.
+    NotRevealable = "not_revealable", 409, "The credential may not be read in plain text";
     /// The trigger is switched off.
     TriggerDisabled = "trigger_disabled", 409, "The trigger is switched off";
     /// Nothing can happen to it any more.

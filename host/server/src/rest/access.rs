@@ -1,17 +1,18 @@
-//! `/credentials`, `/grants` and `/reach`.
+//! `/credentials`, `/grants`, `/reveals` and `/reach`.
 
 use axum::extract::{Path, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use nebula_api::access::{
-    ActionReach, Credential, Grant, GrantKey, GrantsQuery, PageQuery, SetCredential,
+    ActionReach, Credential, Grant, GrantKey, GrantsQuery, PageQuery, Reveal, SetCredential,
 };
 use nebula_api::{Page, Problem, problem};
+use serde::Serialize;
 
 use super::extract::{self, Query};
 use super::reply::{self, Refusal, Reply};
 use crate::app::App;
-use crate::service::{credentials, grants, reach};
+use crate::service::{credentials, grants, reach, reveals};
 
 /// List the credentials; their secrets are never given back
 #[utoipa::path(
@@ -111,6 +112,46 @@ pub(crate) async fn remove_grant(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// List which actions may read which credentials in plain text
+#[utoipa::path(
+    get, path = "/api/v1/reveals", tag = "access",
+    params(GrantsQuery),
+    responses((status = 200, body = Page<Reveal>), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn list_reveals(app: App, Query(query): Query<GrantsQuery>) -> Reply {
+    reply::ok(&reveals::list(&app, query).await?)
+}
+
+/// Grant an action the plain text of a credential that says `reveal`
+#[utoipa::path(
+    post, path = "/api/v1/reveals", tag = "access",
+    request_body = Reveal,
+    responses(
+        (status = 201, body = Reveal),
+        (status = 200, body = Reveal, description = "It was granted already"),
+        (status = "default", body = Problem, content_type = problem::MEDIA_TYPE)
+    )
+)]
+pub(crate) async fn add_reveal(app: App, request: Request) -> Reply {
+    let body = extract::json(&app, request).await?;
+    let (reveal, is_new) = reveals::add(&app, body).await?;
+    made(&reveal, is_new)
+}
+
+/// Take the plain text of a credential back from an action
+#[utoipa::path(
+    delete, path = "/api/v1/reveals", tag = "access",
+    params(Reveal),
+    responses((status = 204), (status = "default", body = Problem, content_type = problem::MEDIA_TYPE))
+)]
+pub(crate) async fn remove_reveal(
+    app: App,
+    Query(reveal): Query<Reveal>,
+) -> Result<Response, Refusal> {
+    reveals::remove(&app, reveal).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 /// List what each action may reach and has reached
 #[utoipa::path(
     get, path = "/api/v1/reach", tag = "access",
@@ -124,12 +165,14 @@ pub(crate) async fn list_reach(app: App, Query(query): Query<GrantsQuery>) -> Re
 async fn set_grant(app: &App, request: Request) -> Reply {
     let body = extract::json(app, request).await?;
     let (grant, is_new) = grants::add(app, body).await?;
-    reply::json(
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        &grant,
-    )
+    made(&grant, is_new)
+}
+
+fn made<T: Serialize>(what: &T, is_new: bool) -> Reply {
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    reply::json(status, what)
 }

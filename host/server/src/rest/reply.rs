@@ -12,6 +12,7 @@ use nebula_api::problem::{Diagnostic, Position};
 use nebula_api::{Code, Problem};
 use nebula_flow::TriggerName;
 use nebula_flow::execution::{Refused, Resolved};
+use nebula_flow::grant::NotRevealable;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError};
 use serde::Serialize;
@@ -82,6 +83,7 @@ fn problem(error: Error) -> Problem {
         | Error::TriggerNotFound { .. }
         | Error::CredentialNotFound(_)
         | Error::GrantNotFound { .. }
+        | Error::RevealNotFound { .. }
         | Error::KeyNotFound(_) => not_found(error, detail),
         Error::TriggerInput(_) => Problem::new(Code::InvalidInput, detail)
             .hint("look at the trigger's `input` in the workflow, and at the event"),
@@ -90,6 +92,7 @@ fn problem(error: Error) -> Problem {
         | Error::HookNotFound { .. }
         | Error::WebhookRefused(_)
         | Error::SecretMissing(_) => trigger(&error, detail),
+        Error::NotRevealable { credential, why } => not_revealable(&credential, why, detail),
         Error::InvalidId(_) => Problem::new(Code::InvalidId, detail),
         Error::InvalidQuery { .. } => Problem::new(Code::InvalidQuery, detail),
         Error::InvalidBody { pointer, .. } => {
@@ -164,11 +167,26 @@ fn not_found(error: Error, detail: String) -> Problem {
         Error::GrantNotFound { .. } => {
             Problem::new(Code::GrantNotFound, detail).hint("look at GET /api/v1/grants")
         }
+        Error::RevealNotFound { .. } => {
+            Problem::new(Code::RevealNotFound, detail).hint("look at GET /api/v1/reveals")
+        }
         Error::KeyNotFound(_) => {
             Problem::new(Code::KeyNotFound, detail).hint("look at GET /api/v1/keys")
         }
         _ => internal(&detail),
     }
+}
+
+fn not_revealable(credential: &str, why: NotRevealable, detail: String) -> Problem {
+    Problem::new(Code::NotRevealable, detail).hint(match why {
+        NotRevealable::NotSaid => format!(
+            "set it again so that it says so, if it may be: `nebula credential set {credential} … --reveal`"
+        ),
+        NotRevealable::TooShort => "set a longer secret".into(),
+        NotRevealable::Never => "let the action name it in its requests; the host adds what \
+             is made of it"
+            .into(),
+    })
 }
 
 fn trigger_not_found(there: &[TriggerName], detail: String) -> Problem {

@@ -58,6 +58,9 @@ pub(crate) fn routes() -> Routes {
         .post("/grants", ADMIN, access::add_grant)
         .put("/grants", ADMIN, access::put_grant)
         .delete("/grants", ADMIN, access::remove_grant)
+        .get("/reveals", VIEWER, access::list_reveals)
+        .post("/reveals", ADMIN, access::add_reveal)
+        .delete("/reveals", ADMIN, access::remove_reveal)
         .get("/reach", VIEWER, access::list_reach)
         .get("/keys", ADMIN, keys::list)
         .post("/keys", ADMIN, keys::create)
@@ -215,6 +218,9 @@ async fn wrong_method(_: App, method: http::Method, uri: http::Uri) -> Refusal {
         access::add_grant,
         access::put_grant,
         access::remove_grant,
+        access::list_reveals,
+        access::add_reveal,
+        access::remove_reveal,
         keys::list,
         keys::create,
         keys::revoke,

@@ -52,6 +52,17 @@ pub(super) fn check(request: &SetCredential) -> Result<grant::CredentialKind> {
     })
 }
 
+/// Refuses `reveal` of what is never revealed.
+pub(super) fn revealable(credential: &grant::Credential) -> Result<()> {
+    match credential.revealable() {
+        Err(why) if credential.reveal => refuse(
+            "/reveal",
+            format!("it may not be read in plain text: {why}"),
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn secret(request: &SetCredential) -> Result<()> {
     let secret = &request.secret;
     if secret.is_empty() || secret.len() > MAX_SECRET {

@@ -3,6 +3,7 @@
 use nebula_api::Page;
 use nebula_api::access::{ClientAuth, Credential, CredentialKind, PageQuery, SetCredential};
 use nebula_flow::grant::{self, Secret};
+use nebula_flow::id::InvalidId;
 use nebula_flow::ports::{Kind, Record};
 
 use super::grants::one_spelling;
@@ -46,18 +47,15 @@ pub(crate) async fn set(app: &App, name: &str, request: SetCredential) -> Result
         hosts,
         reveal: request.reveal,
     };
+    credential_kind::revealable(&credential)?;
     let version = grant::put_credential(&*app.records, &app.tenant, name, &credential).await?;
     Ok(public(name.into(), credential, version))
 }
 
-/// Removes a credential.
+/// Removes a credential, and with it what lets actions read it in plain text.
 pub(crate) async fn remove(app: &App, name: &str) -> Result<()> {
     check_name(name)?;
-    if app
-        .records
-        .remove(Kind::Credential, &app.tenant, name)
-        .await?
-    {
+    if grant::remove_credential(&*app.records, &app.tenant, name).await? {
         Ok(())
     } else {
         Err(Error::CredentialNotFound(name.into()))
@@ -115,7 +113,8 @@ fn public(name: String, stored: grant::Credential, version: u64) -> Credential {
     told
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what is no name of a credential.
+pub(super) fn check_name(name: &str) -> std::result::Result<(), InvalidId> {
     let valid = (1..=128).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name
@@ -124,12 +123,11 @@ fn check_name(name: &str) -> Result<()> {
     if valid {
         return Ok(());
     }
-    Err(nebula_flow::id::InvalidId {
+    Err(InvalidId {
         kind: "credential name",
         text: name.chars().take(80).collect(),
         expected: "1 to 128 of a-z, A-Z, 0-9, `-`, `_` and `.`, beginning with a letter or a digit",
-    }
-    .into())
+    })
 }
 
 /// The hosts of a credential in their one spelling.

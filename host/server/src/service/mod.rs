@@ -8,8 +8,8 @@
 //! - [`remove_execution`]: what is over.
 //! - [`executions`], [`timeline`], [`history`]: what the log says.
 //! - [`triggers`], [`webhooks`], [`signature`]: what starts workflows by itself.
-//! - [`actions`], [`credentials`], [`credential_kind`], [`grants`]: what may run and
-//!   what it may reach.
+//! - [`actions`], [`credentials`], [`credential_kind`], [`grants`], [`reveals`]: what may
+//!   run and what it may reach.
 //! - [`packages`], [`plan_packages`], [`install_packages`]: where actions come from.
 //! - [`keys`]: who may do what through the API.
 //! - [`reach`]: what it has reached.
@@ -32,6 +32,7 @@ pub(crate) mod reach;
 pub(crate) mod remove_execution;
 pub(crate) mod resolve_execution;
 pub(crate) mod restart_execution;
+pub(crate) mod reveals;
 pub(crate) mod signal_execution;
 mod signature;
 pub(crate) mod start_execution;
@@ -44,6 +45,7 @@ pub(crate) mod workflows;
 use nebula_flow::definition::Diagnostic;
 use nebula_flow::event::Failure;
 use nebula_flow::execution::{Refused, Resolved};
+use nebula_flow::grant::NotRevealable;
 use nebula_flow::id::InvalidId;
 use nebula_flow::payload::PayloadError;
 use nebula_flow::ports::{LogError, RecordError, ResolveError, Status};
@@ -91,6 +93,13 @@ pub(crate) enum Error {
     CredentialNotFound(String),
     #[error("action `{action}` has no grant for `{host}`")]
     GrantNotFound { action: String, host: String },
+    #[error("action `{action}` is not granted credential `{credential}` in plain text")]
+    RevealNotFound { action: String, credential: String },
+    #[error("credential `{credential}` may not be read in plain text: {why}")]
+    NotRevealable {
+        credential: String,
+        why: NotRevealable,
+    },
     #[error("no key `{0}` is known")]
     KeyNotFound(String),
     #[error(transparent)]

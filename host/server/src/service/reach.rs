@@ -1,21 +1,21 @@
-//! What each action may reach, and what it has reached.
+//! What each action may reach and read in plain text, and what it has reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nebula_api::access::{ActionReach, GrantsQuery, HostReach, Refusal};
+use nebula_api::access::{ActionReach, GrantsQuery, HostReach, Refusal, RevealReach};
 use nebula_api::{Page, Time};
 use nebula_flow::ports::Kind;
 use nebula_flow::reached::{self, HostReached, Reached};
 use nebula_flow::{ActionId, grant};
 
-use super::{Error, Result, grants, paging};
+use super::{Error, Result, grants, paging, reveals};
 use crate::app::App;
 
 /// Grants that are read at once.
 const CHUNK: usize = 1_000;
 
 /// A page of actions by id: those that are installed and ask for hosts, those
-/// that have grants, those that have reached or tried something.
+/// that have grants of hosts or plain text, those that have reached or tried something.
 pub(crate) async fn list(app: &App, query: GrantsQuery) -> Result<Page<ActionReach>> {
     let limit = paging::limit(query.limit)?;
     let only = query.action.as_deref().map(ActionId::new).transpose()?;
@@ -28,6 +28,7 @@ pub(crate) async fn list(app: &App, query: GrantsQuery) -> Result<Page<ActionRea
         .map(|(id, action)| (id.to_string(), action.metadata.hosts.clone()))
         .collect();
     let mut grants = by_action(app, only.as_ref()).await?;
+    let mut reveals = reveals::by_action(app, only.as_ref()).await?;
     let after = query.cursor.as_deref();
     let mut reached: BTreeMap<String, Reached> = match &only {
         Some(id) => {
@@ -43,6 +44,7 @@ pub(crate) async fn list(app: &App, query: GrantsQuery) -> Result<Page<ActionRea
     let names: BTreeSet<&String> = asking
         .map(|(id, _)| id)
         .chain(grants.keys())
+        .chain(reveals.keys())
         .chain(
             reached
                 .iter()
@@ -60,8 +62,9 @@ pub(crate) async fn list(app: &App, query: GrantsQuery) -> Result<Page<ActionRea
         .into_iter()
         .map(|id| {
             let granted = grants.remove(&id).unwrap_or_default();
+            let reveals = reveals.remove(&id).unwrap_or_default();
             let reached = reached.remove(&id).unwrap_or_default();
-            one(&id, asks.get(&id), granted, reached)
+            one(&id, asks.get(&id), granted, reveals, reached)
         })
         .collect();
     Ok(paging::page(items, limit, |item: &ActionReach| {
@@ -99,6 +102,7 @@ fn one(
     id: &str,
     asks: Option<&Vec<String>>,
     granted: Vec<grant::Grant>,
+    reveals: Vec<RevealReach>,
     reached: Reached,
 ) -> ActionReach {
     let asked = asks.map_or(&[][..], Vec::as_slice);
@@ -127,6 +131,7 @@ fn one(
         action: id.to_owned(),
         installed: asks.is_some(),
         hosts: hosts.into_values().collect(),
+        reveals,
     }
 }
 

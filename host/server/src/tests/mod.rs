@@ -19,6 +19,7 @@ mod openapi;
 mod removals;
 mod resolve;
 mod restarts;
+mod reveals;
 mod signals;
 mod triggers;
 mod webhooks;

@@ -65,6 +65,10 @@ pub(crate) struct Set {
     /// Of `certificate`: the file with the certificate and those above it; the secret is its key
     #[arg(long, value_name = "FILE")]
     certificate: Option<String>,
+    /// Let actions that are granted it read it in plain text (`nebula grant reveal`); not of
+    /// `oauth2` and `certificate`
+    #[arg(long)]
+    reveal: bool,
     /// Read the secret from a file (`-` for standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "from_env")]
     from_file: Option<String>,
@@ -108,6 +112,7 @@ impl Set {
             "secret": self.secret()?,
             "kind": word(&self.kind),
             "hosts": self.hosts,
+            "reveal": self.reveal,
         });
         for (name, given) in [
             ("header", &self.header),
@@ -191,7 +196,18 @@ async fn go(context: &Context, client: &Client, verb: Credential) -> Result<Exit
                 [] => String::new(),
                 hosts => format!(" for {}", hosts.join(", ")),
             };
-            report(context, &answer, &format!("stored {}{whom}", set.name))
+            let reveal = match set.reveal {
+                true => format!(
+                    "; an action reads it in plain text once it is granted: nebula grant reveal ACTION {}",
+                    set.name
+                ),
+                false => String::new(),
+            };
+            report(
+                context,
+                &answer,
+                &format!("stored {}{whom}{reveal}", set.name),
+            )
         }
         Credential::List(args) => {
             List::new("/api/v1/credentials", COLUMNS)

@@ -12,7 +12,7 @@ use crate::client::{Body, Client};
 use crate::error::{Error, Result};
 use crate::output::{self, Show};
 
-/// Let actions reach hosts: `nebula grant weather.fetch api.weather.example`
+/// Let actions reach hosts, or read credentials: `nebula grant weather.fetch api.weather.example`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GrantArgs {
@@ -35,10 +35,22 @@ pub(crate) struct GrantArgs {
     methods: Vec<String>,
 }
 
+/// Where grants of hosts are.
+const GRANTS: &str = "/api/v1/grants";
+/// Where grants of plain text are.
+const REVEALS: &str = "/api/v1/reveals";
+
 /// The other verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List what each action may reach, and what it has reached
+    /// Let an action read a credential in plain text, which must say --reveal too
+    Reveal {
+        /// The action
+        action: String,
+        /// The name that the credential is stored under
+        credential: String,
+    },
+    /// List what each action may reach and read in plain text, and what it has reached
     List {
         /// Only this action
         action: Option<String>,
@@ -47,9 +59,20 @@ pub(crate) enum Verb {
     Revoke {
         /// The action
         action: String,
-        /// The host, as it was granted
-        host: String,
+        #[command(flatten)]
+        of: Granted,
     },
+}
+
+/// What was granted: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Granted {
+    /// The host, as it was granted
+    host: Option<String>,
+    /// A credential that the action may read in plain text, in place of a host
+    #[arg(long, value_name = "NAME")]
+    credential: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context, grant: GrantArgs) -> Result<ExitCode> {
@@ -62,19 +85,13 @@ pub(crate) async fn run(context: &Context, grant: GrantArgs) -> Result<ExitCode>
 async fn go(context: &Context, client: &Client, grant: GrantArgs) -> Result<ExitCode> {
     match grant.verb {
         Some(Verb::List { action }) => list(context, client, action.as_deref()).await,
-        Some(Verb::Revoke { action, host }) => {
-            let path = format!(
-                "/api/v1/grants?action={}&host={}",
-                segment(&action),
-                segment(&host)
-            );
-            let answer = client.call(Method::DELETE, &path, Body::default()).await?;
-            report(
-                context,
-                &answer,
-                &format!("{action} may no longer reach {host}"),
-            )
+        Some(Verb::Reveal { action, credential }) => {
+            let body = Body::json(&json!({ "action": action, "credential": credential }));
+            let answer = client.call(Method::POST, REVEALS, body).await?;
+            let text = format!("{action} may read credential {credential} in plain text");
+            report(context, &answer, &text)
         }
+        Some(Verb::Revoke { action, of }) => revoke(context, client, &action, of).await,
         None => {
             let (Some(action), Some(host)) = (&grant.action, &grant.host) else {
                 return Err(Error::refused("an action and a host are needed"));
@@ -85,9 +102,7 @@ async fn go(context: &Context, client: &Client, grant: GrantArgs) -> Result<Exit
             }
             body["schemes"] = grant.schemes.as_slice().into();
             body["methods"] = grant.methods.as_slice().into();
-            let answer = client
-                .call(Method::POST, "/api/v1/grants", Body::json(&body))
-                .await?;
+            let answer = client.call(Method::POST, GRANTS, Body::json(&body)).await?;
             let may = rights(&answer);
             report(
                 context,
@@ -96,6 +111,33 @@ async fn go(context: &Context, client: &Client, grant: GrantArgs) -> Result<Exit
             )
         }
     }
+}
+
+/// Takes back a host or, in its place, the plain text of a credential.
+async fn revoke(
+    context: &Context,
+    client: &Client,
+    action: &str,
+    granted: Granted,
+) -> Result<ExitCode> {
+    let (of, what, no_longer) = match (granted.host, granted.credential) {
+        (_, Some(name)) => {
+            let text = format!("read credential {name} in plain text");
+            (REVEALS, format!("credential={}", segment(&name)), text)
+        }
+        (Some(host), None) => {
+            let text = format!("reach {host}");
+            (GRANTS, format!("host={}", segment(&host)), text)
+        }
+        (None, None) => return Err(Error::refused("a host or --credential is needed")),
+    };
+    let path = format!("{of}?action={}&{what}", segment(action));
+    let answer = client.call(Method::DELETE, &path, Body::default()).await?;
+    report(
+        context,
+        &answer,
+        &format!("{action} may no longer {no_longer}"),
+    )
 }
 
 async fn list(context: &Context, client: &Client, action: Option<&str>) -> Result<ExitCode> {
@@ -122,6 +164,7 @@ async fn list(context: &Context, client: &Client, action: Option<&str>) -> Resul
         &[
             ("ACTION", "/action", Show::Text),
             ("HOST", "/host", Show::Text),
+            ("CREDENTIAL", "/credential", Show::Text),
             ("MAY", "/may", Show::Text),
             ("REQUESTS", "/requests", Show::Count),
             ("LAST", "/last_at", Show::Age),
@@ -133,23 +176,33 @@ async fn list(context: &Context, client: &Client, action: Option<&str>) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// One row for each host of an action.
+/// One row for each host of an action, and for each credential that it is granted.
 fn rows(action: &Value) -> Vec<Value> {
-    let hosts = action["hosts"].as_array().into_iter().flatten();
-    let row = |host: &Value| {
-        let mut row = host.clone();
+    let list = |name: &str| action[name].as_array().into_iter().flatten();
+    let row = |of: &Value, may: String| {
+        let mut row = of.clone();
         row["action"] = action["action"].clone();
-        row["may"] = match (host.get("grant"), host["asked"].as_bool()) {
+        row["may"] = may.into();
+        row
+    };
+    let hosts = list("hosts").map(|host| {
+        let may = match (host.get("grant"), host["asked"].as_bool()) {
             (Some(grant), Some(true)) => rights(grant),
             (Some(grant), _) => format!("{} (not asked for)", rights(grant)),
             (None, Some(true)) if host["host"] == "*" => "any host, each by a grant".into(),
             (None, Some(true)) => "not granted".into(),
             (None, _) => "not asked for".into(),
-        }
-        .into();
-        row
-    };
-    hosts.map(row).collect()
+        };
+        row(host, may)
+    });
+    let reveals = list("reveals").map(|reveal| {
+        let may = match reveal["withheld"].as_str() {
+            Some(why) => format!("not read in plain text, though granted: {why}"),
+            None => "read in plain text".into(),
+        };
+        row(reveal, may)
+    });
+    hosts.chain(reveals).collect()
 }
 
 /// What a grant allows, e.g. `https GET,POST at http://127.0.0.1:8080`.
@@ -174,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_says_what_a_host_is_to_an_action() {
+    fn a_row_says_what_a_host_or_a_credential_is_to_an_action() {
         let action = json!({ "action": "a.b", "installed": true, "hosts": [
             { "host": "*", "asked": true, "requests": 0, "refused": 0 },
             { "host": "x.example", "asked": true, "requests": 7, "refused": 0, "grant": {
@@ -182,6 +235,9 @@ mod tests {
             { "host": "y.example", "asked": false, "requests": 0, "refused": 0,
                 "grant": { "schemes": ["https"] } },
             { "host": "z.example", "asked": false, "requests": 0, "refused": 3 },
+        ], "reveals": [
+            { "credential": "prod" },
+            { "credential": "test", "withheld": "it is not stored" },
         ] });
         let rows = rows(&action);
         let may: Vec<_> = rows.iter().filter_map(|row| row["may"].as_str()).collect();
@@ -192,8 +248,11 @@ mod tests {
                 "http,https GET,POST at http://127.0.0.1:9",
                 "https (not asked for)",
                 "not asked for",
+                "read in plain text",
+                "not read in plain text, though granted: it is not stored",
             ]
         );
+        assert_eq!(rows[4]["credential"], "prod");
         assert!(rows.iter().all(|row| row["action"] == "a.b"));
         assert_eq!(rows[1]["requests"], 7);
     }

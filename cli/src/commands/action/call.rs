@@ -36,6 +36,9 @@ pub(super) struct CallArgs {
     /// A credential, from a file (repeatable); kinds as of `nebula credential set`
     #[arg(long = "credential", value_name = "NAME=[KIND:]@FILE")]
     credentials: Vec<String>,
+    /// A credential that it reads in plain text, as if it were granted (repeatable)
+    #[arg(long = "reveal", value_name = "NAME")]
+    reveals: Vec<String>,
     /// A host it may reach, `HOST` or `HOST=URL` for another address (repeatable)
     #[arg(long = "allow", value_name = "HOST[=URL]")]
     hosts: Vec<String>,
@@ -168,6 +171,9 @@ impl CallArgs {
         for given in &self.credentials {
             let (name, bound) = credential::read_one(given)?;
             capabilities.credentials.insert(name, bound);
+        }
+        for name in &self.reveals {
+            credential::reveal(&mut capabilities.credentials, name)?;
         }
         Ok(capabilities)
     }

@@ -1,6 +1,7 @@
 //! `--credential NAME=[KIND:]@FILE`: a credential of a call that no node makes. The
 //! secret stands in a file, so that it stays out of the command line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nebula_sandbox::nebula_flow::grant::{BoundCredential, CredentialKind, OAuth2, Secret};
@@ -46,6 +47,22 @@ pub(super) fn read_one(given: &str) -> Result<(String, BoundCredential)> {
         reveal: false,
     };
     Ok((name.to_owned(), bound))
+}
+
+/// Gives the action a credential in plain text, as a node does where the credential
+/// says `reveal` and the action is granted it.
+pub(super) fn reveal(given: &mut BTreeMap<String, BoundCredential>, name: &str) -> Result<()> {
+    let Some(bound) = given.get_mut(name) else {
+        return Err(Error::refused(format!("no credential `{name}` is given"))
+            .hint(format!("add --credential {name}=@FILE")));
+    };
+    if !bound.kind.may_be_revealed() {
+        return Err(Error::refused(format!(
+            "credential `{name}` is never read in plain text: only the host can use what it is"
+        )));
+    }
+    bound.reveal = true;
+    Ok(())
 }
 
 /// What stands in a file of this kind. What is wrong is said without what it says.

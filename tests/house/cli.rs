@@ -149,7 +149,16 @@ impl Cli {
 
     /// The same with options of `nebula dev`.
     pub(crate) fn node_with(&self, options: &[&str]) -> RunningNode {
-        RunningNode::start_with(self.command(), "0", options)
+        RunningNode::start_with(self.command(), "0", options, Stdio::null())
+    }
+
+    /// The same, whose log goes into a file.
+    pub(crate) fn node_logging(&self, options: &[&str], log: &Path) -> RunningNode {
+        let log = fs::File::options().create(true).append(true).open(log);
+        let log = Stdio::from(log.expect("writable"));
+        let mut command = self.command();
+        command.env("NEBULA_LOG", "debug");
+        RunningNode::start_with(command, "0", options, log)
     }
 }
 
@@ -159,12 +168,12 @@ pub(crate) struct RunningNode(Child);
 impl RunningNode {
     /// Starts `nebula dev` and waits until it listens.
     pub(crate) fn start(command: Command, port: &str) -> Self {
-        Self::start_with(command, port, &[])
+        Self::start_with(command, port, &[], Stdio::null())
     }
 
-    fn start_with(mut command: Command, port: &str, options: &[&str]) -> Self {
+    fn start_with(mut command: Command, port: &str, options: &[&str], log: Stdio) -> Self {
         command.args(["dev", "--port", port]).args(options);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("nebula runs");
         let out = child.stdout.take().expect("piped");
         let line = BufReader::new(out).lines().next();

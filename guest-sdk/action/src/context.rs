@@ -140,7 +140,8 @@ impl ActionContext {
 
     /// A text that works as the credential in the headers of requests to the
     /// hosts which the credential is for. It is a placeholder: the host puts
-    /// the secret in its place on the way out.
+    /// the secret in its place on the way out, unless an operator granted the
+    /// action the plain text.
     ///
     /// # Errors
     /// Permanent, when the action did not ask for the name in its metadata or

@@ -96,8 +96,34 @@ impl Catalog {
                 });
             }
         }
-        let prepared = try_join_all(sources.iter().map(|source| prepare(&*runner, source))).await?;
+        let prepared = prepare_all(&*runner, &sources).await?;
+        for (source, prepared) in sources.iter().zip(&prepared) {
+            refuse_reserved(source, prepared)?;
+        }
+        Self::listing(records, sources, prepared)
+    }
 
+    /// Prepares components under the names that messages call them by, and lists their
+    /// actions: those of whoever built them all, such as a test, which may have any name.
+    ///
+    /// # Errors
+    /// When one cannot be prepared or has no action, or two have the same.
+    pub async fn of(
+        runner: &dyn Runner,
+        records: Arc<dyn Records>,
+        components: impl IntoIterator<Item = (String, Verified<Component>)>,
+    ) -> Result<Self, HubError> {
+        let named = |(name, component)| Named { name, component };
+        let sources: Vec<Named> = components.into_iter().map(named).collect();
+        let prepared = prepare_all(runner, &sources).await?;
+        Self::listing(records, sources, prepared)
+    }
+
+    fn listing(
+        records: Arc<dyn Records>,
+        sources: Vec<Named>,
+        prepared: Vec<Prepared>,
+    ) -> Result<Self, HubError> {
         let mut catalog = Self {
             records,
             actions: BTreeMap::new(),
@@ -131,15 +157,6 @@ impl Catalog {
         }
         for metadata in prepared.actions {
             let action = metadata.id.clone();
-            let prefix = action.as_str().split('.').next().unwrap_or_default();
-            if *component.origin() != Origin::Embedded && RESERVED.contains(&prefix) {
-                let prefix = prefix.to_owned();
-                return Err(HubError::Reserved {
-                    name: name.clone(),
-                    action,
-                    prefix,
-                });
-            }
             if let Some(first) = claims.insert(action.clone(), name.clone()) {
                 return Err(HubError::Duplicate {
                     action,
@@ -221,6 +238,28 @@ impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.actions.keys()).finish()
     }
+}
+
+async fn prepare_all(runner: &dyn Runner, sources: &[Named]) -> Result<Vec<Prepared>, HubError> {
+    try_join_all(sources.iter().map(|source| prepare(runner, source))).await
+}
+
+/// Refuses names that belong to Nebula in a component that is not of this binary.
+fn refuse_reserved(source: &Named, prepared: &Prepared) -> Result<(), HubError> {
+    if *source.component.origin() == Origin::Embedded {
+        return Ok(());
+    }
+    for metadata in &prepared.actions {
+        let prefix = installed::segment(&metadata.id);
+        if RESERVED.contains(&prefix) {
+            return Err(HubError::Reserved {
+                name: source.name.clone(),
+                action: metadata.id.clone(),
+                prefix: prefix.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn prepare(runner: &dyn Runner, source: &Named) -> Result<Prepared, HubError> {

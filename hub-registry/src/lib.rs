@@ -60,4 +60,4 @@ mod tests;
 pub use catalog::Catalog;
 pub use error::HubError;
 pub use package::PackageName;
-pub use source::{embedded, local, stored};
+pub use source::{built, embedded, local, stored};

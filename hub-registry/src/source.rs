@@ -58,6 +58,14 @@ pub fn local(path: impl AsRef<Path>) -> Result<Verified<Component>, HubError> {
     vouch(&name, Component::new(bytes), Origin::Local)
 }
 
+/// A component that the caller built and holds, under the name that messages call it by.
+///
+/// # Errors
+/// When it is not a component of ours.
+pub fn built(name: &str, bytes: impl Into<bytes::Bytes>) -> Result<Verified<Component>, HubError> {
+    vouch(name, Component::new(bytes), Origin::Local)
+}
+
 /// A component from the store, which a deployed version pinned by its digest
 /// after it was checked as `origin` asks.
 ///

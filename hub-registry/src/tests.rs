@@ -515,6 +515,33 @@ async fn an_action_resolves_to_its_component_within_the_range() {
 }
 
 #[tokio::test]
+async fn components_of_whoever_built_them_all_may_have_any_names() {
+    let mut node = Node::default();
+    let bytes = node.component("own", &["transform.jq"]);
+    let own = || crate::built("own.wasm", bytes.clone()).unwrap();
+    let named = [("own.wasm".to_owned(), own())];
+    let records: Arc<Blobs> = Arc::default();
+    let catalog = Catalog::of(&node.describer, records.clone(), named);
+    let catalog = catalog.await.unwrap();
+    let resolved = catalog
+        .resolve(&tenant(), &action("transform.jq"), &VersionReq::STAR)
+        .await
+        .unwrap();
+    assert_eq!(resolved.digest, own().digest());
+
+    let twice = [
+        ("own.wasm".to_owned(), own()),
+        ("other.wasm".to_owned(), own()),
+    ];
+    let error = Catalog::of(&node.describer, records, twice)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, HubError::Duplicate { .. }), "{error}");
+    let error = crate::built("own.wasm", &b"no component"[..]).unwrap_err();
+    assert!(error.to_string().starts_with("own.wasm "), "{error}");
+}
+
+#[tokio::test]
 async fn a_slip_of_the_pen_gets_a_suggestion_and_another_word_does_not() {
     let catalog = Node::default()
         .pack("weather", &["weather.fetch", "http.request"])

@@ -133,7 +133,7 @@ pub enum Origin {
     Unsigned,
     /// Embedded in this binary.
     Embedded,
-    /// A file named on the command line; never through the API.
+    /// A file named on the command line, or what a test was given; never through the API.
     Local,
 }
 

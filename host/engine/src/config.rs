@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nebula_flow::definition::Retention;
 use nebula_flow::id::SHARDS;
@@ -35,6 +36,13 @@ pub struct EngineConfig {
     /// Which finished executions are kept of workflows that do not say.
     pub retention: Retention,
 }
+
+/// Of one expression that a component runs.
+pub const EXPRESSION_LIMITS: Limits = Limits {
+    fuel: 100_000_000,
+    memory_bytes: 64 << 20,
+    timeout: Duration::from_secs(5),
+};
 
 impl std::fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -33,7 +33,7 @@ mod values;
 mod watch;
 
 pub use clock::SystemClock;
-pub use config::EngineConfig;
+pub use config::{EXPRESSION_LIMITS, EngineConfig};
 pub use engine::{EngineError, ExecutionOptions, GRACE, WorkflowEngine};
 pub use handle::ExecutionHandle;
 pub use polls::{PollReport, poll_once};

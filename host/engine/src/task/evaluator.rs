@@ -2,7 +2,6 @@
 //! subset run in the sandbox, as the action `transform.jq`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use nebula_flow::decide::Target;
@@ -10,22 +9,15 @@ use nebula_flow::deploy::EVALUATOR;
 use nebula_flow::event::{Failure, FailureKind};
 use nebula_flow::expression::{Expression, ExpressionError, Room, Template};
 use nebula_flow::plan::Plan;
-use nebula_flow::ports::{Call, Identity, Limits, Outcome};
+use nebula_flow::ports::{Call, Identity, Outcome};
 use nebula_flow::{ActionId, ExecutionId, NodeId, StepKey, TenantId, Timestamp, Value, json};
 
 use super::call;
 use super::evaluate::{Evaluated, Formula, formula};
 use super::scope::{Variables, Wanted};
 use crate::chance::Backoff;
-use crate::config::Core;
+use crate::config::{Core, EXPRESSION_LIMITS};
 use crate::{pinned, values};
-
-/// Of one expression in the sandbox.
-const LIMITS: Limits = Limits {
-    fuel: 100_000_000,
-    memory_bytes: 64 << 20,
-    timeout: Duration::from_secs(5),
-};
 
 /// How often an expression is tried again when the host is in trouble.
 const HOST_RETRIES: u32 = 5;
@@ -162,7 +154,7 @@ impl Evaluator {
             },
             ready_at: self.started_at,
             resumption: None,
-            limits: LIMITS,
+            limits: EXPRESSION_LIMITS,
             capabilities: Arc::default(),
             pulse: Arc::default(),
         })

@@ -42,6 +42,8 @@ const TABLE: &[(&str, &str, &[&str])] = &[
             "nebula-flow",
             "nebula-egress",
             "nebula-engine",
+            "nebula-hub",
+            "nebula-sandbox",
             "nebula-storage",
         ],
     ),
@@ -128,6 +130,34 @@ fn each_room_leans_only_on_what_the_table_allows() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_only_a_feature_of_the_tests_needs_comes_with_that_alone() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(crate::root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata answers");
+    let mut packages = metadata.packages.iter();
+    let testing = packages.find(|p| p.name.as_str() == "nebula-testing");
+    let testing = testing.expect("it is a room");
+    let mut always: Vec<&str> = testing
+        .dependencies
+        .iter()
+        .filter(|d| d.kind == DependencyKind::Normal && !d.optional)
+        .map(|d| d.name.as_str())
+        .filter(|name| name.starts_with("nebula-"))
+        .collect();
+    always.sort_unstable();
+    let light = [
+        "nebula-action",
+        "nebula-engine",
+        "nebula-flow",
+        "nebula-storage",
+    ];
+    assert_eq!(always, light);
+    assert!(!testing.features.contains_key("default"));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use nebula_action::native::Credential;
 use nebula_action::{ActionError, ProcessAction, ProcessResult};
-use nebula_flow::ports::{Components, Runner};
+use nebula_flow::ports::{Components, Limits, Runner};
 use nebula_flow::{SignalName, Timestamp, Value, WorkflowDefinition};
 
+use crate::component::{Built, BuiltComponent};
 use crate::drive::{self, Setup};
 use crate::http::HttpMock;
 use crate::registry::{Registry, World};
@@ -17,7 +18,7 @@ use crate::result::TestResult;
 use crate::runner::{Beyond, Fault};
 
 /// When runs begin: 2030-01-01T00:00:00Z, in milliseconds since the Unix epoch.
-const BEGIN: u64 = 1_893_456_000_000;
+pub(crate) const BEGIN: u64 = 1_893_456_000_000;
 
 /// The real engine, on a store in memory that each run has for itself, with mocked
 /// actions and in virtual time.
@@ -33,6 +34,8 @@ impl Default for MockEngine {
                 registry: Registry::default(),
                 world: World::default(),
                 beyond: None,
+                built: Built::default(),
+                limits: Limits::default(),
                 faults: BTreeMap::new(),
                 workflows: Vec::new(),
                 signals: VecDeque::new(),
@@ -94,6 +97,14 @@ impl MockEngine {
         runner: Arc<dyn Runner>,
     ) {
         self.setup.beyond = Some(Beyond { components, runner });
+    }
+
+    pub(crate) fn build_in(&mut self, component: BuiltComponent) {
+        self.setup.built.components.push(component);
+    }
+
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        self.setup.limits = limits;
     }
 
     pub(crate) fn fault(&mut self, node: &str, times: usize, fault: &Fault) {

@@ -1,4 +1,5 @@
-//! Tests of workflows and actions, without a server and without Wasm.
+//! Tests of workflows and actions, without a server, and without Wasm unless a test
+//! gives a component.
 //!
 //! A workflow runs in the real engine on a store in memory. Its actions are
 //! closures, or native Rust from the source that also makes the component. Time
@@ -13,6 +14,8 @@
 //! - [`resource`]: [`MockResourceManager`], stand-ins for what actions reach.
 //! - [`suite`]: [`Suite`], tests in a file beside a workflow.
 //! - [`engine`]: [`MockEngine`], the engine beneath [`WorkflowTestHarness`].
+//! - [`component`]: [`BuiltComponent`], a real one; `embedded`: it in the sandbox, with the
+//!   feature of that name.
 //! - `snapshot`: results as snapshots have them.
 //! - `registry`: the actions that it has; `native`: those that are native Rust.
 //! - `runner`: how the engine calls them, and what goes wrong then.
@@ -21,7 +24,10 @@
 
 pub mod action;
 mod clock;
+pub mod component;
 mod drive;
+#[cfg(feature = "embedded")]
+mod embedded;
 pub mod engine;
 pub mod http;
 mod native;
@@ -35,6 +41,7 @@ pub mod suite;
 pub mod workflow;
 
 pub use action::{ActionTestHarness, ActionTestResult, Output};
+pub use component::BuiltComponent;
 pub use engine::MockEngine;
 pub use http::HttpMock;
 pub use resource::{MockResource, MockResourceManager};
@@ -49,8 +56,8 @@ pub use nebula_action::native::{
     Credential, KvAsk, KvRequest, KvStore, Mail, SqlAnswer, SqlStatement,
 };
 pub use nebula_action::{ActionError, Encoded, ProcessResult, ResourceError, Wake, Woken};
-pub use nebula_flow::event::{Event, Failure, FailureKind, Recorded};
-pub use nebula_flow::ports::Status;
+pub use nebula_flow::event::{Event, Failure, FailureKind, Recorded, Usage};
+pub use nebula_flow::ports::{Limits, Status};
 pub use nebula_flow::{Timestamp, Value, json};
 
 /// Where a call keeps its blobs and states when no node has a store for it.

@@ -223,22 +223,33 @@ pub enum TestError {
     /// The workflow names actions that the harness does not have.
     #[error(
         "the harness has no action {}: give it a mock (`with_mock_action`), a native action \
-         (`with_action`), or what runs the real component (`with_components`)", list(.actions)
+         (`with_action`), or the real component (`with_component`, with the feature `embedded` of \
+         nebula-sdk)", list(.actions)
     )]
     UnknownActions {
         /// Which.
         actions: Vec<String>,
     },
-    /// An expression is not one of those that are evaluated directly: the component
-    /// `transform.jq` runs it.
+    /// An expression is not one of those that are evaluated directly: the action
+    /// `transform.jq` runs it, as a component.
     #[error(
-        "the expression at {pointer} is run by the component `transform.jq`: give the harness what \
-         runs components (`with_components`)"
+        "the expression at {pointer} is run by the action `transform.jq`: give the harness the \
+         component of the pack `transform` (`with_component`, with the feature `embedded` of \
+         nebula-sdk), or what runs components (`with_components`)"
     )]
     NeedsComponent {
         /// JSON pointer of the expression.
         pointer: String,
     },
+    /// The harness was given a component, and was built without what runs one.
+    #[error(
+        "a component runs in this process with the feature `embedded` of nebula-sdk: add it to \
+         `features` beside `testing`; without it, `nebula action test` runs one"
+    )]
+    NeedsFeature,
+    /// A component that the harness was given cannot be used.
+    #[error("the harness cannot use what it was given (`with_component`): {0}")]
+    Component(String),
     /// The workflow is not valid.
     #[error("the workflow is not valid:{}", problems(.0))]
     Invalid(Vec<Diagnostic>),

@@ -11,12 +11,13 @@ use std::task::{Poll, Waker};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula_action::ActionError;
+use nebula_engine::EXPRESSION_LIMITS;
 use nebula_flow::component::Origin;
 use nebula_flow::deploy::EVALUATOR;
 use nebula_flow::event::{Failure, FailureKind, Usage};
 use nebula_flow::payload;
 use nebula_flow::ports::{
-    Call, Components, Limits, Prepared, Report, ResolveError, ResolvedAction, Runner,
+    Call, Components, Prepared, Report, ResolveError, ResolvedAction, Runner,
 };
 use nebula_flow::{ActionId, Component, Digest, Effect, TenantId, Value, Verified};
 use semver::VersionReq;
@@ -156,7 +157,7 @@ impl TestRunner {
         self.state().calls.clone()
     }
 
-    /// What a closure panicked with.
+    /// What a closure panicked with, be it an action or what answers requests.
     pub(crate) fn panic(&self) -> Option<Box<dyn Any + Send>> {
         self.state().panic.take()
     }
@@ -178,9 +179,8 @@ impl TestRunner {
     /// Notes a call; gives what is to go wrong with it.
     fn begin(&self, call: &Call) -> Option<Fault> {
         let step = &call.identity.step;
-        // Only a node's own call may burn all that a run allows.
-        let is_expression =
-            call.action.as_str() == EVALUATOR && call.limits.fuel != Limits::default().fuel;
+        // A node may call the same action, within limits of its own.
+        let is_expression = call.action.as_str() == EVALUATOR && call.limits == EXPRESSION_LIMITS;
         if is_expression {
             return None;
         }
@@ -205,7 +205,18 @@ impl TestRunner {
                 return missing(&call.action);
             };
             let _busy = Busy::new(&self.idle);
-            return beyond.runner.run(call).await;
+            let mut running = beyond.runner.run(call);
+            let ran = poll_fn(|context| {
+                let polled = AssertUnwindSafe(|| running.as_mut().poll(context));
+                match catch_unwind(polled) {
+                    Ok(polled) => polled.map(Ok),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                }
+            });
+            return match ran.await {
+                Ok(report) => report,
+                Err(panic) => self.panicked(panic).await,
+            };
         }
         let Some(registered) = self.registry.get(&call.action) else {
             return missing(&call.action);
@@ -216,11 +227,14 @@ impl TestRunner {
                 usage: Usage::default(),
                 lines,
             },
-            Err(panic) => {
-                self.state().panic = Some(panic);
-                self.stop().await
-            }
+            Err(panic) => self.panicked(panic).await,
         }
+    }
+
+    /// Ends the run, and with it the test.
+    async fn panicked(&self, panic: Box<dyn Any + Send>) -> Report {
+        self.state().panic = Some(panic);
+        self.stop().await
     }
 
     /// Ends the engine, and never returns.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use nebula_action::native::Credential;
 use nebula_action::{ActionError, ProcessAction, ProcessResult};
-use nebula_flow::ports::{Components, Runner};
+use nebula_flow::ports::{Components, Limits, Runner};
 use nebula_flow::{Timestamp, Value, WorkflowDefinition};
 
+use crate::component::BuiltComponent;
 use crate::engine::MockEngine;
 use crate::http::HttpMock;
 use crate::resource::{MockResource, MockResourceManager};
@@ -17,7 +18,8 @@ use crate::runner::Fault;
 /// mocked actions and in virtual time. Triggers start nothing: a test does.
 ///
 /// A run is deterministic but for the ids that it mints and the jitter of retries.
-/// Every action counts as one with effects, so that retries are as for those.
+/// Every mock and native action counts as one with effects, so that retries are as for
+/// those.
 #[derive(Debug, Clone)]
 pub struct WorkflowTestHarness {
     engine: MockEngine,
@@ -82,6 +84,30 @@ impl WorkflowTestHarness {
         self
     }
 
+    /// With a real component: a file, or its bytes. All its actions are there under their
+    /// ids, but for those that the harness has itself, and each call runs in the sandbox,
+    /// within its limits. The component of the pack `transform` also evaluates the
+    /// expressions that are not evaluated directly. Whoever tests a component has built
+    /// it: it is compiled in this process. Needs the feature `embedded`; without it
+    /// every run ends with [`TestError::NeedsFeature`](crate::TestError::NeedsFeature).
+    ///
+    /// Requests to the hosts that it asks for are answered as those of native actions; of
+    /// resources that are no hosts the sandbox has none. What it keeps stays from run to
+    /// run.
+    #[must_use]
+    pub fn with_component(mut self, component: impl Into<BuiltComponent>) -> Self {
+        self.engine.build_in(component.into());
+        self
+    }
+
+    /// With limits of each call of a component, in place of those of a node. A node's own
+    /// time-out takes the place of theirs.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.engine.limit(limits);
+        self
+    }
+
     /// With what runs the real components of all actions that the harness does not have
     /// itself, and expressions that are not evaluated directly.
     #[must_use]
@@ -109,14 +135,15 @@ impl WorkflowTestHarness {
         self
     }
 
-    /// With answers to the requests of native actions.
+    /// With answers to the requests of native actions, and of components that were given
+    /// by [`with_component`](Self::with_component).
     #[must_use]
     pub fn with_http(mut self, http: HttpMock) -> Self {
         self.engine.answer_http(http);
         self
     }
 
-    /// With a stand-in for what native actions reach.
+    /// With a stand-in for what native actions reach, and for the hosts of components.
     #[must_use]
     pub fn with_resource<R: MockResource>(mut self) -> Self {
         self.resources.register::<R>();

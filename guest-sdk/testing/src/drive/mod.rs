@@ -25,6 +25,9 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::clock::VirtualClock;
+use crate::component::Built;
+#[cfg(feature = "embedded")]
+use crate::embedded::Embedded;
 use crate::native;
 use crate::records::TestRecords;
 use crate::registry::{Registry, World};
@@ -50,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) registry: Registry,
     pub(crate) world: World,
     pub(crate) beyond: Option<Beyond>,
+    pub(crate) built: Built,
+    pub(crate) limits: Limits,
     pub(crate) faults: BTreeMap<String, VecDeque<Fault>>,
     /// Others than the one that is run, in the order in which they are deployed.
     pub(crate) workflows: Vec<WorkflowDefinition>,
@@ -85,14 +90,35 @@ fn on_this_thread(setup: Setup, workflow: WorkflowDefinition, input: Value) -> T
         .build()
         .unwrap_or_else(|e| panic!("a runtime for the run: {e}"));
     let run = async move {
-        let mut run = Run::new(setup, &workflow, idle);
-        run.whole(workflow, input).await
+        match ready(setup).await {
+            Ok(setup) => {
+                let mut run = Run::new(setup, &workflow, idle);
+                run.whole(workflow, input).await
+            }
+            Err(error) => TestResult::not_begun(error),
+        }
     };
     // Not as the runtime's first future, which may be polled without having been woken.
     match runtime.block_on(async { tokio::spawn(run).await }) {
         Ok(result) => result,
         Err(error) => resume_unwind(error.into_panic()),
     }
+}
+
+/// As for the first time, with what runs the components that it was given.
+async fn ready(mut setup: Setup) -> Result<Setup, TestError> {
+    setup.world.http = setup.world.http.fresh();
+    if setup.built.components.is_empty() {
+        return Ok(setup);
+    }
+    #[cfg(feature = "embedded")]
+    {
+        let opened = Embedded::open(&setup.built, &setup.world, setup.beyond.take()).await;
+        setup.beyond = Some(opened.map_err(TestError::Component)?.beyond());
+        Ok(setup)
+    }
+    #[cfg(not(feature = "embedded"))]
+    Err(TestError::NeedsFeature)
 }
 
 struct Run {
@@ -115,7 +141,6 @@ enum Turn {
 
 impl Run {
     fn new(mut setup: Setup, workflow: &WorkflowDefinition, idle: Arc<Idle>) -> Self {
-        setup.world.http = setup.world.http.fresh();
         let all = setup.workflows.iter().chain([workflow]);
         let bound: Vec<String> = all.flat_map(|w| setup.registry.bind(w)).collect();
         for name in bound {
@@ -178,7 +203,7 @@ impl Run {
             runner: self.runner.clone(),
             components: self.runner.clone(),
             clock: Arc::new(self.clock.clone()),
-            limits: Limits::default(),
+            limits: self.setup.limits,
             owner: format!("test-{}", self.crashes),
             max_active: EXECUTIONS,
             retention: Retention::default(),

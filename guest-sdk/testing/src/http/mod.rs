@@ -195,6 +195,15 @@ impl HttpMock {
         self.seen().unexpected.clone()
     }
 
+    /// The hosts that its routes and rules name.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.answers.iter().map(|answer| match answer {
+            Answer::Route { meant, .. } => meant.host(),
+            Answer::Rule(rule) => rule.host(),
+        })
+    }
+
     /// Forgets what it remembers: each answer may be given as often as at first, but for
     /// recorded ones.
     pub(crate) fn fresh(&self) -> Self {

@@ -269,6 +269,11 @@ impl Target {
         })
     }
 
+    #[cfg(feature = "embedded")]
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(super) fn matches(&self, asked: &Asked<'_>) -> bool {
         let (path, query) = asked.path.split_once('?').unwrap_or((asked.path, ""));
         let path = match self.path.strip_suffix('*') {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
+use nebula_pack_transform::ApplyFilter;
 use nebula_sdk::prelude::*;
 use nebula_sdk::testing::suite::Suite;
-use nebula_sdk::testing::{ActionTestHarness, HttpMock, Response, WorkflowTestHarness};
+use nebula_sdk::testing::{
+    ActionTestHarness, FailureKind, HttpMock, Limits, Response, WorkflowTestHarness,
+};
 
+use crate::embedded::pack;
 use crate::seed::{WeatherAction, WeatherInput};
 
 fn registration() -> WorkflowDefinition {
@@ -108,6 +112,51 @@ async fn a_crash_inserts_a_second_time() {
     assert_eq!((result.metrics.crashes, inserted.load(SeqCst)), (1, 2));
 }
 
+/// Where the page has a file.
+fn transform() -> &'static [u8] {
+    pack("transform")
+}
+
+#[tokio::test]
+async fn the_mean_of_a_week_is_told() {
+    let mean = json!({ "filter": "add / length", "input": "${ $nodes.fetch.result }" });
+    let workflow = WorkflowBuilder::new("mean")
+        .add_node("fetch", "weather.fetch")
+        .add_node("week", NodeBuilder::wait_for("7d"))
+        .add_node("mean", NodeBuilder::action("transform.jq").input(mean))
+        .connect("fetch", "week")
+        .connect("week", "mean")
+        .output("${ [$nodes.fetch.result[] | select(. > $nodes.mean.result)] }")
+        .build();
+    let harness = WorkflowTestHarness::new()
+        .with_component(transform())
+        .with_mock_action("weather.fetch", |_| json!([31, 36, 41]));
+
+    let result = harness
+        .execute(workflow, json!(null))
+        .await
+        .expect_success();
+
+    assert_eq!(result.node_outputs["mean"], 36.0);
+    assert_eq!(result.output, json!([41]));
+}
+
+#[tokio::test]
+async fn a_filter_without_an_end_meets_a_limit() {
+    let harness = ActionTestHarness::new()
+        .with_component(transform())
+        .with_limits(Limits {
+            fuel: 5_000_000,
+            ..Limits::default()
+        });
+
+    let result = harness
+        .execute_json::<ApplyFilter>(&json!({ "filter": "def f: f; f" }))
+        .await;
+
+    assert_eq!(result.failure.unwrap().kind, FailureKind::FuelExhausted);
+}
+
 #[tokio::test]
 async fn the_weather_is_fetched() {
     let weather = HttpMock::new().route("GET", "https://api.weather.example/v1/now", |request| {
@@ -153,7 +202,7 @@ pub(crate) fn listings(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn the_listings_of_the_page_are_the_tests_here() {
     let listings = listings(&page(), "rust");
-    assert_eq!(listings.len(), 6);
+    assert_eq!(listings.len(), 8);
     let here = squeezed(include_str!("docs.rs"));
     for listing in listings {
         assert!(here.contains(&squeezed(&listing)), "not here:\n{listing}");

@@ -7,6 +7,7 @@
 mod actions;
 mod components;
 mod docs;
+mod embedded;
 mod faults;
 mod http;
 mod native;

@@ -39,7 +39,11 @@ async fn an_expression_that_needs_a_component_is_a_typed_error_that_names_the_pl
         matches!(&error, TestError::NeedsComponent { pointer } if pointer.contains("/nodes/a/input")),
         "{error}"
     );
-    assert!(error.to_string().contains("with_components"), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("with_component`") && said.contains("`embedded`"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -1,27 +1,43 @@
-//! Runs one action in tests, natively: the source that also makes its component.
+//! Runs one action in tests: natively, from the source that also makes its component,
+//! or that component in the sandbox.
+//!
+//! - `result`: what became of a call.
+//! - `component`: a call of the component; `answered`: what it answers.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nebula_action::context::{Identity, Level};
-use nebula_action::http::Request;
+use nebula_action::context::Identity;
 use nebula_action::native::{Credential, Kept};
 use nebula_action::{
-    Action, ActionContext, ActionError, Encoded, Polled, PollingTrigger, ProcessAction,
+    Action, ActionContext, ActionError, Encoded, PollInput, Polled, PollingTrigger, ProcessAction,
     ProcessResult, Resumed, Woken, wire,
 };
+use nebula_flow::ports::Limits;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::component::{Built, BuiltComponent};
 use crate::http::HttpMock;
 use crate::native;
-use crate::registry::World;
+use crate::registry::{World, failure};
 use crate::resource::{MockResource, MockResourceManager};
+
+#[cfg(feature = "embedded")]
+mod answered;
+mod component;
+mod result;
+
+pub use result::{ActionTestResult, Output};
+
+use result::{Ended, Seen, taken_apart};
 
 /// Runs actions natively, each call with what the harness has: an action gets the
 /// credentials and reaches the hosts that it asks for in its metadata, as in the
 /// sandbox, and no others. What it keeps is there for the next call.
+///
+/// [`with_component`](Self::with_component) runs the built component instead.
 #[derive(Debug, Default)]
 pub struct ActionTestHarness {
     credentials: BTreeMap<String, Credential>,
@@ -31,86 +47,11 @@ pub struct ActionTestHarness {
     resumed: Option<Resumed<Encoded>>,
     deadline_millis: Option<u64>,
     cancelled: bool,
+    built: Built,
+    limits: Limits,
     kept: Mutex<Kept>,
     /// Of triggers, by the id of each.
     cursors: Mutex<BTreeMap<&'static str, Encoded>>,
-}
-
-/// What became of a call.
-#[derive(Debug)]
-pub struct ActionTestResult<T> {
-    /// What it gave.
-    pub output: Output<T>,
-    /// How it ended.
-    pub outcome: Result<ProcessResult<()>, ActionError>,
-    /// What it logged, in order.
-    pub logs: Vec<(Level, String)>,
-    /// What it measured, in order.
-    pub measured: Vec<(String, f64)>,
-    /// What it sent, in order.
-    pub requests: Vec<Request>,
-    /// Those of them that nothing answers, as `GET https://api.example/v1`.
-    pub unexpected: Vec<String>,
-    /// How many heartbeats it gave.
-    pub heartbeats: u64,
-    /// The blobs and states that are kept after it.
-    pub kept: Kept,
-}
-
-impl<T> ActionTestResult<T> {
-    /// Whether it ended well, with an output, and asked nothing that nothing answers.
-    #[must_use]
-    pub const fn is_success(&self) -> bool {
-        matches!(
-            self.outcome,
-            Ok(ProcessResult::Success(()) | ProcessResult::Branch { .. })
-        ) && self.unexpected.is_empty()
-    }
-
-    /// Why it failed.
-    ///
-    /// # Panics
-    /// When it did not.
-    #[must_use]
-    #[track_caller]
-    pub fn expect_error(&self) -> &ActionError {
-        match &self.outcome {
-            Err(error) => error,
-            Ok(outcome) => panic!("the action did not fail: {outcome:?}"),
-        }
-    }
-}
-
-/// The output of a call, which is read as if it were one: `result.output.id`.
-#[derive(Debug, Clone)]
-pub struct Output<T>(Result<T, String>);
-
-impl<T> Output<T> {
-    /// The output.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn into_result(self) -> Result<T, String> {
-        self.0
-    }
-
-    pub(crate) fn given(&self) -> Option<&T> {
-        self.0.as_ref().ok()
-    }
-}
-
-impl<T> Deref for Output<T> {
-    type Target = T;
-
-    /// # Panics
-    /// When there is none; the message says why.
-    #[track_caller]
-    fn deref(&self) -> &T {
-        match &self.0 {
-            Ok(output) => output,
-            Err(why) => panic!("the action gave no output: {why}"),
-        }
-    }
 }
 
 impl ActionTestHarness {
@@ -167,7 +108,27 @@ impl ActionTestHarness {
         self
     }
 
-    /// With a deadline, in milliseconds since the Unix epoch.
+    /// With the built component, which runs in the real sandbox in place of the native
+    /// action: a file, or its bytes. It must have the action that is called, and was built
+    /// by whoever tests it: it is compiled in this process. Needs the feature `embedded`;
+    /// without it every call fails, and says so.
+    ///
+    /// What it asks of hosts is answered as natively; of resources that are no hosts the
+    /// sandbox has none. Its time is real, and its deadline that of its limits.
+    #[must_use]
+    pub fn with_component(mut self, component: impl Into<BuiltComponent>) -> Self {
+        self.built.components = vec![component.into()];
+        self
+    }
+
+    /// With limits of a component's call, in place of those of a node.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With a deadline of native calls, in milliseconds since the Unix epoch.
     #[must_use]
     pub const fn with_deadline_millis(mut self, millis: u64) -> Self {
         self.deadline_millis = Some(millis);
@@ -182,16 +143,25 @@ impl ActionTestHarness {
     }
 
     /// Calls an action.
-    pub async fn execute<A: ProcessAction>(&self, input: A::Input) -> ActionTestResult<A::Output> {
-        self.call::<A>(Ok(input)).await
+    pub async fn execute<A>(&self, input: A::Input) -> ActionTestResult<A::Output>
+    where
+        A: ProcessAction<Input: Serialize, Output: DeserializeOwned>,
+    {
+        match self.built.components.is_empty() {
+            true => self.call::<A>(Ok(input)).await,
+            false => self.call_component::<A, _>(&input).await,
+        }
     }
 
     /// Calls an action with an input as a workflow gives it: one that does not fit its
     /// type is refused, and the error names the place.
-    pub async fn execute_json<A: ProcessAction>(
-        &self,
-        input: &Value,
-    ) -> ActionTestResult<A::Output> {
+    pub async fn execute_json<A>(&self, input: &Value) -> ActionTestResult<A::Output>
+    where
+        A: ProcessAction<Output: DeserializeOwned>,
+    {
+        if !self.built.components.is_empty() {
+            return self.call_component::<A, _>(input).await;
+        }
         let refuse = |why: String| ActionError::InvalidInput(why);
         let bytes = wire::encode(input).map_err(|e| refuse(e.to_string()));
         let input = bytes.and_then(|b| wire::decode(&b).map_err(|e| refuse(e.to_string())));
@@ -200,33 +170,46 @@ impl ActionTestHarness {
 
     /// Polls a trigger, from where the poll before ended well: the harness keeps the
     /// cursor from one call to the next, as the host does. The first call has none.
-    pub async fn poll<T: PollingTrigger>(
-        &self,
-        config: T::Config,
-    ) -> ActionTestResult<Polled<T::Cursor, T::Event>> {
-        let http = self.http.fresh();
-        let ctx = self.context::<T>(&http);
+    pub async fn poll<T>(&self, config: T::Config) -> ActionTestResult<Polled<T::Cursor, T::Event>>
+    where
+        T: PollingTrigger<Config: Serialize, Event: DeserializeOwned>,
+    {
         let id = T::instance().metadata().id.as_str();
         let cursor = self.cursors().get(id).map(Encoded::decode).transpose();
-        let ended = match cursor {
-            Ok(cursor) => T::instance().poll(config, cursor, &ctx).await,
-            Err(error) => Err(error),
+        let input = cursor.map(|cursor| PollInput::<T::Config, T::Cursor> { config, cursor });
+        let (ended, seen) = match (input, self.built.components.is_empty()) {
+            (Err(error), _) => (Err(error), Seen::default()),
+            (Ok(input), true) => self.poll_natively::<T>(input).await,
+            (Ok(input), false) => self.run_component::<T, _, _>(&input).await,
         };
         // As it travels: what cannot be written and read again is no cursor.
-        let kept = ended.and_then(|polled| {
-            let cursor = Encoded::of(&polled.cursor)?;
-            cursor.decode::<T::Cursor>()?;
-            Ok((polled, cursor))
+        let kept = ended.and_then(|ended| match ended {
+            ProcessResult::Success(polled) => {
+                let cursor = Encoded::of(&polled.cursor)?;
+                cursor.decode::<T::Cursor>()?;
+                Ok((ProcessResult::Success(polled), Some(cursor)))
+            }
+            other => Ok((other, None)),
         });
         let (ended, cursor) = kept.map_or_else(
-            |error| (Err(error), None),
-            |(polled, cursor)| (Ok(ProcessResult::Success(polled)), Some(cursor)),
+            |why| (Err(why), None),
+            |(ended, cursor)| (Ok(ended), cursor),
         );
-        let result = self.result(ended, &ctx, &http);
+        let result = self.result(ended, seen);
         if let (Some(cursor), Ok(_)) = (cursor, &result.outcome) {
             self.cursors().insert(id, cursor);
         }
         result
+    }
+
+    async fn poll_natively<T: PollingTrigger>(
+        &self,
+        input: PollInput<T::Config, T::Cursor>,
+    ) -> Ended<Polled<T::Cursor, T::Event>> {
+        let http = self.http.fresh();
+        let ctx = self.context::<T>(&http);
+        let ended = T::instance().poll(input.config, input.cursor, &ctx).await;
+        (ended.map(ProcessResult::Success), self.seen(&ctx, &http))
     }
 
     async fn call<A: ProcessAction>(
@@ -239,28 +222,48 @@ impl ActionTestHarness {
             Ok(input) => A::instance().execute(input, &ctx).await,
             Err(error) => Err(error),
         };
-        self.result(ended, &ctx, &http)
+        self.result(ended, self.seen(&ctx, &http))
     }
 
-    fn result<T: Serialize>(
-        &self,
-        ended: Result<ProcessResult<T>, ActionError>,
-        ctx: &ActionContext,
-        http: &HttpMock,
-    ) -> ActionTestResult<T> {
-        http.keep(self.credentials.values().flat_map(Credential::secrets));
-        let (output, outcome) = taken_apart(ended);
-        if outcome.is_ok() {
-            *self.kept() = ctx.kept();
-        }
-        ActionTestResult {
-            output: Output(output),
-            outcome,
+    /// What was seen of a native call.
+    fn seen(&self, ctx: &ActionContext, http: &HttpMock) -> Seen {
+        http.keep(self.secrets());
+        Seen {
             logs: ctx.logged(),
             measured: ctx.measured(),
             requests: ctx.requests(),
             unexpected: http.unexpected(),
             heartbeats: ctx.heartbeats(),
+            kept: Some(ctx.kept()),
+            ..Seen::default()
+        }
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = String> {
+        self.credentials.values().flat_map(Credential::secrets)
+    }
+
+    fn result<T: Serialize>(
+        &self,
+        ended: Result<ProcessResult<T>, ActionError>,
+        seen: Seen,
+    ) -> ActionTestResult<T> {
+        let (output, outcome) = taken_apart(ended);
+        if let (Ok(_), Some(kept)) = (&outcome, seen.kept) {
+            *self.kept() = kept;
+        }
+        let error = outcome.as_ref().err();
+        let failure = error.map(|e| seen.failure.unwrap_or_else(|| failure(e.clone())));
+        ActionTestResult {
+            output: Output(output),
+            outcome,
+            failure,
+            usage: seen.usage,
+            logs: seen.logs,
+            measured: seen.measured,
+            requests: seen.requests,
+            unexpected: seen.unexpected,
+            heartbeats: seen.heartbeats,
             kept: self.kept().clone(),
         }
     }
@@ -300,41 +303,6 @@ impl ActionTestHarness {
         match &self.resumed {
             Some(resumed) => ctx.with_resumption(resumed.clone()),
             None => ctx,
-        }
-    }
-}
-
-type Taken<T> = (Result<T, String>, Result<ProcessResult<()>, ActionError>);
-
-/// The output, which must be one that can travel, and how the call ended.
-fn taken_apart<T: Serialize>(ended: Result<ProcessResult<T>, ActionError>) -> Taken<T> {
-    let (output, outcome) = match ended {
-        Ok(ProcessResult::Success(output)) => (output, ProcessResult::Success(())),
-        Ok(ProcessResult::Branch { port, output }) => {
-            (output, ProcessResult::Branch { port, output: () })
-        }
-        Ok(ProcessResult::Skip { reason }) => {
-            let why = reason.as_deref().unwrap_or("it says no more");
-            return (
-                Err(format!("it skips: {why}")),
-                Ok(ProcessResult::Skip { reason }),
-            );
-        }
-        Ok(ProcessResult::Wait { wake, state }) => {
-            let why = format!("it waits: {wake:?}");
-            return (Err(why), Ok(ProcessResult::Wait { wake, state }));
-        }
-        Ok(ProcessResult::Continue { state }) => {
-            let why = "it wants to be called again".to_owned();
-            return (Err(why), Ok(ProcessResult::Continue { state }));
-        }
-        Err(error) => return (Err(error.to_string()), Err(error)),
-    };
-    match wire::encode(&output) {
-        Ok(_) => (Ok(output), Ok(outcome)),
-        Err(e) => {
-            let why = format!("the output cannot be encoded: {e}");
-            (Err(why.clone()), Err(ActionError::Permanent(why)))
         }
     }
 }

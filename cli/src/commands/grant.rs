@@ -56,6 +56,7 @@ pub(crate) enum Verb {
         action: Option<String>,
     },
     /// Take a grant back
+    #[command(override_usage = "nebula grant revoke [OPTIONS] <ACTION> <HOST|--credential NAME>")]
     Revoke {
         /// The action
         action: String,

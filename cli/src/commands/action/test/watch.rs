@@ -203,4 +203,36 @@ mod tests {
         assert!(sources_of(&folder.join("y.wasm")).is_empty());
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    /// A round tells of sources that nobody knew before: that is no change, unless they
+    /// were written while it went on. Nor is a lock that cargo wrote.
+    #[test]
+    fn what_a_round_tells_of_is_no_change_unless_it_was_written_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, name).unwrap();
+            file
+        };
+        let (source, lock) = (file("other.rs"), file("Cargo.lock"));
+        let written = std::fs::metadata(&source).unwrap().modified().unwrap();
+        let now = || {
+            let mut seen = Seen(BTreeMap::new());
+            seen.note(&source);
+            seen.note(&lock);
+            seen
+        };
+        let unknown = now().first_change(&Seen(BTreeMap::new()));
+        assert!(unknown.is_some(), "that is what a round would begin for");
+        for (began, changed) in [
+            (written + Duration::from_secs(1), None),
+            (written, Some(source.clone())),
+        ] {
+            let mut before = Seen(BTreeMap::new());
+            before.learn(std::slice::from_ref(&source), began);
+            before.accept(&lock);
+            before.accept(Path::new("/nowhere/Cargo.lock"));
+            assert_eq!(now().first_change(&before), changed);
+        }
+    }
 }
